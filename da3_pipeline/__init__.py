@@ -1,0 +1,1 @@
+"""From a capture to a data set that a Gaussian-splatting trainer loads and learns from."""

@@ -1,0 +1,113 @@
+"""Camera models in COLMAP's names, parameter order and pixel convention (corner origin, centres at +0.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+
+__all__ = ["Camera", "PixelMap"]
+
+Array = NDArray[np.float64]
+
+_SHARED_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One calibrated camera, in original image pixels. `params` are in COLMAP's order for `model`."""
+
+    model: str
+    width: int
+    height: int
+    params: tuple[float, ...]
+
+    @classmethod
+    def pinhole(cls, width: int, height: int, focal_px: float) -> Camera:
+        """SIMPLE_PINHOLE with a centred principal point."""
+        return cls("SIMPLE_PINHOLE", width, height, (float(focal_px), width / 2, height / 2))
+
+    @classmethod
+    def from_matrix(cls, K: Array, width: int, height: int) -> Camera:
+        """PINHOLE from a (3, 3) matrix; skew is not representable and ignored."""
+        return cls("PINHOLE", width, height, (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])))
+
+    @classmethod
+    def from_pycolmap(cls, camera: pycolmap.Camera) -> Camera:
+        return cls(camera.model.name, camera.width, camera.height, tuple(float(p) for p in camera.params))
+
+    def to_pycolmap(self, camera_id: int = 1) -> pycolmap.Camera:
+        return pycolmap.Camera(
+            camera_id=camera_id, model=self.model, width=self.width, height=self.height, params=list(self.params)
+        )
+
+    @property
+    def K(self) -> Array:
+        """(3, 3) matrix of the undistorted camera."""
+        shared = self.model in _SHARED_FOCAL
+        fx, fy = (self.params[0], self.params[0]) if shared else self.params[:2]
+        cx, cy = self.params[1:3] if shared else self.params[2:4]
+        return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+
+    @property
+    def focal_px(self) -> float:
+        """Geometric mean of fx and fy."""
+        K = self.K
+        return float(np.sqrt(K[0, 0] * K[1, 1]))
+
+    @property
+    def fov_deg(self) -> tuple[float, float]:
+        """Horizontal and vertical field of view of the undistorted camera."""
+        K = self.K
+        return (
+            float(np.degrees(2 * np.arctan(self.width / 2 / K[0, 0]))),
+            float(np.degrees(2 * np.arctan(self.height / 2 / K[1, 1]))),
+        )
+
+    def project(self, points_cam: Array) -> Array:
+        """(N, 3) points in the camera frame to (N, 2) pixels, distortion included; NaN at or behind the camera."""
+        pixels = np.full((len(points_cam), 2), np.nan)
+        front = points_cam[:, 2] > 1e-12
+        if front.any():
+            pixels[front] = self.to_pycolmap().img_from_cam(np.ascontiguousarray(points_cam[front]))
+        return pixels
+
+    def unproject(self, pixels: Array) -> Array:
+        """(N, 2) pixels to (N, 2) undistorted coordinates on the plane z = 1."""
+        return np.asarray(self.to_pycolmap().cam_from_img(np.ascontiguousarray(pixels, dtype=np.float64)))
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The camera of the same photograph resampled to width x height."""
+        camera = self.to_pycolmap()
+        camera.rescale(width, height)
+        return replace(Camera.from_pycolmap(camera), width=width, height=height)
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """original_px = network_px * scale + offset, per axis (x, y); corner origin on both sides."""
+
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+
+    def to_original(self, pixels: Array) -> Array:
+        """(..., 2) network pixels to original pixels."""
+        return pixels * np.asarray(self.scale) + np.asarray(self.offset)
+
+    def to_network(self, pixels: Array) -> Array:
+        """(..., 2) original pixels to network pixels."""
+        return (pixels - np.asarray(self.offset)) / np.asarray(self.scale)
+
+    def intrinsics_to_original(self, K: Array) -> Array:
+        """(..., 3, 3) matrices in network pixels to original pixels."""
+        return self._matrix() @ K
+
+    def intrinsics_to_network(self, K: Array) -> Array:
+        """(..., 3, 3) matrices in original pixels to network pixels."""
+        return np.linalg.inv(self._matrix()) @ K
+
+    def _matrix(self) -> Array:
+        (sx, sy), (ox, oy) = self.scale, self.offset
+        return np.array([[sx, 0, ox], [0, sy, oy], [0, 0, 1.0]])

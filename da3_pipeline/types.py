@@ -1,0 +1,255 @@
+"""The artefacts that flow from stage to stage: frozen, no behaviour beyond reading themselves.
+
+ingest -> Capture, select -> FrameSet, infer -> Prediction, refine -> Scene, export -> ExportResult.
+
+Conventions: OpenCV axes, `cam_from_world` poses (3, 4), pixels of the upright original image with the
+origin at the corner of the first pixel (centres at +0.5), float64 geometry, units in names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry.cameras import Camera, PixelMap
+
+__all__ = [
+    "CandidateScore",
+    "Capture",
+    "Dropped",
+    "ExportResult",
+    "Frame",
+    "FrameSet",
+    "Gate",
+    "GpsPosition",
+    "Prediction",
+    "Scene",
+    "StageRecord",
+    "Tracks",
+    "Verdict",
+    "VideoClip",
+]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A frame, or a file that never became one, that is left out, and why (one clause, no full stop)."""
+
+    frame: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class GpsPosition:
+    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of the capture.
+
+    `name` is unique in the capture: a posix path relative to it, for a video frame `<video name>/<index>.jpg`.
+    `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
+    `width`, `height` and every pixel coordinate are those of the upright image.
+    `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    """
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    camera_id: str
+    fingerprint: str
+    time_s: float | None = None
+    video: str | None = None
+    exif_focal_px: float | None = None
+    gps: GpsPosition | None = None
+    known_camera: Camera | None = None
+    known_cam_from_world: Float | None = None
+    sharpness: float | None = None
+
+
+@dataclass(frozen=True)
+class VideoClip:
+    """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
+
+    `width` and `height` are those after the rotation flag.
+    """
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    rotation_deg: int
+    times_s: Float
+    camera_id: str
+    fingerprint: str
+    exif_focal_px: float | None = None
+    gps: GpsPosition | None = None
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Everything readable in the given sources, photographs in natural order of their names."""
+
+    photos: tuple[Frame, ...]
+    videos: tuple[VideoClip, ...]
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """The chosen frames, every one a readable image file, in capture order (time within a video)."""
+
+    frames: tuple[Frame, ...]
+    dropped: tuple[Dropped, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(frame.name for frame in self.frames)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the prior says: the network's, or a `--predictions` file's.
+
+    depth (N, h, w) float32 z-depth along the optical axis, in the units of `cam_from_world`; <= 0 or NaN where unknown.
+    conf (N, h, w) float32, higher is better, comparable within one prediction only.
+    cam_from_world (N, 3, 4). pixel_maps lead from depth-map pixels to original pixels.
+    cameras: one shared camera per camera_id, original pixels. view_intrinsics (N, 3, 3): each view's own, original pixels.
+    descriptors (N, D) float32, unit length: for retrieval; None where the source has none.
+    """
+
+    frames: FrameSet
+    source: str
+    depth: NDArray[np.float32]
+    conf: NDArray[np.float32]
+    cam_from_world: Float
+    cameras: dict[str, Camera]
+    view_intrinsics: Float
+    pixel_maps: tuple[PixelMap, ...]
+    descriptors: NDArray[np.float32] | None = None
+    dropped: tuple[Dropped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """3-D points and their observations.
+
+    points (P, 3) world; colours (P, 3) uint8; point_error_px (P,) mean reprojection error.
+    Observation k says: point `observation_point[k]` is seen in frame `observation_frame[k]` at
+    `observation_xy[k]` (original pixels). A point meets a frame at most once.
+    """
+
+    points: Float
+    colours: NDArray[np.uint8]
+    point_error_px: Float
+    observation_point: NDArray[np.int64]
+    observation_frame: NDArray[np.int64]
+    observation_xy: Float
+
+    @classmethod
+    def empty(cls) -> Tracks:
+        return cls(
+            np.zeros((0, 3)),
+            np.zeros((0, 3), np.uint8),
+            np.zeros(0),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
+            np.zeros((0, 2)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One quality gate: `value` must be `relation` ('>=' or '<=') `limit`. `meaning` is for the user."""
+
+    name: str
+    value: float
+    relation: str
+    limit: float
+    passed: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the scene is good enough to train on, judged without truth."""
+
+    passed: bool
+    gates: tuple[Gate, ...]
+    summary: str
+
+
+@dataclass(frozen=True)
+class CandidateScore:
+    """A solution that competed. `score` in [0, 1]: share of all verified matches that agree with its poses."""
+
+    name: str
+    score: float
+    registered: int
+    median_error_px: float
+    seconds: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Cameras and points in one frame, with the prior that they came from.
+
+    cam_from_world (N, 3, 4) in the order of prediction.frames, NaN for frames without a pose.
+    pose_source (N,): 'refined' (bundle adjusted on verified tracks), 'prior' or 'none'.
+    cameras: by camera_id, original pixels.
+    depth_scale (N,): multiplies prediction.depth into scene units; NaN where it could not be found.
+    """
+
+    prediction: Prediction
+    cameras: dict[str, Camera]
+    cam_from_world: Float
+    pose_source: tuple[str, ...]
+    tracks: Tracks
+    depth_scale: Float
+    verdict: Verdict
+    candidates: tuple[CandidateScore, ...]
+    dropped: tuple[Dropped, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        return self.prediction.frames.frames
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a stage cost. `reused` when its artefact came from an earlier run of the same session."""
+
+    name: str
+    seconds: float
+    peak_memory_mb: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written into the output folder."""
+
+    folder: Path
+    images: int
+    tracks: int
+    seed_points: int
+    dropped: tuple[Dropped, ...] = ()
