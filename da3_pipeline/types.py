@@ -128,7 +128,8 @@ class Prediction:
     depth (N, h, w) float32 z-depth along the optical axis, in the units of `cam_from_world`; <= 0 or NaN where unknown.
     conf (N, h, w) float32, higher is better, comparable within one prediction only.
     cam_from_world (N, 3, 4). pixel_maps lead from depth-map pixels to original pixels.
-    cameras: one shared camera per camera_id, original pixels. view_intrinsics (N, 3, 3): each view's own, original pixels.
+    cameras: one shared camera per camera_id, original pixels.
+    view_intrinsics (N, 3, 3): each view's own, original pixels.
     descriptors (N, D) float32, unit length: for retrieval; None where the source has none.
     """
 

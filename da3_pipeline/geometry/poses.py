@@ -93,7 +93,7 @@ class Sim3:
         return self.scale * points @ self.rotation.T + self.translation
 
     def apply_to_cameras(self, cam_from_a: Array) -> Array:
-        """Poses (..., 3, 4) given in frame a, re-expressed in frame b: centres move with `apply`, depths grow by `scale`."""
+        """Poses (..., 3, 4) of frame a expressed in frame b: centres move with `apply`, depths grow by `scale`."""
         rotation = cam_from_a[..., :3] @ self.rotation.T
         translation = self.scale * cam_from_a[..., 3:] - rotation @ self.translation[:, None]
         return np.concatenate([rotation, translation], axis=-1)
