@@ -1,0 +1,74 @@
+# Two commands need nothing but Python 3.11 or newer: `make demo` and `make test`.
+# They set up .venv (and, for the plugin's tests, .venv-nerfstudio) on the first call and reuse them afterwards.
+
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$name" -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1); print(sys.executable)' 2>/dev/null && break; done)
+UV := $(shell uv pip install --help 2>/dev/null | grep -q -e --group && command -v uv || echo .venv-uv/bin/uv)
+OWN_UV := $(filter .venv-uv/bin/uv,$(UV))
+TORCH := torch==2.13.0
+JOBS ?= 2
+
+export UV_COMPILE_BYTECODE = 1
+export UV_HTTP_TIMEOUT = 300
+
+.PHONY: demo test lint types unit nerfstudio lock clean
+
+demo: .venv/.stamp
+	.venv/bin/da3-pipeline demo
+
+test: lint types unit nerfstudio
+
+lint: .venv/.stamp
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/.stamp
+	.venv/bin/mypy
+
+unit: export OMP_NUM_THREADS = 1
+unit: .venv/.stamp
+	.venv/bin/python -m pytest -q -n $(JOBS) --dist worksteal
+
+# nerfstudio 1.1.5 installs from wheels on Python 3.11 only; where none can be had the tests are left out, and said to be.
+nerfstudio: export OMP_NUM_THREADS = 1
+nerfstudio: .venv-nerfstudio/.stamp
+	@if [ -s .venv-nerfstudio/.stamp ]; then cat .venv-nerfstudio/.stamp; else \
+	.venv-nerfstudio/bin/python -m pytest -q -m nerfstudio -o filterwarnings=default tests/plugins; fi
+
+.venv/.stamp: pyproject.toml constraints.txt | $(OWN_UV)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }
+	test -x .venv/bin/python || $(UV) venv --quiet --python "$(PYTHON)" .venv
+	$(UV) pip install --quiet --python .venv/bin/python --constraint constraints.txt --group dev --editable '.[train]'
+	@touch $@
+
+.venv-nerfstudio/.stamp: pyproject.toml constraints-nerfstudio.txt | $(OWN_UV)
+	@mkdir -p $(@D)
+	@if [ -x .venv-nerfstudio/bin/python ] || $(UV) venv --quiet --allow-existing --python 3.11 .venv-nerfstudio; then \
+	set -ex; \
+	$(UV) pip install --quiet --python .venv-nerfstudio/bin/python --no-deps --requirement constraints-nerfstudio.txt; \
+	$(UV) pip install --quiet --python .venv-nerfstudio/bin/python --no-deps --editable .; : > $@; \
+	else echo "nerfstudio tests left out: nerfstudio 1.1.5 needs Python 3.11, and none was found" > $@; fi
+
+.venv-uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }
+	"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip install --quiet uv \
+	|| "$(PYTHON)" -m pip install --quiet --upgrade --target .venv-uv uv
+
+# Plain `name==version` lines. Beside nerfstudio, timm is lifted over its pin (nothing there imports timm), the CPU build
+# of open3d stands in for the full one, and the headless OpenCV for the second copy that a dependency asks for.
+lock: | $(OWN_UV)
+	@echo '$(TORCH)' > .venv/torch.txt
+	@printf '%s\n' 'timm>=1.0.20' 'open3d ; python_version < "3"' 'opencv-python ; python_version < "3"' > .venv/overrides.txt
+	@printf '%s\n' 'open3d-cpu==0.19.0' 'pytest>=8.2' > .venv/beside.txt
+	head -n 1 constraints.txt > .venv/locked.txt
+	$(UV) pip compile --quiet --python-version 3.11 --no-header --no-annotate --constraint .venv/torch.txt \
+	--group dev --extra train pyproject.toml >> .venv/locked.txt
+	mv .venv/locked.txt constraints.txt
+	head -n 1 constraints-nerfstudio.txt > .venv/locked.txt
+	$(UV) pip compile --quiet --python-version 3.11 --no-header --no-annotate --constraint .venv/torch.txt \
+	--override .venv/overrides.txt --extra nerfstudio pyproject.toml .venv/beside.txt >> .venv/locked.txt
+	mv .venv/locked.txt constraints-nerfstudio.txt
+
+clean:
+	rm -rf .venv .venv-nerfstudio .venv-uv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
