@@ -1,0 +1,1 @@
+"""Measurements that print tables: pose accuracy against truth, stage times and memory, beside a peer."""

@@ -1,0 +1,248 @@
+"""The `da3-pipeline` command: options in, one pipeline call, one verdict out.
+
+Exit codes: 0 done; 2 bad input or usage; 3 finished below the quality gates; 130 interrupted, resumable.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import PipelineError
+from .progress import SilentProgress, TerminalProgress
+
+if TYPE_CHECKING:
+    from .config import PipelineConfig
+    from .pipeline import Outcome
+
+__all__ = ["app", "main"]
+
+EXIT_BAD_INPUT, EXIT_BELOW_GATES, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    help="From a video or photographs to a data set that a Gaussian-splatting trainer learns from.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+bench_app = typer.Typer(help="Measurements: tables, never tests.", no_args_is_help=True)
+train_app = typer.Typer(help="Train networks of the family.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+app.add_typer(train_app, name="train")
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Session folder; the same command again resumes it.")]
+Model = Annotated[str, typer.Option(help="A model of `da3-pipeline models`, or a .safetensors file or folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal poses.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")]
+
+
+@app.command()
+def run(
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Folders, photographs or videos.")],
+    output: Output,
+    model: Model = "da3-nano",
+    predictions: Annotated[
+        Path | None, typer.Option(help="Depth and cameras from an .npz instead of a network.")
+    ] = None,
+    intrinsics: Annotated[
+        Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
+    ] = None,
+    poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    device: Device = "auto",
+    seed: Seed = 0,
+    no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget finished stages of the session.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the pipeline on one capture."""
+    config = _config(
+        {
+            "ingest": {"intrinsics": intrinsics, "poses": poses},
+            "select": {"max_frames": max_frames},
+            "infer": {"model": model, "predictions": predictions, "device": device},
+            "refine": {"seed": seed, "enabled": not no_refine},
+        }
+    )
+    if predictions is None:
+        _show_licence(model)
+    from . import pipeline
+
+    progress = SilentProgress() if quiet else TerminalProgress()
+    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite)
+    _conclude(outcome, as_json)
+
+
+@app.command()
+def demo(
+    output: Output = Path("demo"),
+    model: Model = "da3-nano",
+    frames: Annotated[int, typer.Option(min=10, help="Length of the rendered video.")] = 90,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Render a handheld video of a synthetic room, run the pipeline on it and compare with the truth."""
+    from .demo import run_demo
+
+    config = _config({"infer": {"model": model}, "refine": {"seed": seed}})
+    progress = SilentProgress() if quiet else TerminalProgress()
+    report = run_demo(output, config, frames=frames, seed=seed, progress=progress)
+    typer.echo(f"pose error against the known truth, {report.posed} of {report.frames} frames:")
+    typer.echo(f"  rotation  median {report.rotation_median_deg:.3f} deg, largest {report.rotation_max_deg:.3f} deg")
+    typer.echo(f"  position  RMS {report.position_rmse_percent:.3f} % of the camera path")
+    typer.echo(f"  AUC@1/3/5 {report.auc_1:.1f} / {report.auc_3:.1f} / {report.auc_5:.1f}")
+    typer.echo(f"  focal     {report.focal_error_percent:+.2f} %")
+    _conclude(report.outcome, as_json=False)
+
+
+@app.command()
+def batch(
+    captures: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of captures: sub-folders and videos.")],
+    output: Output,
+    model: Model = "da3-nano",
+    max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from each video.")] = 300,
+    device: Device = "auto",
+    seed: Seed = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Captures processed at once.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Run the pipeline on every capture of a folder; a second run does only what is missing."""
+    from da3_workflows.batch import run_batch
+
+    config = _config(
+        {
+            "select": {"max_frames": max_frames},
+            "infer": {"model": model, "device": device},
+            "refine": {"seed": seed},
+        }
+    )
+    _show_licence(model)
+    summary = run_batch(captures, output, config, jobs=jobs, progress=TerminalProgress())
+    typer.echo(summary.as_json() if as_json else summary.as_table())
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def models() -> None:
+    """List the networks: size, licence, where a checkpoint comes from."""
+    from .model import MODELS
+
+    typer.echo(f"{'name':<24}{'parameters':>12}  {'licence':<14}{'commercial':<12}checkpoint")
+    for name, entry in MODELS.items():
+        commercial = "yes" if entry.licence.commercial else "no"
+        where = "built in" if entry.hub_repo is None else f"hub: {entry.hub_repo}"
+        typer.echo(f"{name:<24}{entry.parameters / 1e6:>10.1f} M  {entry.licence.name:<14}{commercial:<12}{where}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine and installation can do, and what is missing."""
+    from .doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        typer.echo(f"{finding.status:<5} {finding.subject:<14} {finding.detail}")
+    if any(finding.status == "FAIL" for finding in findings):
+        raise typer.Exit(EXIT_BAD_INPUT)
+
+
+@bench_app.command("run")
+def bench_run(
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...")],
+    model: Model = "da3-nano",
+    device: Device = "auto",
+) -> None:
+    """Times and peak memory of every stage on a capture, in a fresh process each run."""
+    from .benchmark.stages import measure_stages
+
+    typer.echo(measure_stages(sources, _config({"infer": {"model": model, "device": device}})))
+
+
+@bench_app.command("pose")
+def bench_pose(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    model: Model = "da3-nano",
+    predictions: Annotated[
+        Path | None, typer.Option(help="A prior from an .npz, or 'identical' / 'random' poses.")
+    ] = None,
+    colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
+) -> None:
+    """Pose accuracy and time against known truth."""
+    from .benchmark.pose import measure_poses
+
+    config = _config({"infer": {"model": model}})
+    typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
+
+
+def _config(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
+    from pydantic import ValidationError
+
+    from .config import PipelineConfig
+    from .errors import UsageError
+
+    try:
+        return PipelineConfig.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{where}: {first['msg']}") from error
+
+
+def _show_licence(model: str) -> None:
+    from .model import licence_notice
+
+    notice = licence_notice(model)
+    if notice:
+        typer.echo(notice, err=True)
+
+
+def _conclude(outcome: Outcome, as_json: bool) -> None:
+    verdict, folder = outcome.scene.verdict, outcome.result.folder
+    if as_json:
+        document = {
+            "passed": verdict.passed,
+            "summary": verdict.summary,
+            "folder": str(folder),
+            "gates": [vars(gate) for gate in verdict.gates],
+            "figures": outcome.scene.figures,
+        }
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        typer.echo(verdict.summary)
+        for gate in verdict.gates:
+            if not gate.passed:
+                typer.echo(f"  below gate: {gate.name} {gate.value:.3g}, wanted {gate.relation} {gate.limit:.3g}")
+        typer.echo(f"report: {folder / 'report.html'}")
+    if not verdict.passed:
+        raise typer.Exit(EXIT_BELOW_GATES)
+
+
+def main() -> None:
+    """Entry point: every expected failure becomes one line on stderr and its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app(standalone_mode=True)
+    except PipelineError as error:
+        _fail(str(error), EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+            raise
+        _fail(f"{error.filename or 'output'}: {error.strerror}; free space or choose another folder", EXIT_BAD_INPUT)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"\nerror: {' '.join(message.split())}\n")
+    sys.exit(code)

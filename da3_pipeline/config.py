@@ -1,0 +1,25 @@
+"""Everything that can be set, stage by stage; the defaults serve phone video and folders of photographs alike."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .export.config import ExportConfig
+from .infer.config import InferConfig
+from .ingest.config import IngestConfig
+from .refine.config import RefineConfig
+from .select.config import SelectConfig
+
+__all__ = ["PipelineConfig"]
+
+
+class PipelineConfig(BaseModel):
+    """The stage configurations, joined. Frozen: change a copy with `model_copy(update=...)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ingest: IngestConfig = Field(default_factory=IngestConfig)
+    select: SelectConfig = Field(default_factory=SelectConfig)
+    infer: InferConfig = Field(default_factory=InferConfig)
+    refine: RefineConfig = Field(default_factory=RefineConfig)
+    export: ExportConfig = Field(default_factory=ExportConfig)

@@ -1,0 +1,45 @@
+"""What a stage costs: wall time and peak memory of this process."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+__all__ = ["Meter"]
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+class Meter:
+    """Starts on creation; `seconds` and `peak_memory_mb` say what happened since.
+
+    On Linux the kernel's high-water mark is reset at the start, so the peak is that of the metered stretch;
+    elsewhere it is the peak since the process began, and 0 where the system does not tell.
+    """
+
+    def __init__(self) -> None:
+        with contextlib.suppress(OSError):
+            _CLEAR.write_text("5")
+        self._started_s = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started_s
+
+    @property
+    def peak_memory_mb(self) -> float:
+        try:
+            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+            return int(line.split()[1]) / 1024
+        except (OSError, StopIteration):
+            return _lifetime_peak_mb()
+
+
+def _lifetime_peak_mb() -> float:
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
