@@ -22,7 +22,8 @@ from .stages import run_fresh
 __all__ = ["measure_poses"]
 
 Float = NDArray[np.float64]
-_COLUMNS = f"{'scene':<20}{'method':<10}{'posed':>8}{'AUC@1':>7}{'AUC@3':>7}{'AUC@5':>7}{'AUC@30':>8}{'seconds':>9}{'ratio':>7}"
+_AUC_COLUMNS = f"{'AUC@1':>7}{'AUC@3':>7}{'AUC@5':>7}{'AUC@30':>8}"
+_COLUMNS = f"{'scene':<20}{'method':<10}{'posed':>8}{_AUC_COLUMNS}{'seconds':>9}{'ratio':>7}"
 
 
 @dataclass(frozen=True)

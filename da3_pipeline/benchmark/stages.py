@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,35 +30,19 @@ class FreshRun:
     peak_memory_mb: float
 
 
-_CHILD = """
-import json, sys, time
-from pathlib import Path
-request = json.loads(sys.stdin.read())
-from da3_pipeline import PipelineConfig, run
-from da3_pipeline.errors import PipelineError
-try:
-    outcome = run([Path(s) for s in request["sources"]], Path(request["output"]), PipelineConfig(**request["config"]))
-except PipelineError as error:
-    sys.exit(f"error: {error}")
-print("@@" + json.dumps({"stages": [vars(stage) for stage in outcome.stages], "elapsed_s": time.time() - request["start_s"]}))
-"""
-
-
 def run_fresh(sources: Sequence[Path], output: Path, config: PipelineConfig) -> FreshRun:
-    """Run the pipeline once in a new interpreter. Raises the child's PipelineError message."""
-    import time
-
+    """Run the pipeline once in a new interpreter. Raises PipelineError with the run's last message where it fails."""
     request = {
         "sources": [str(source.absolute()) for source in sources],
         "output": str(output),
         "config": config.model_dump(mode="json"),
-        "start_s": time.time(),
+        "started_s": time.time(),
     }
-    child = subprocess.run([sys.executable, "-c", _CHILD], input=json.dumps(request), capture_output=True, text=True)
-    line = next((line for line in child.stdout.splitlines() if line.startswith("@@")), None)
-    if line is None:
-        raise PipelineError(child.stderr.strip().splitlines()[-1].removeprefix("error: "))
-    answer = json.loads(line[2:])
+    command = [sys.executable, "-m", "da3_pipeline.benchmark.fresh_process"]
+    child = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True)
+    if child.returncode:
+        raise PipelineError((child.stderr.strip().splitlines() or ["the run ended without a word"])[-1])
+    answer = json.loads(child.stdout.strip().splitlines()[-1])
     stages = tuple(StageRecord(**stage) for stage in answer["stages"])
     export_s = sum(stage.seconds for stage in stages if stage.name == "export")
     return FreshRun(stages, answer["elapsed_s"] - export_s, max(stage.peak_memory_mb for stage in stages))

@@ -1,0 +1,169 @@
+"""The session folder: round trips, resume, refusal of folders that are not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from da3_pipeline.errors import ExportError, UsageError
+from da3_pipeline.geometry import Camera, PixelMap
+from da3_pipeline.store import Session, file_stamps, fingerprint, sources_fingerprint
+from da3_pipeline.types import Dropped, Frame, FrameSet, GpsPosition, Prediction, StageRecord
+
+RECORD = StageRecord("infer", 1.5, 100.0, reused=False)
+
+
+def prediction(folder: Path) -> Prediction:
+    generator = np.random.default_rng(0)
+    frame = Frame(
+        name="a b/é'.jpg",
+        path=folder / ".da3" / "stills" / "x.jpg",
+        width=64,
+        height=48,
+        camera_id="phone",
+        fingerprint="0",
+        gps=GpsPosition(1.0, 2.0, None),
+        known_camera=Camera.pinhole(64, 48, 50.0),
+        known_cam_from_world=np.eye(3, 4),
+    )
+    other = Frame("b.jpg", Path("/elsewhere/b.jpg"), 64, 48, "phone", "1")
+    depth = generator.random((2, 4, 6), dtype=np.float32)
+    depth[0, 0, 0] = np.nan
+    return Prediction(
+        frames=FrameSet((frame, other), (Dropped("c.jpg", "is empty"),)),
+        source="test",
+        depth=depth,
+        conf=np.ones_like(depth),
+        cam_from_world=generator.normal(size=(2, 3, 4)),
+        cameras={"phone": Camera.pinhole(64, 48, 50.0)},
+        view_intrinsics=np.tile(np.eye(3), (2, 1, 1)),
+        pixel_maps=(PixelMap((10.0, 12.0), (0.5, 0.0)),) * 2,
+    )
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, np.ndarray):
+        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+    if isinstance(a, tuple):
+        return isinstance(b, tuple) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if hasattr(a, "__dataclass_fields__"):
+        return type(a) is type(b) and all(same(getattr(a, name), getattr(b, name)) for name in a.__dataclass_fields__)
+    return a == b
+
+
+def test_an_artefact_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    artefact = prediction(tmp_path)
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", artefact, RECORD)
+        loaded = session.load("infer", "key")
+    assert loaded is not None
+    assert same(loaded[0], artefact)
+    assert loaded[1] == StageRecord("infer", 1.5, 100.0, reused=True)
+
+
+def test_paths_inside_the_session_move_with_it(tmp_path: Path) -> None:
+    with Session.open(tmp_path / "old") as session:
+        session.save("infer", "key", prediction(tmp_path / "old"), RECORD)
+    (tmp_path / "old").rename(tmp_path / "new")
+    with Session.open(tmp_path / "new") as session:
+        loaded = session.load("infer", "key")
+    assert loaded is not None
+    frames = loaded[0].frames.frames
+    assert frames[0].path == tmp_path / "new" / ".da3" / "stills" / "x.jpg"
+    assert frames[1].path == Path("/elsewhere/b.jpg")
+
+
+def test_another_fingerprint_or_a_damaged_artefact_is_not_used(tmp_path: Path) -> None:
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+        assert session.load("infer", "other") is None
+        assert session.load("select", "key") is None
+        (tmp_path / ".da3" / "infer" / "arrays.npz").write_bytes(b"PK broken")
+        assert session.load("infer", "key") is None
+        (tmp_path / ".da3" / "infer" / "stage.json").write_text("{")
+        assert session.load("infer", "key") is None
+
+
+def test_overwrite_forgets_stages_and_keeps_exported_files(tmp_path: Path) -> None:
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+    (tmp_path / "transforms.json").write_text("{}")
+    with Session.open(tmp_path, overwrite=True) as session:
+        assert session.load("infer", "key") is None
+    assert (tmp_path / "transforms.json").exists()
+
+
+def test_a_folder_with_other_content_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"x")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="not empty"), Session.open(tmp_path, overwrite=overwrite):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_file_as_output_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="is a file"), Session.open(tmp_path / "file"):
+        pass
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with Session.open(tmp_path), pytest.raises(UsageError, match="another run"), Session.open(tmp_path):
+        pass
+
+
+def test_a_run_that_fails_at_once_leaves_no_folder(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "deep"
+    with pytest.raises(RuntimeError, match="early"), Session.open(output):
+        raise RuntimeError("early")
+    assert not output.exists()
+
+
+def test_an_unwritable_place_is_an_export_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(ExportError, match="Read-only"), Session.open(tmp_path / "new"):
+        pass
+
+
+def test_a_full_disk_keeps_the_earlier_artefact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+
+        def full(*args: object, **kwargs: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(np, "savez", full)
+        with pytest.raises(ExportError, match="free some space"):
+            session.save("infer", "newer", prediction(tmp_path), RECORD)
+        assert session.load("infer", "key") is not None
+
+
+def test_fingerprints_follow_content(tmp_path: Path) -> None:
+    assert fingerprint("a", {"x": 1, "y": 2}) == fingerprint("a", {"y": 2, "x": 1})
+    assert fingerprint("a", 1) != fingerprint("a", 2)
+    photo = tmp_path / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(b"1")
+    before = sources_fingerprint([photo.parent], exclude=tmp_path)
+    assert before == sources_fingerprint([photo.parent], exclude=tmp_path)
+    inside = photo.parent / "out"
+    inside.mkdir()
+    (inside / "images.jpg").write_bytes(b"2")
+    assert before == sources_fingerprint([photo.parent], exclude=inside)
+    photo.write_bytes(b"12")
+    assert before != sources_fingerprint([photo.parent], exclude=inside)
+
+
+def test_files_named_by_a_configuration_are_part_of_its_identity(tmp_path: Path) -> None:
+    weights = tmp_path / "net.safetensors"
+    settings = {"infer": {"model": str(weights), "names": ["da3-nano", 3]}}
+    assert file_stamps(settings) == []
+    weights.write_bytes(b"123")
+    assert [stamp[:2] for stamp in file_stamps(settings)] == [(str(weights), 3)]
