@@ -1,0 +1,79 @@
+"""What a network of the Depth Anything 3 any-view family is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import UsageError
+
+__all__ = ["CAMERA_ENCODER_HEADS", "HEAD_DIM", "PATCH", "ModelConfig"]
+
+PATCH = 14
+HEAD_DIM = 64
+CAMERA_ENCODER_HEADS = 16
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One network of the family (SPEC 1.1); every other size follows from these.
+
+    embed_dim: width C of the trunk, a multiple of 64 (heads of 64).
+    depth: number of transformer blocks.
+    alt_start: from this block on odd blocks attend across views, queries and keys are normalised and
+        rotated, and token 0 of each view is its camera token.
+    out_layers: the four cross-view blocks that feed the head, shallow to deep.
+    head_features: width F of the head's fusion chains, a multiple of 8.
+    head_channels: channels of the four projected taps, multiples of 4.
+    ffn: feed-forward layer of the trunk's blocks.
+    """
+
+    embed_dim: int
+    depth: int
+    alt_start: int
+    out_layers: tuple[int, int, int, int]
+    head_features: int
+    head_channels: tuple[int, int, int, int]
+    ffn: Literal["mlp", "swiglu"] = "mlp"
+
+    def __post_init__(self) -> None:
+        for problem, wrong in (
+            ("embed_dim must be a positive multiple of 64", self.embed_dim < 64 or self.embed_dim % HEAD_DIM),
+            ("alt_start must lie in 1..depth-1", not 1 <= self.alt_start < self.depth),
+            ("out_layers must be four rising cross-view blocks", not self._out_layers_are_valid()),
+            ("head_features must be a positive multiple of 8", self.head_features < 8 or self.head_features % 8),
+            ("head_channels must be four positive multiples of 4", not self._head_channels_are_valid()),
+            ("ffn must be 'mlp' or 'swiglu'", self.ffn not in ("mlp", "swiglu")),
+        ):
+            if wrong:
+                raise UsageError(f"model configuration: {problem}, got {self}")
+
+    def _out_layers_are_valid(self) -> bool:
+        layers = self.out_layers
+        return len(layers) == 4 and list(layers) == sorted(set(layers)) and set(layers) <= set(self.global_layers)
+
+    def _head_channels_are_valid(self) -> bool:
+        return len(self.head_channels) == 4 and all(width > 0 and width % 4 == 0 for width in self.head_channels)
+
+    @property
+    def heads(self) -> int:
+        """Attention heads of the trunk."""
+        return self.embed_dim // HEAD_DIM
+
+    @property
+    def global_layers(self) -> tuple[int, ...]:
+        """The blocks that attend across views: the odd ones from `alt_start` on."""
+        return tuple(layer for layer in range(self.alt_start, self.depth) if layer % 2 == 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """The inverse of `to_dict`. Raises UsageError on unknown or missing fields."""
+        try:
+            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        except TypeError as error:
+            raise UsageError(f"model configuration: {error}") from error

@@ -1,0 +1,67 @@
+"""Fresh weights from which training starts well."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .dual_dpt import ResidualConvUnit
+from .layers import LayerScale
+from .network import DepthAnything3
+
+__all__ = ["initialise"]
+
+_STD = 0.02
+_FIELD_OF_VIEW_RAD = 1.0
+_RESIDUAL_GAIN = 0.5
+
+
+@torch.no_grad()
+def initialise(net: DepthAnything3, generator: torch.Generator | None = None) -> None:
+    """Draw every parameter anew.
+
+    Linear layers: truncated normal of 0.02, as ViTs are started; convolutions and the camera decoder keep
+    the variance of what passes through them. The outputs start at a plain guess: depth 1, confidence 2,
+    rays along +z, no rotation, a field of view of 1 rad. The decoder's last ReLU guards the field of view
+    and passes no gradient below zero: it starts far from there.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=_STD, generator=generator)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            _preserve_variance(module, 1.0, generator)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.LayerNorm) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    for module in net.modules():
+        if isinstance(module, ResidualConvUnit):
+            _preserve_variance(module.conv1, math.sqrt(2), generator)
+            _preserve_variance(module.conv2, _RESIDUAL_GAIN, generator)
+    trunk = net.trunk
+    for table in (trunk.cls_token, trunk.camera_token, trunk.pos_embed):
+        nn.init.trunc_normal_(table, std=_STD, generator=generator)
+    _start_outputs(net, generator)
+
+
+def _preserve_variance(module: nn.Module, gain: float, generator: torch.Generator | None) -> None:
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    kernel = math.prod(weight.shape[2:])
+    # A transposed convolution whose kernel equals its stride reads each output from one place.
+    fan_in = weight.shape[0] if isinstance(module, nn.ConvTranspose2d) else weight.shape[1] * kernel
+    nn.init.normal_(weight, std=gain / math.sqrt(fan_in), generator=generator)
+
+
+def _start_outputs(net: DepthAnything3, generator: torch.Generator | None) -> None:
+    decoder, scratch = net.cam_dec, net.head.scratch
+    for index in (0, 2):
+        nn.init.kaiming_normal_(decoder.backbone[index].weight, nonlinearity="relu", generator=generator)
+    decoder.fc_qvec.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 1.0]))
+    nn.init.constant_(decoder.fc_fov[0].bias, _FIELD_OF_VIEW_RAD)
+    for last in (scratch.output_conv2[-1], *(level[-1] for level in scratch.output_conv2_aux)):
+        nn.init.trunc_normal_(last.weight, std=_STD, generator=generator)
+    for level in scratch.output_conv2_aux:
+        level[-1].bias[2] = 1.0
