@@ -29,7 +29,7 @@ unit: export OMP_NUM_THREADS = 1
 unit: .venv/.stamp
 	.venv/bin/python -m pytest -q -n $(JOBS) --dist worksteal
 
-# nerfstudio 1.1.5 installs from wheels on Python 3.11 only; where none can be had the tests are left out, and said to be.
+# What nerfstudio 1.1.5 needs has wheels for Python 3.11 and 3.12; where neither can be had its tests are left out, and said to be.
 nerfstudio: export OMP_NUM_THREADS = 1
 nerfstudio: .venv-nerfstudio/.stamp
 	@if [ -s .venv-nerfstudio/.stamp ]; then cat .venv-nerfstudio/.stamp; else \
@@ -43,22 +43,24 @@ nerfstudio: .venv-nerfstudio/.stamp
 
 .venv-nerfstudio/.stamp: pyproject.toml constraints-nerfstudio.txt | $(OWN_UV)
 	@mkdir -p $(@D)
-	@if [ -x .venv-nerfstudio/bin/python ] || $(UV) venv --quiet --allow-existing --python 3.11 .venv-nerfstudio; then \
+	@if [ -x .venv-nerfstudio/bin/python ] || $(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' .venv-nerfstudio; then \
 	set -ex; \
-	$(UV) pip install --quiet --python .venv-nerfstudio/bin/python --no-deps --requirement constraints-nerfstudio.txt; \
+	$(UV) pip install --quiet --python .venv-nerfstudio/bin/python --no-deps --only-binary :all: --requirement constraints-nerfstudio.txt; \
 	$(UV) pip install --quiet --python .venv-nerfstudio/bin/python --no-deps --editable .; : > $@; \
-	else echo "nerfstudio tests left out: nerfstudio 1.1.5 needs Python 3.11, and none was found" > $@; fi
+	else echo "nerfstudio tests left out: nerfstudio 1.1.5 needs Python 3.11 or 3.12, and neither was found" > $@; fi
 
 .venv-uv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }
 	"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip install --quiet uv \
 	|| "$(PYTHON)" -m pip install --quiet --upgrade --target .venv-uv uv
 
-# Plain `name==version` lines. Beside nerfstudio, timm is lifted over its pin (nothing there imports timm), the CPU build
-# of open3d stands in for the full one, and the headless OpenCV for the second copy that a dependency asks for.
+# Plain `name==version` lines. Beside nerfstudio, timm is lifted over its pin (nothing there imports timm), the CPU build of
+# open3d stands in for the full one and the headless OpenCV for the second copy that a dependency asks for; fpsample stays
+# at its last version with wheels, and pyliblzfse, which has none, is only for reading Record3D streams in the viewer.
 lock: | $(OWN_UV)
 	@echo '$(TORCH)' > .venv/torch.txt
-	@printf '%s\n' 'timm>=1.0.20' 'open3d ; python_version < "3"' 'opencv-python ; python_version < "3"' > .venv/overrides.txt
+	@printf '%s\n' 'timm>=1.0.20' 'fpsample==0.3.3' 'open3d ; python_version < "3"' \
+	'opencv-python ; python_version < "3"' 'pyliblzfse ; python_version < "3"' > .venv/overrides.txt
 	@printf '%s\n' 'open3d-cpu==0.19.0' 'pytest>=8.2' > .venv/beside.txt
 	head -n 1 constraints.txt > .venv/locked.txt
 	$(UV) pip compile --quiet --python-version 3.11 --no-header --no-annotate --constraint .venv/torch.txt \
