@@ -1,0 +1,62 @@
+"""What a prior says before it is tied to cameras and given poses: the common ground of network and file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Sim3
+
+__all__ = ["RawViews"]
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RawViews:
+    """Per view, all in depth-map pixels and one arbitrary or given world.
+
+    depth and conf (N, h, w) float32, cam_from_world (N, 3, 4), intrinsics (N, 3, 3), descriptors (N, D) or None.
+    """
+
+    depth: Float32
+    conf: Float32
+    cam_from_world: Float
+    intrinsics: Float
+    descriptors: Float32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> RawViews:
+        """The views at `indices`, in that order."""
+        chosen = np.asarray(indices, np.int64)
+        return RawViews(
+            self.depth[chosen],
+            self.conf[chosen],
+            self.cam_from_world[chosen],
+            self.intrinsics[chosen],
+            None if self.descriptors is None else self.descriptors[chosen],
+        )
+
+    def moved(self, b_from_a: Sim3) -> RawViews:
+        """The same views in world b: centres move with the Sim3, depths grow by its scale."""
+        return RawViews(
+            self.depth * np.float32(b_from_a.scale),
+            self.conf,
+            b_from_a.apply_to_cameras(self.cam_from_world),
+            self.intrinsics,
+            self.descriptors,
+        )
+
+    def usable(self) -> NDArray[np.bool_]:
+        """(N,) whether a view has a finite pose, finite intrinsics and any positive depth."""
+        poses = np.isfinite(self.cam_from_world).all((1, 2))
+        matrices = np.isfinite(self.intrinsics).all((1, 2))
+        with np.errstate(invalid="ignore"):
+            depths = (np.isfinite(self.depth) & (self.depth > 0)).any((1, 2))
+        return np.asarray(poses & matrices & depths)
