@@ -95,6 +95,7 @@ class VideoClip:
     fingerprint: str
     exif_focal_px: float | None = None
     gps: GpsPosition | None = None
+    known_camera: Camera | None = None
 
 
 @dataclass(frozen=True)
@@ -247,10 +248,15 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written into the output folder."""
+    """What was written into the output folder.
+
+    image_names: frame name to its path below images/. figures: counts for the report, by name.
+    """
 
     folder: Path
     images: int
     tracks: int
     seed_points: int
     dropped: tuple[Dropped, ...] = ()
+    image_names: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""What may be said about a capture beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["IngestConfig"]
+
+
+class IngestConfig(BaseModel):
+    """Settings of the first stage. Frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intrinsics: Path | None = Field(
+        default=None, description="known cameras: a transforms.json, or a folder with a COLMAP model (bin or txt)"
+    )
+    poses: Path | None = Field(
+        default=None, description="known poses: a transforms.json, or a folder with a COLMAP model (bin or txt)"
+    )
+    min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

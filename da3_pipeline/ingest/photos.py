@@ -1,0 +1,76 @@
+"""Photographs: decoded once to prove them whole, hashed, and asked for their EXIF."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..imageio import UnreadableImageError, probe_image
+from ..types import Dropped, GpsPosition
+from .exif import CameraFacts, read_camera_facts, read_gps
+from .scan import FoundFile
+
+__all__ = ["Photo", "content_hash", "read_photos"]
+
+logger = logging.getLogger(__name__)
+
+_THREADS = min(8, os.cpu_count() or 1)
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph that can be decoded in full; `width` and `height` are those of the upright image."""
+
+    file: FoundFile
+    width: int
+    height: int
+    fingerprint: str
+    facts: CameraFacts
+    gps: GpsPosition | None
+
+
+def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
+    """One result a file, in their order, read by a few threads (Pillow decodes outside the interpreter lock)."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(lambda file: _read_photo(file, min_side_px), files)
+
+
+def content_hash(path: Path) -> str:
+    """BLAKE2b of the bytes of a file, 32 hexadecimal digits, read in blocks."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
+    try:
+        image = probe_image(file.path)
+        fingerprint = content_hash(file.path)
+    except UnreadableImageError as error:
+        return Dropped(file.name, error.reason)
+    except OSError as error:
+        return Dropped(file.name, error.strerror or str(error))
+    except MemoryError:
+        return Dropped(file.name, "too large for this machine's memory")
+    if min(image.width, image.height) < min_side_px:
+        return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
+    facts, gps = _facts(file.name, image.exif, image.width, image.height)
+    return Photo(file, image.width, image.height, fingerprint, facts, gps)
+
+
+def _facts(name: str, exif: Image.Exif, width: int, height: int) -> tuple[CameraFacts, GpsPosition | None]:
+    try:
+        return read_camera_facts(exif, width, height), read_gps(exif)
+    except Exception:  # EXIF is written by anything; a broken block must not cost a good picture
+        logger.warning("%s: its EXIF cannot be read and is ignored", name)
+        return CameraFacts(), None

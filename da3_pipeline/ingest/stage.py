@@ -1,0 +1,101 @@
+"""The first stage: everything readable in the given sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import CaptureError
+from ..progress import Progress
+from ..types import Capture, Dropped, Frame, VideoClip
+from .cameras import CameraRegister
+from .config import IngestConfig
+from .known import with_known_cameras
+from .photos import Photo, read_photos
+from .scan import Listing, scan
+from .videos import Video, read_video
+
+__all__ = ["run"]
+
+_READ = "JPEG, PNG, TIFF, HEIC, WebP; MP4, MOV, MKV, AVI, WEBM"
+
+
+def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclude: Path | None = None) -> Capture:
+    """Read photographs and videos from files and folders; see docs/CAPTURE.md for what is taken and what is not.
+
+    Every file is opened and decoded far enough to know that it is usable; one that is not becomes a Dropped.
+    `exclude` is a folder that is not looked into: the output of this run, should it lie inside a source.
+    Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics or poses
+    of `config` do not fit the capture.
+    """
+    listing = scan(sources, exclude)
+    cameras = CameraRegister()
+    photos: list[Frame] = []
+    clips: list[VideoClip] = []
+    dropped = list(listing.dropped)
+    for result in _read(listing, config, progress):
+        if isinstance(result, Dropped):
+            dropped.append(result)
+        elif isinstance(result, Photo):
+            photos.append(_frame(result, cameras))
+        else:
+            clips.append(_clip(result, cameras))
+    if not photos and not clips:
+        raise CaptureError(_nothing(sources, dropped))
+    return with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
+
+
+def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Photo | Video | Dropped]:
+    """Every listed file, photographs first, each kind in natural order."""
+    photo_files = [file for file in listing.files if file.kind == "photo"]
+    video_files = [file for file in listing.files if file.kind == "video"]
+    total = len(listing.files)
+    results: list[Photo | Video | Dropped] = []
+    for result in read_photos(photo_files, config.min_side_px):
+        results.append(result)
+        progress.step(len(results), total, "files")
+    for file in video_files:
+        results.append(read_video(file, config.min_side_px))
+        progress.step(len(results), total, file.name)
+    return results
+
+
+def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
+    return Frame(
+        name=photo.file.name,
+        path=photo.file.path,
+        width=photo.width,
+        height=photo.height,
+        camera_id=cameras.photo(photo),
+        fingerprint=photo.fingerprint,
+        exif_focal_px=photo.facts.focal_px,
+        gps=photo.gps,
+    )
+
+
+def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
+    info = video.info
+    return VideoClip(
+        name=video.file.name,
+        path=video.file.path,
+        width=info.width,
+        height=info.height,
+        rotation_deg=info.rotation_deg,
+        times_s=info.times_s,
+        camera_id=cameras.clip(video.file.name, video.facts, info.width, info.height),
+        fingerprint=video.fingerprint,
+        exif_focal_px=video.facts.focal_px,
+        gps=video.gps,
+    )
+
+
+def _nothing(sources: Sequence[Path], dropped: Sequence[Dropped]) -> str:
+    """The one line for a capture without a usable file."""
+    where = ", ".join(str(source) for source in sources) or "no source given"
+    if not dropped:
+        return f"{where}: no photographs or videos found ({_READ}); check the path"
+    listed = "; ".join(f"{entry.frame}: {entry.reason}" for entry in dropped[:3])
+    more = f"; and {len(dropped) - 3} more" if len(dropped) > 3 else ""
+    if len(dropped) == 1:
+        return f"{where}: nothing usable: {listed}"
+    return f"{where}: none of {len(dropped)} files can be used: {listed}{more}"
