@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["FeatureConfig", "MatchConfig", "PairConfig", "RefineConfig", "VerifyConfig"]
+__all__ = ["FeatureConfig", "MatchConfig", "PairConfig", "QualityConfig", "RefineConfig", "SolveConfig", "VerifyConfig"]
 
 
 class _Frozen(BaseModel):
@@ -39,6 +41,48 @@ class VerifyConfig(_Frozen):
 
     max_error_px: float = Field(default=1.5, gt=0, description="epipolar error, for a working image 1024 px long")
     min_inliers: int = Field(default=15, ge=8)
+    max_chance_log10: float = Field(default=-4.0, description="expected number of equally good chance geometries")
+
+
+class SolveConfig(_Frozen):
+    """Rounds of triangulation and bundle adjustment. Pixels are those of the working image."""
+
+    observations_per_frame: int = Field(default=600, ge=50, description="tracks are thinned to about so many a frame")
+    max_rounds: int = Field(default=8, ge=1)
+    max_iterations: int = Field(default=15, ge=1, description="of the solver in each adjustment")
+    focal_free_from_round: int = Field(default=1, ge=0, description="before, focal lengths stay at their guess")
+    lens_free_below_px: float = Field(default=4.0, gt=0, description="median error under which k1 is estimated")
+    min_ray_spread_deg: float = Field(default=1.0, ge=0, description="points seen under less parallax do not count")
+    max_registrations: int = Field(default=2, ge=0, description="times that misfit cameras are registered anew")
+    good_median_px: float = Field(default=1.0, gt=0, description="median error at which rounds end in strict passes")
+    convincing_score: float = Field(
+        default=0.93, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
+    )
+    min_shared_points: int = Field(default=15, ge=3, description="points with the rest that make a frame part of it")
+    min_frame_inlier_share: float = Field(default=0.2, description="of its observations, under which a frame is wrong")
+    strict_rounds: int = Field(default=2, ge=0)
+    strict_gate_px: float = Field(default=4.0, gt=0)
+    max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "OPENCV"] = Field(
+        default="OPENCV", description="richest lens model; used where the observations cover the image"
+    )
+
+
+class QualityConfig(_Frozen):
+    """Gates of the verdict. Pixels are those of the working image."""
+
+    min_refined_share: float = 0.9
+    min_agreement: float = 0.8
+    max_median_error_px: float = 1.0
+    max_p95_error_px: float = 3.5
+    min_inlier_share: float = 0.6
+    min_weakest_share: float = 0.35
+    min_observations: float = 60
+    min_track_length: float = 2.3
+    min_parallax_deg: float = 1.5
+    min_fov_deg: float = 12.0
+    max_fov_deg: float = 130.0
+    max_exif_log_ratio: float = Field(default=0.25, description="|log(refined focal length / EXIF's)|")
+    max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
 
 
 class RefineConfig(_Frozen):
@@ -51,3 +95,6 @@ class RefineConfig(_Frozen):
     pairs: PairConfig = PairConfig()
     matching: MatchConfig = MatchConfig()
     verification: VerifyConfig = VerifyConfig()
+    refine: bool = Field(default=True, description="off: the prior's poses as they are")
+    solve: SolveConfig = SolveConfig()
+    quality: QualityConfig = QualityConfig()

@@ -1,0 +1,120 @@
+"""From the winning candidate to the scene: all good observations, one component, original pixels, colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Camera, align_cameras
+from ..imageio import read_rgb
+from ..progress import Progress
+from ..types import Prediction, Tracks
+from .components import rigid_components
+from .config import RefineConfig
+from .problem import Estimate, Problem
+from .rounds import Fit, fit_points
+
+__all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The scene in working pixels. fit: on all tracks. refined (N,): frames of the component that tracks carry.
+
+    kept (M,): observations that belong to the scene. cam_from_world (N, 3, 4): of the other frames too, from the prior
+    or from their own component, moved onto the refined ones. prior_scale: of that movement.
+    """
+
+    fit: Fit
+    refined: Bool
+    kept: Bool
+    cam_from_world: Float
+    prior_scale: float
+    components: int
+
+
+def assemble(problem: Problem, estimate: Estimate, config: RefineConfig) -> Assembly:
+    """Triangulates all tracks under the final poses and finds out which frames they carry."""
+    solve = config.solve
+    fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
+    observations = problem.observations
+    kept = _in_tracks(problem, fit.kept)
+    component = rigid_components(observations.subset(kept), problem.num_frames, solve.min_shared_points)
+    refined = component == 0
+    total = np.bincount(observations.frame, minlength=problem.num_frames)
+    good = np.bincount(observations.frame[kept], minlength=problem.num_frames)
+    refined &= good >= solve.min_frame_inlier_share * total
+    kept = _in_tracks(problem, kept & refined[observations.frame])
+    poses, scale = _with_prior(problem, estimate, component, refined)
+    return Assembly(fit, refined, kept, poses, scale, int(component.max(initial=-1)) + 1)
+
+
+def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, dict[str, Camera]]:
+    """Tracks (black) and cameras of the assembly, in pixels of the original images."""
+    observations = problem.observations.subset(assembly.kept)
+    errors = assembly.fit.errors_px[assembly.kept]
+    scale = problem.scale[observations.frame]
+    used = np.unique(problem.observations.track[assembly.kept])
+    mean_error = np.bincount(observations.track, errors / scale[:, 0]) / np.maximum(observations.lengths, 1)
+    tracks = Tracks(
+        assembly.fit.points[used],
+        np.zeros((len(used), 3), np.uint8),
+        mean_error if len(used) else np.zeros(0),
+        observations.track,
+        observations.frame,
+        observations.xy / scale,
+    )
+    cameras = {}
+    for camera_id, camera in assembly.fit.estimate.cameras.items():
+        width, height = np.round(problem.size_px / problem.scale)[problem.frames_of(camera_id)[0]].astype(int)
+        cameras[camera_id] = camera.resized(int(width), int(height))
+    return tracks, cameras
+
+
+def sample_colours(prediction: Prediction, tracks: Tracks, progress: Progress) -> Tracks:
+    """The tracks with the mean colour of the pixels under their observations."""
+    total = np.zeros((len(tracks), 3))
+    frames = prediction.frames.frames
+    for index, frame in enumerate(frames):
+        mine = tracks.observation_frame == index
+        if mine.any():
+            progress.step(index, len(frames), "colours")
+            rgb = read_rgb(frame.path)
+            size = np.array([rgb.shape[1], rgb.shape[0]])
+            pixel = tracks.observation_xy[mine] * size / np.array([frame.width, frame.height])
+            column, row = np.clip(pixel, 0, size - 1).astype(int).T
+            np.add.at(total, tracks.observation_point[mine], rgb[row, column])
+    seen = np.bincount(tracks.observation_point, minlength=len(tracks))
+    return replace(tracks, colours=np.round(total / np.maximum(seen, 1)[:, None]).astype(np.uint8))
+
+
+def _in_tracks(problem: Problem, keep: Bool) -> Bool:
+    """`keep` without observations that are left alone in their track."""
+    track = problem.observations.track
+    return keep & (np.bincount(track[keep], minlength=problem.observations.num_tracks) >= 2)[track]
+
+
+def _with_prior(problem: Problem, estimate: Estimate, component: Int, refined: Bool) -> tuple[Float, float]:
+    """Poses of all frames: the refined ones, the others from the prior moved onto these."""
+    prior = problem.prior.cam_from_world
+    known = np.isfinite(prior).all((1, 2))
+    if not refined.any():
+        return prior.copy(), 1.0
+    both = refined & known
+    if not both.any():
+        return np.where(refined[:, None, None], estimate.cam_from_world, np.nan), 1.0
+    scene_from_prior = align_cameras(prior[both], estimate.cam_from_world[both])
+    poses = scene_from_prior.apply_to_cameras(prior)
+    for number in range(1, int(component.max(initial=-1)) + 1):
+        mine = (component == number) & known
+        if mine.sum() >= 3:  # keeps its own shape, placed where the prior says
+            placed = align_cameras(estimate.cam_from_world[mine], poses[mine])
+            poses[mine] = placed.apply_to_cameras(estimate.cam_from_world[mine])
+    poses[refined] = estimate.cam_from_world[refined]
+    return poses, scene_from_prior.scale

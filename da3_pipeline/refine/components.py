@@ -1,0 +1,47 @@
+"""Which frames hold together: grown like an incremental reconstruction, from points that two joined frames agree on.
+
+Connectivity by shared matches is not enough: two halves that only share two-view points have no common scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from .tracks import Observations
+
+__all__ = ["rigid_components"]
+
+Int = NDArray[np.int64]
+
+
+def rigid_components(observations: Observations, num_frames: int, min_points: int) -> Int:
+    """(N,) number of each frame's component, 0 the largest; -1 for frames in none.
+
+    A frame joins when it sees at least `min_points` points that two joined frames see; a component starts from the
+    pair of frames that shares most points.
+    """
+    shape = (observations.num_tracks, num_frames)
+    sees = csr_matrix((np.ones(len(observations)), (observations.track, observations.frame)), shape=shape)
+    shared = np.triu((sees.T @ sees).toarray(), 1)
+    groups: list[Int] = []
+    free = np.ones(num_frames, bool)
+    while True:
+        open_pairs = np.where(free[:, None] & free[None, :], shared, 0)
+        if open_pairs.max(initial=0) < min_points:
+            break
+        joined = np.zeros(num_frames, bool)
+        joined[list(np.unravel_index(int(open_pairs.argmax()), open_pairs.shape))] = True
+        while True:
+            carried = (sees @ joined.astype(float)) >= 2
+            newcomers = (sees.T @ carried.astype(float) >= min_points) & free & ~joined
+            if not newcomers.any():
+                break
+            joined |= newcomers
+        free &= ~joined
+        groups.append(np.flatnonzero(joined))
+    component = np.full(num_frames, -1, np.int64)
+    for number, group in enumerate(sorted(groups, key=lambda group: (-len(group), group[0]))):
+        component[group] = number
+    return component

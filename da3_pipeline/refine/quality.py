@@ -1,0 +1,98 @@
+"""Is the scene good enough to train on? Gates in code, judged without any truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Frame, Gate, Verdict
+from .config import QualityConfig
+
+__all__ = ["Evidence", "judge_evidence", "speed_jump"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gates look at; NaN where a figure does not apply. Pixels are working pixels.
+
+    refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
+    that the poses explain. median_error_px, p95_error_px: reprojection over all kept observations. inlier_share: of
+    the observations of refined frames. weakest_share: the same of the frame at the tenth percentile.
+    ray_spread_deg: median over points. fov_deg: the longer side's, of the camera farthest from 60 degrees.
+    exif_ratio: refined over EXIF focal length, the worst camera. speed_jump: see `speed_jump`.
+    """
+
+    frames: int
+    refined_share: float
+    agreement: float
+    median_error_px: float
+    p95_error_px: float
+    inlier_share: float
+    weakest_share: float
+    observations_per_frame: float
+    mean_track_length: float
+    ray_spread_deg: float
+    fov_deg: float
+    exif_ratio: float
+    speed_jump: float
+
+    @classmethod
+    def nothing(cls, frames: int) -> Evidence:
+        """No frame was refined, so nothing else can be said."""
+        unknown = [float("nan")] * (len(fields(cls)) - 2)
+        return cls(frames, 0.0, *unknown)
+
+
+def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
+    """The verdict: passed when every gate that applies is."""
+    e, c = evidence, config
+    rows = (
+        ("refined share", e.refined_share, ">=", c.min_refined_share, "frames held together by verified tracks"),
+        ("match agreement", e.agreement, ">=", c.min_agreement, "verified matches that the poses explain"),
+        ("median error", e.median_error_px, "<=", c.max_median_error_px, "pixels between tracks and their points"),
+        ("p95 error", e.p95_error_px, "<=", c.max_p95_error_px, "pixels, the worst twentieth"),
+        ("inlier share", e.inlier_share, ">=", c.min_inlier_share, "track observations that fit"),
+        ("weakest frames", e.weakest_share, ">=", c.min_weakest_share, "the same, at the worst tenth of the frames"),
+        ("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
+        ("track length", e.mean_track_length, ">=", 2.0 if e.frames == 2 else c.min_track_length, "frames a point"),
+        ("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg, "degrees between the rays of the median point"),
+        ("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
+        ("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
+        ("focal vs EXIF", abs(np.log(e.exif_ratio)), "<=", c.max_exif_log_ratio, "log ratio of focal lengths"),
+        ("speed jump", e.speed_jump, "<=", c.max_speed_jump, "largest step over the usual one in the video"),
+    )
+    gates = tuple(
+        Gate(
+            name, float(value), relation, float(limit), value >= limit if relation == ">=" else value <= limit, meaning
+        )
+        for name, value, relation, limit, meaning in rows
+        if np.isfinite(value)
+    )
+    failed = [gate for gate in gates if not gate.passed]
+    if not failed:
+        return Verdict(True, gates, f"good: {len(gates)} of {len(gates)} gates passed")
+    worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for gate in failed)
+    return Verdict(False, gates, f"below the gates: {worst}")
+
+
+def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:
+    """Largest speed between consecutive posed frames of a video over its upper quartile; NaN without video.
+
+    Right trajectories are smooth; a fold or a wrong registration makes one step far longer than the rest.
+    """
+    worst = float("nan")
+    for video in sorted({frame.video for frame in frames if frame.video is not None}):
+        mine = [k for k, f in enumerate(frames) if f.video == video and f.time_s is not None]
+        mine = [k for k in mine if np.isfinite(centres[k]).all()]
+        if len(mine) < 5:
+            continue
+        times = np.array([frames[k].time_s for k in mine], float)
+        steps = np.linalg.norm(np.diff(centres[mine], axis=0), axis=1) / np.maximum(np.diff(times), 1e-6)
+        typical = float(np.quantile(steps, 0.75))
+        if typical > 0:
+            worst = float(np.fmax(worst, steps.max() / typical))
+    return worst

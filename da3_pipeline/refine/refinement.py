@@ -1,0 +1,173 @@
+"""The refine stage: match, let candidates compete, assemble the scene, judge it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+
+from ..geometry import centres
+from ..progress import Progress
+from ..types import CandidateScore, Prediction, Scene, Tracks
+from .assembly import Assembly, assemble, in_original_pixels, sample_colours
+from .candidates import compete
+from .config import RefineConfig
+from .correspondences import Correspondences, find_correspondences
+from .depth_scale import depth_scales
+from .problem import Estimate, Problem, pose_problem
+from .quality import Evidence, judge_evidence, speed_jump
+from .score import agreement
+from .triangulation import ray_spread_deg, world_rays
+
+__all__ = ["refine_with", "run"]
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+
+def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Scene:
+    """The scene refined from `prediction`; with `config.refine` off, or where nothing matches, the prior's own scene.
+
+    Never fails on poor input: frames that matches cannot carry keep the prior's pose, and the verdict says so.
+    """
+    if not config.refine:
+        return _prior_scene(prediction, config, why="not refined, as asked")
+    with _quiet():
+        began = time.perf_counter()
+        correspondences = find_correspondences(prediction, config, progress)
+        matching_s = time.perf_counter() - began
+        return refine_with(prediction, correspondences, config, progress, {"matching_s": matching_s})
+
+
+def refine_with(
+    prediction: Prediction,
+    correspondences: Correspondences,
+    config: RefineConfig,
+    progress: Progress,
+    figures: dict[str, float] | None = None,
+) -> Scene:
+    """As `run`, from matches that are already there; `figures` are carried into the scene's."""
+    began = time.perf_counter()
+    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    candidates = compete(problem, config, progress)
+    figures = {**(figures or {}), "adjustment_s": time.perf_counter() - began}
+    scores = tuple(candidate.score for candidate in candidates)
+    if not candidates:
+        return _prior_scene(prediction, config, why="no frames could be matched")
+    assembly = assemble(problem, candidates[0].fit.estimate, config)
+    if not assembly.refined.any():
+        return _prior_scene(prediction, config, scores, "no frames fit together")
+    tracks, cameras = in_original_pixels(problem, assembly)
+    tracks = sample_colours(prediction, tracks, progress)
+    evidence = _evidence(prediction, problem, assembly)
+    fallback = np.full(problem.num_frames, assembly.prior_scale)
+    return Scene(
+        prediction=prediction,
+        cameras=cameras,
+        cam_from_world=assembly.cam_from_world,
+        pose_source=_sources(assembly.refined, assembly.cam_from_world),
+        tracks=tracks,
+        depth_scale=depth_scales(prediction, assembly.cam_from_world, tracks, fallback),
+        verdict=judge_evidence(evidence, config.quality),
+        candidates=scores,
+        dropped=prediction.dropped,
+        figures={**figures, **_figures(assembly, evidence, tracks)},
+    )
+
+
+def _prior_scene(
+    prediction: Prediction, config: RefineConfig, candidates: tuple[CandidateScore, ...] = (), why: str = ""
+) -> Scene:
+    """The prior as it is: no tracks, and a verdict that says that nothing verified it."""
+    poses = np.asarray(prediction.cam_from_world, float).copy()
+    posed = np.isfinite(poses).all((1, 2))
+    verdict = judge_evidence(Evidence.nothing(len(posed)), config.quality)
+    return Scene(
+        prediction=prediction,
+        cameras=dict(prediction.cameras),
+        cam_from_world=poses,
+        pose_source=_sources(np.zeros(len(posed), bool), poses),
+        tracks=Tracks.empty(),
+        depth_scale=np.where(posed, 1.0, np.nan),
+        verdict=replace(verdict, summary=f"{why}: the poses are the prior's own, nothing verified them"),
+        candidates=candidates,
+        dropped=prediction.dropped,
+    )
+
+
+def _sources(refined: Bool, poses: Float) -> tuple[str, ...]:
+    posed = np.asarray(np.isfinite(poses).all((1, 2)))
+    return tuple("refined" if r else "prior" if p else "none" for r, p in zip(refined, posed, strict=True))
+
+
+def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> Evidence:
+    fit, refined, kept = assembly.fit, assembly.refined, assembly.kept
+    observations = problem.observations
+    mine = refined[observations.frame]
+    shares = _shares(observations.frame[mine], kept[mine], problem.num_frames)[refined]
+    origins, _ = world_rays(problem, fit.estimate, observations)
+    spread = ray_spread_deg(observations, origins, fit.points, kept)
+    judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), fit.estimate.cameras)
+    per_frame = np.bincount(observations.frame[kept], minlength=problem.num_frames)[refined]
+    tracks = len(np.unique(observations.track[kept]))
+    cameras = fit.estimate.cameras
+    fov = [max(camera.fov_deg) for camera in cameras.values()]
+    exif = [cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()]
+    return Evidence(
+        frames=problem.num_frames,
+        refined_share=float(refined.mean()),
+        agreement=agreement(problem, judged),
+        median_error_px=_or_nan(np.median, fit.errors_px[kept]),
+        p95_error_px=_or_nan(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
+        inlier_share=_or_nan(np.mean, kept[mine]),
+        weakest_share=_or_nan(lambda share: np.quantile(share, 0.1), shares),
+        observations_per_frame=_or_nan(np.median, per_frame),
+        mean_track_length=float(kept.sum() / tracks) if tracks else float("nan"),
+        ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
+        fov_deg=max(fov, key=lambda angle: abs(np.log(angle / 60.0))),
+        exif_ratio=max(exif, key=lambda ratio: abs(np.log(ratio))) if exif else float("nan"),
+        speed_jump=speed_jump(prediction.frames.frames, centres(judged.cam_from_world)),
+    )
+
+
+def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str, float]:
+    """What the report shows, beside the gates."""
+    return {
+        "refined_frames": float(assembly.refined.sum()),
+        "components": float(assembly.components),
+        "tracks": float(len(tracks)),
+        "observations": float(len(tracks.observation_frame)),
+        "mean_track_length": evidence.mean_track_length,
+        "median_error_px": evidence.median_error_px,
+        "p95_error_px": evidence.p95_error_px,
+        "agreement": evidence.agreement,
+        "inlier_share": evidence.inlier_share,
+        "median_parallax_deg": evidence.ray_spread_deg,
+    }
+
+
+def _shares(frame: Int, kept: Bool, count: int) -> Float:
+    total = np.bincount(frame, minlength=count)
+    return np.bincount(frame[kept], minlength=count) / np.maximum(total, 1)
+
+
+def _or_nan(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float:
+    return float(reduce(values)) if len(values) else float("nan")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Ceres' log, which it writes to stderr on its own, to fatal errors."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level

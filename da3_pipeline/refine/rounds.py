@@ -1,0 +1,110 @@
+"""From a rough estimate to adjusted cameras: triangulate everything again, keep what fits, adjust, repeat.
+
+The basin of attraction comes from two things: no gate is tied to where the cameras started, only to the current
+median error; and every track gets a new chance in every round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .adjustment import Adjustment, adjust
+from .config import SolveConfig
+from .lens import widen_models
+from .problem import Estimate, Problem
+from .registration import inlier_shares, misfits, register
+from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
+
+__all__ = ["Fit", "fit_points", "judge", "polish", "refine_estimate"]
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An estimate with the points that it implies.
+
+    points (num_tracks, 3). errors_px (M,), inf where a point does not exist or lies behind. kept (M,) observations
+    good enough to adjust on. median_px: over all observations of posed frames, wrong ones included.
+    """
+
+    estimate: Estimate
+    points: Float
+    errors_px: Float
+    kept: Bool
+    median_px: float
+
+
+def fit_points(problem: Problem, estimate: Estimate, least_spread_deg: float, gate_px: float | None = None) -> Fit:
+    """Triangulates all tracks and keeps observations under the gate, of points with enough parallax.
+
+    The gate is max(4 px, 6 medians) unless given."""
+    observations = problem.observations
+    points = triangulate(problem, estimate, observations)
+    return judge(problem, estimate, points, least_spread_deg, gate_px)
+
+
+def judge(
+    problem: Problem, estimate: Estimate, points: Float, least_spread_deg: float, gate_px: float | None = None
+) -> Fit:
+    """As `fit_points`, for points already known."""
+    observations = problem.observations
+    errors = reprojection_errors(problem, estimate, points, observations)
+    posed = estimate.posed[observations.frame]
+    median = float(np.median(errors[posed])) if posed.any() else float("inf")
+    finite = errors[np.isfinite(errors)]
+    # Where most points lie behind the cameras the median of the others has to serve.
+    typical = median if np.isfinite(median) else float(np.median(finite)) if len(finite) else 0.0
+    gate = max(4.0, 6.0 * typical) if gate_px is None else gate_px
+    gate = min(gate, float(problem.size_px.max()))
+    kept = np.isfinite(errors) & (errors < gate)
+    origins, _ = world_rays(problem, estimate, observations)
+    spread = ray_spread_deg(observations, origins, points, kept)
+    kept &= (spread > least_spread_deg)[observations.track]
+    return Fit(estimate, points, errors, kept, median)
+
+
+def refine_estimate(problem: Problem, start: Estimate, config: SolveConfig, seed: int) -> Fit:
+    """Up to `config.max_rounds` rounds from `start`, misfit cameras registered anew, and strict last passes."""
+    fit = fit_points(problem, start, config.min_ray_spread_deg)
+    registrations, previous = 0, float("inf")
+    for number in range(config.max_rounds):
+        fit = _round(problem, fit, config, number)
+        settled = fit.median_px > 0.85 * previous
+        previous = fit.median_px
+        if number < config.focal_free_from_round or not settled:
+            continue
+        lost = misfits(inlier_shares(problem, fit.errors_px, max(4.0, 2 * fit.median_px)))
+        if len(lost) and registrations < config.max_registrations:
+            registrations += 1
+            anew = register(problem, fit.estimate, lost, max(8.0, 4 * fit.median_px), seed + number)
+            fit = fit_points(problem, anew, config.min_ray_spread_deg)
+            previous = float("inf")
+        elif fit.median_px < config.good_median_px:
+            break
+    return polish(problem, fit, config) if fit.median_px < config.good_median_px else fit
+
+
+def polish(problem: Problem, fit: Fit, config: SolveConfig) -> Fit:
+    """Strict passes at a fixed gate, with the richest lens model that the observations can carry."""
+    for _ in range(config.strict_rounds):
+        estimate = widen_models(problem, fit.estimate, fit.kept, config.max_lens)
+        fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
+        how = Adjustment(1.0, max_iterations=config.max_iterations, function_tolerance=1e-6)
+        estimate, points = adjust(problem, fit.estimate, fit.points, fit.kept, how)
+        fit = judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
+    return fit
+
+
+def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int) -> Fit:
+    estimate = fit.estimate
+    if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
+        estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL")
+    free_focal = number >= config.focal_free_from_round
+    how = Adjustment(max(1.0, fit.median_px / 2), free_focal, max_iterations=config.max_iterations)
+    estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
+    return fit_points(problem, estimate, config.min_ray_spread_deg)
