@@ -50,7 +50,7 @@ def record_attention(net: DepthAnything3, layers: Sequence[int], head: int = 0) 
     def keep(layer: int, q: Tensor, k: Tensor) -> None:
         recorded[layer] = HeadAttention(q[:, head], k[:, head])
 
-    attentions = {layer: net.trunk.blocks[layer].attn for layer in layers}
+    attentions = {layer: net.trunk.attention(layer) for layer in layers}
     try:
         for layer, attention in attentions.items():
             attention.probe = partial(keep, layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -85,8 +86,7 @@ class Scratch(nn.Module):
         self.output_conv2 = nn.Sequential(nn.Conv2d(width // 2, _TAIL, 3, padding=1), nn.ReLU(), nn.Conv2d(_TAIL, 2, 1))
         narrowing = [width, width // 2] * 3
         self.output_conv1_aux = nn.ModuleList(
-            nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(narrowing, narrowing[1:], strict=False)))
-            for _ in range(_LEVELS)
+            nn.Sequential(*(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(narrowing))) for _ in range(_LEVELS)
         )
         shared_norm = nn.LayerNorm(_TAIL)
         self.output_conv2_aux = nn.ModuleList(
@@ -135,7 +135,7 @@ class DualDpt(nn.Module):
         aspect = size[1] / size[0]
         maps = []
         for tap, project, resize in zip(taps, self.projects, self.resize_layers, strict=True):
-            x = project(self.norm(tap).mT.unflatten(-1, grid))
+            x = project(torch.unflatten(self.norm(tap).mT, -1, grid))
             maps.append(resize(_add_embedding(x, aspect)))
         depth = self._depth(self.scratch.fuse(maps, ""), size, aspect)
         ray = self._ray(self.scratch.fuse(maps, "_aux"), aspect)

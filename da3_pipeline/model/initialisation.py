@@ -34,6 +34,8 @@ def initialise(net: DepthAnything3, generator: torch.Generator | None = None) ->
             _preserve_variance(module, 1.0, generator)
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
+        elif isinstance(module, LayerScale):
+            module.reset_parameters()
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.LayerNorm) and module.bias is not None:
             nn.init.zeros_(module.bias)
     for module in net.modules():
@@ -57,11 +59,13 @@ def _preserve_variance(module: nn.Module, gain: float, generator: torch.Generato
 
 def _start_outputs(net: DepthAnything3, generator: torch.Generator | None) -> None:
     decoder, scratch = net.cam_dec, net.head.scratch
-    for index in (0, 2):
-        nn.init.kaiming_normal_(decoder.backbone[index].weight, nonlinearity="relu", generator=generator)
-    decoder.fc_qvec.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 1.0]))
-    nn.init.constant_(decoder.fc_fov[0].bias, _FIELD_OF_VIEW_RAD)
-    for last in (scratch.output_conv2[-1], *(level[-1] for level in scratch.output_conv2_aux)):
-        nn.init.trunc_normal_(last.weight, std=_STD, generator=generator)
-    for level in scratch.output_conv2_aux:
-        level[-1].bias[2] = 1.0
+    for hidden in ("backbone.0.weight", "backbone.2.weight"):
+        nn.init.kaiming_normal_(decoder.get_parameter(hidden), nonlinearity="relu", generator=generator)
+    decoder.fc_qvec.bias[3] = 1.0
+    nn.init.constant_(decoder.get_parameter("fc_fov.0.bias"), _FIELD_OF_VIEW_RAD)
+    nn.init.trunc_normal_(scratch.get_parameter("output_conv2.2.weight"), std=_STD, generator=generator)
+    for level in range(len(scratch.output_conv2_aux)):
+        nn.init.trunc_normal_(
+            scratch.get_parameter(f"output_conv2_aux.{level}.5.weight"), std=_STD, generator=generator
+        )
+        scratch.get_parameter(f"output_conv2_aux.{level}.5.bias")[2] = 1.0

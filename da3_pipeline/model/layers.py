@@ -19,7 +19,13 @@ class LayerScale(nn.Module):
 
     def __init__(self, width: int, value: float) -> None:
         super().__init__()
-        self.gamma = nn.Parameter(torch.full((width,), value))
+        self.value = value
+        self.gamma = nn.Parameter(torch.empty(width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set every gain to its starting value."""
+        nn.init.constant_(self.gamma, self.value)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gamma
@@ -69,7 +75,7 @@ class Attention(nn.Module):
         self.k_norm = nn.LayerNorm(width // heads) if normalise_qk else None
 
     def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = torch.unflatten(self.qkv(x), -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:

@@ -127,9 +127,9 @@ class DepthAnything3(nn.Module):
         """The head on a few views at a time, to bound its memory."""
         batch = taps[0].shape[:2]
         grid = (size[0] // PATCH, size[1] // PATCH)
-        pieces = zip(*(tap.flatten(0, 1).split(_HEAD_VIEWS_AT_ONCE) for tap in taps), strict=True)
+        pieces = zip(*(torch.split(tap.flatten(0, 1), _HEAD_VIEWS_AT_ONCE) for tap in taps), strict=True)
         chunks = [self.head([tap.float() for tap in piece], grid, size) for piece in pieces]
-        return DenseMaps(*(torch.cat(parts).unflatten(0, batch) for parts in zip(*chunks, strict=True)))
+        return DenseMaps(*(torch.unflatten(torch.cat(parts), 0, batch) for parts in zip(*chunks, strict=True)))
 
 
 def _check(images: Tensor, cam_from_world: Tensor | None, intrinsics: Tensor | None) -> None:

@@ -33,7 +33,7 @@ def decode_pose(encoding: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor
     fy, fx = (half / torch.tan(encoding[..., 7:] / 2).clamp_min(1e-6)).unbind(-1)
     zero, one = torch.zeros_like(fx), torch.ones_like(fx)
     rows = (fx, zero, half[1].expand_as(fx), zero, fy, half[0].expand_as(fx), zero, zero, one)
-    return invert_pose(world_from_cam), torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+    return invert_pose(world_from_cam), torch.unflatten(torch.stack(rows, dim=-1), -1, (3, 3))
 
 
 def rotation_from_quaternion(quaternion: Tensor) -> Tensor:

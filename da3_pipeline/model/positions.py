@@ -55,7 +55,7 @@ def rotation(positions: Tensor) -> Rotation:
 
 def rotate(x: Tensor, by: Rotation) -> Tensor:
     """Rotate (..., t, 64) queries or keys: the first half by the row angle, the second by the column angle."""
-    first, second = x.unflatten(-1, (2, 2, _AXIS_FREQUENCIES)).unbind(-2)
+    first, second = torch.unflatten(x, -1, (2, 2, _AXIS_FREQUENCIES)).unbind(-2)
     return torch.stack([first * by.cos - second * by.sin, second * by.cos + first * by.sin], dim=-2).flatten(-3)
 
 
@@ -67,7 +67,7 @@ def resize_position_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
     side = round((table.shape[1] - 1) ** 0.5)
     if grid == (side, side):
         return table
-    patches = table[:, 1:].float().unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    patches = torch.unflatten(table[:, 1:].float(), 1, (side, side)).permute(0, 3, 1, 2)
     scale = tuple((size + _GRID_OFFSET) / side for size in grid)
     resized = F.interpolate(patches, scale_factor=scale, mode="bicubic", align_corners=False)
     return torch.cat([table[:, :1].float(), resized.flatten(2).transpose(1, 2)], dim=1).to(table.dtype)

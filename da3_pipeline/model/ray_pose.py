@@ -54,11 +54,11 @@ def cameras_from_rays(
     rotation, focal, principal = split(homography)
     weight = conf[..., None]
     centre = (ray[..., 3:] * weight).sum((2, 3)) / weight.sum((2, 3))
-    world_from_cam = torch.cat([rotation.unflatten(0, ray.shape[:2]), centre[..., None]], dim=-1)
+    world_from_cam = torch.cat([torch.unflatten(rotation, 0, ray.shape[:2]), centre[..., None]], dim=-1)
     half = torch.tensor([size[1], size[0]], dtype=ray.dtype, device=ray.device) / 2
     intrinsics = torch.diag_embed(torch.cat([focal * half, torch.ones_like(focal[:, :1])], dim=-1))
     intrinsics[:, :2, 2] = (principal + 1) * half
-    return invert_pose(world_from_cam), intrinsics.unflatten(0, ray.shape[:2])
+    return invert_pose(world_from_cam), torch.unflatten(intrinsics, 0, ray.shape[:2])
 
 
 def _plane(height: int, width: int, like: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def _homographies(plane: Tensor, directions: Tensor, weights: Tensor, options: R
     subsets = torch.stack(
         [torch.randperm(count, generator=options.generator)[: options.subset_size] for _ in range(options.subsets)]
     ).to(plane.device)
-    chunks = zip(targets.split(_VIEWS_AT_ONCE), weights.split(_VIEWS_AT_ONCE), strict=True)
+    chunks = zip(torch.split(targets, _VIEWS_AT_ONCE), torch.split(weights, _VIEWS_AT_ONCE), strict=True)
     return torch.cat([_robust_fit(plane, *chunk, subsets, options) for chunk in chunks])
 
 
@@ -124,7 +124,7 @@ def _fit(source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     # The right singular vectors need the short side only when there are fewer rows than columns.
     system = torch.cat([first * root, second * root], dim=-2)
     solution = torch.linalg.svd(system, full_matrices=False).Vh[..., -1, :]
-    return (solution / solution[..., 8:]).unflatten(-1, (3, 3))
+    return torch.unflatten(solution / solution[..., 8:], -1, (3, 3))
 
 
 def _distance(homography: Tensor, plane: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import PATCH, ModelConfig
-from .layers import Block
+from .layers import Attention, Block
 from .positions import global_positions, local_positions, resize_position_table, rotation
 from .reference_view import ReferenceView, select_reference_view
 
@@ -84,39 +84,39 @@ class Trunk(nn.Module):
         grid = (height // PATCH, width // PATCH)
         within = rotation(local_positions(grid, images.device))
         across = rotation(global_positions(grid, views, images.device))
-        x = local = self._embed(images.flatten(0, 1), grid)
+        alternation = self.config.alt_start
+        x = local = self._embed(images, grid)
         reference = torch.zeros(batch, dtype=torch.long, device=images.device)
-        taps, features = [], {}
+        patches, camera, features = [], [], {}
         for layer, block in enumerate(self.blocks):
-            if layer == self.config.alt_start - 1 and views >= 3 and camera_tokens is None:
-                reference = select_reference_view(x[:, 0].unflatten(0, (batch, views)), reference_view)
-            if layer == self.config.alt_start:
+            if layer == alternation - 1 and views >= 3 and camera_tokens is None:
+                reference = select_reference_view(x[:, :, 0], reference_view)
+            if layer == alternation:
                 start = self._camera_tokens(reference, views) if camera_tokens is None else camera_tokens
-                x = torch.cat([start.flatten(0, 1)[:, None].to(x.dtype), x[:, 1:]], dim=1)
+                x = torch.cat([start[:, :, None].to(x.dtype), x[:, :, 1:]], dim=2)
             if layer in self.config.global_layers:
-                x = block(x.unflatten(0, (batch, views)).flatten(1, 2), across).view_as(x)
+                x = block(x.flatten(1, 2), across).view_as(x)
             else:
-                x = local = block(x, within if layer >= self.config.alt_start else None)
+                x = local = block(x.flatten(0, 1), within if layer >= alternation else None).view_as(x)
             if layer in self.config.out_layers:
-                taps.append((local, x))
+                patches.append(torch.cat([local[:, :, 1:], self.norm(x[:, :, 1:])], dim=-1))
+                camera.append(torch.cat([local[:, :, 0], x[:, :, 0]], dim=-1))
             if layer in feature_layers:
-                feature = self.norm(x[:, 1:]).unflatten(1, grid).unflatten(0, (batch, views))
-                features[layer] = (
-                    _reference_first(feature, reference) if layer >= self.config.alt_start - 1 else feature
-                )
-        return TrunkOutput(
-            tuple(
-                torch.cat([near[:, 1:], self.norm(far[:, 1:])], -1).unflatten(0, (batch, views)) for near, far in taps
-            ),
-            tuple(torch.cat([near[:, 0], far[:, 0]], -1).unflatten(0, (batch, views)) for near, far in taps),
-            features,
-            reference,
-        )
+                feature = torch.unflatten(self.norm(x[:, :, 1:]), 2, grid)
+                features[layer] = _reference_first(feature, reference) if layer >= alternation - 1 else feature
+        return TrunkOutput(tuple(patches), tuple(camera), features, reference)
 
     def _embed(self, images: Tensor, grid: tuple[int, int]) -> Tensor:
-        patches = self.patch_embed(images)
+        """(B, S, 1 + rows*columns, C) tokens with their positions."""
+        patches = self.patch_embed(images.flatten(0, 1).to(self.pos_embed.dtype))
         x = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
-        return x + resize_position_table(self.pos_embed, grid).to(x.dtype)
+        return torch.unflatten(x + resize_position_table(self.pos_embed, grid).to(x.dtype), 0, images.shape[:2])
+
+    def attention(self, layer: int) -> Attention:
+        """The attention of one block."""
+        block = self.blocks[layer]
+        assert isinstance(block, Block)
+        return block.attn
 
     def _camera_tokens(self, reference: Tensor, views: int) -> Tensor:
         """(B, S, C): the learned token of the reference view and, for all others, that of any other view."""
