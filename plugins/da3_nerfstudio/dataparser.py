@@ -1,0 +1,72 @@
+"""The data parser `da3-data`, discovered by nerfstudio through its entry point.
+
+A session's transforms.json follows nerfstudio's own format, so their parser reads it. This one checks that the session
+is finished, warns when it is below its gates, and has defaults that suit a splat: seed points, and every eighth frame
+held out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from da3_pipeline.errors import MissingExtraError
+
+from .session import open_session
+
+try:
+    from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
+    from nerfstudio.plugins.registry_dataparser import DataParserSpecification
+    from nerfstudio.utils.rich_utils import CONSOLE
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "nerfstudio":
+        raise
+    raise MissingExtraError("the nerfstudio data parser", "nerfstudio") from error
+
+__all__ = ["DA3_DATAPARSER", "Da3DataParser", "Da3DataParserConfig"]
+
+
+@dataclass
+class Da3DataParserConfig(NerfstudioDataParserConfig):  # type: ignore[misc]  # nerfstudio is not there when types are checked
+    """A finished session of da3-pipeline."""
+
+    _target: type = field(default_factory=lambda: Da3DataParser)
+    """target class to instantiate"""
+    data: Path = Path()
+    """Folder that da3-pipeline run left behind: transforms.json, sparse_pc.ply, images/ and report.json."""
+    eval_mode: Literal["interval", "fraction", "filename", "all"] = "interval"
+    """How frames are held out for evaluation: every n-th in order of their names (interval), an evenly spread share
+    (fraction), those with 'eval' in their names (filename), or none, all serving both purposes (all)."""
+    eval_interval: int = 8
+    """With interval: every n-th frame is held out, beginning with the first."""
+    train_split_fraction: float = 0.9
+    """With fraction: the share of frames to train on."""
+    load_3D_points: bool = True
+    """Seed Gaussians from the session's points (matched points first, then confident depth)."""
+    auto_scale_poses: bool = True
+    """Scale the scene so that all cameras lie within +-1, which trainers' learning rates expect. The scale and the
+    rigid part are kept in dataparser_transforms.json, so results can be taken back to the session's units."""
+
+
+@dataclass
+class Da3DataParser(Nerfstudio):  # type: ignore[misc]
+    """Cameras with distortion, seed points, and masks and depths where the session has them.
+
+    `dataparser_transform` and `dataparser_scale` lead from the session's world (that of sparse/0, in its units) to the
+    world the trainer sees. Raises CaptureError for a folder that is not a finished session.
+    """
+
+    config: Da3DataParserConfig
+
+    def _generate_dataparser_outputs(self, split: str = "train") -> Any:
+        session = open_session(self.config.data)
+        if session.warning and split == "train":
+            CONSOLE.log(f"[yellow]{session.folder}: {session.warning}")
+        return super()._generate_dataparser_outputs(split)
+
+
+DA3_DATAPARSER = DataParserSpecification(
+    config=Da3DataParserConfig(),
+    description="Data set made by da3-pipeline: calibrated cameras with distortion, refined poses, seed points.",
+)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from da3_workflows.executors import LocalExecutor, Task
+
+from da3_pipeline.progress import SilentProgress
+
+WORKER = """
+    import json, os, pathlib, sys, time
+    task = json.load(sys.stdin)
+    kind = pathlib.Path(task["source"]).name
+
+    def say(**message):
+        print(json.dumps(message), flush=True)
+
+    say(begin="infer")
+    say(step=[1, 2, kind])
+    print("a native library says hello", flush=True)
+    say(end="2 frames")
+    if kind == "abort":
+        sys.stderr.write("about to abort\\n")
+        sys.stderr.flush()
+        os.abort()
+    if kind == "sleep":
+        pathlib.Path(task["output"]).write_text("started")
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pathlib.Path(task["output"]).write_text("interrupted")
+            sys.exit(130)
+    say(result={"status": "done", "reason": task["config"]["greeting"], "threads": os.environ.get("OMP_NUM_THREADS")})
+"""
+
+
+class RecordingProgress:
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def begin(self, stage: str) -> None:
+        self.calls.append(("begin", stage))
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        self.calls.append(("step", done, total, note))
+
+    def end(self, summary: str) -> None:
+        self.calls.append(("end", summary))
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    script = tmp_path / "worker.py"
+    script.write_text(textwrap.dedent(WORKER))
+    return [sys.executable, str(script)]
+
+
+def tasks(folder: Path, *kinds: str) -> list[Task]:
+    return [
+        Task(f"{kind} {index}", Path(kind), folder / f"{kind}-{index}", {"greeting": "hé"}, folder / f"{index}.log")
+        for index, kind in enumerate(kinds)
+    ]
+
+
+def test_a_capture_that_aborts_takes_nothing_with_it(tmp_path: Path, command: list[str]) -> None:
+    wanted = tasks(tmp_path, "good", "abort", "good")
+    reports = list(LocalExecutor(command=command).run(wanted, SilentProgress()))
+    assert [report.task for report in reports] == wanted
+    assert [report.exit_status for report in reports] == [0, -6, 0]
+    assert [report.result is None for report in reports] == [False, True, False]
+    assert reports[0].result is not None
+    assert reports[0].result["reason"] == "hé"
+    assert "about to abort" in (tmp_path / "1.log").read_text()
+
+
+def test_progress_of_a_single_job_comes_through_under_the_captures_name(tmp_path: Path, command: list[str]) -> None:
+    progress = RecordingProgress()
+    list(LocalExecutor(command=command).run(tasks(tmp_path, "good"), progress))
+    assert progress.calls == [("begin", "good 0: infer"), ("step", 1, 2, "good"), ("end", "2 frames")]
+
+
+def test_several_jobs_share_the_cores_and_count_captures(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    progress = RecordingProgress()
+    reports = list(LocalExecutor(jobs=3, command=command).run(tasks(tmp_path, "good", "abort", "good"), progress))
+    assert sorted(report.exit_status for report in reports) == [-6, 0, 0]
+    assert {report.result["threads"] for report in reports if report.result} == {"2"}
+    assert [call[:3] for call in progress.calls[1:-1]] == [("step", 1, 3), ("step", 2, 3), ("step", 3, 3)]
+
+
+def test_a_worker_that_cannot_start_properly_is_reported(tmp_path: Path) -> None:
+    executor = LocalExecutor(command=[sys.executable, "-c", "raise SystemExit(7)"])
+    (report,) = executor.run(tasks(tmp_path, "good"), SilentProgress())
+    assert (report.result, report.exit_status) == (None, 7)
+
+
+def test_closing_interrupts_the_captures_under_way_and_starts_no_other(tmp_path: Path, command: list[str]) -> None:
+    wanted = tasks(tmp_path, "good", "sleep", "good")
+    reports = LocalExecutor(command=command).run(wanted, SilentProgress())
+    assert next(reports).exit_status == 0
+    for _ in range(600):  # until the second is under way
+        if wanted[1].output.exists() and wanted[1].output.read_text():
+            break
+        time.sleep(0.1)
+    reports.close()
+    assert wanted[1].output.read_text() == "interrupted"
+    assert not (tmp_path / "2.log").exists()

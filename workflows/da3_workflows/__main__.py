@@ -1,0 +1,16 @@
+"""The process of one capture: a task as JSON on stdin; progress and the result as JSON lines on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .worker import serve
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    # Native libraries print to file descriptor 1 as they like: that goes to the log, the answers keep the pipe.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    sys.exit(serve(sys.stdin.read(), answers))

@@ -1,0 +1,69 @@
+"""Which captures a folder holds: each sub-folder with photographs or videos, and each video beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from da3_pipeline.errors import CaptureError
+from da3_pipeline.imageio import sniff_format
+from da3_pipeline.ingest.names import natural_key
+from da3_pipeline.ingest.scan import scan
+from da3_pipeline.types import Dropped
+
+__all__ = ["CaptureSource", "find_captures"]
+
+
+@dataclass(frozen=True)
+class CaptureSource:
+    """One capture: a folder, or a video file. `name` is that of the file or folder, and of its session folder."""
+
+    name: str
+    path: Path
+
+
+def find_captures(root: Path, exclude: Path) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:
+    """The captures of `root` in natural order of their names, and what lies beside them and is none, with the reason.
+
+    Hidden entries and `exclude` (the batch's own output) are passed over. Raises CaptureError where there is none.
+    """
+    if not root.is_dir():
+        raise CaptureError(f"{root}: no such folder; name a folder that holds one sub-folder or video for each capture")
+    found: list[CaptureSource] = []
+    left_out: list[Dropped] = []
+    photographs = 0
+    try:
+        entries = sorted(root.iterdir(), key=lambda path: natural_key(path.name))
+        for path in entries:
+            if path.name.startswith(".") or path.resolve() == exclude.resolve():
+                continue
+            kind = _kind(path, exclude)
+            if kind == "capture":
+                found.append(CaptureSource(path.name, path))
+            elif kind == "photograph":
+                photographs += 1
+            elif kind:
+                left_out.append(Dropped(path.name, kind))
+    except PermissionError as error:
+        raise CaptureError(f"{error.filename}: permission denied; make it readable") from error
+    if not found:
+        remedy = f"for one capture: da3-pipeline run '{root}' --output DIR" if photographs else "check the path"
+        raise CaptureError(f"{root}: holds no sub-folder with photographs or videos, and no video; {remedy}")
+    if photographs:
+        left_out.append(Dropped(f"{photographs} photographs", "lie beside the captures; give them a sub-folder"))
+    return tuple(found), tuple(left_out)
+
+
+def _kind(path: Path, exclude: Path) -> str:
+    """'capture', 'photograph', the reason why it is none, or '' for a file that is nobody's business."""
+    if path.is_dir():
+        if (path / ".da3").is_dir():
+            return "is the output of a session"
+        listing = scan([path], exclude)
+        # Pictures that cannot be read still make a capture: its failure names each of them.
+        return "capture" if listing.files or listing.dropped else "holds no photographs or videos"
+    if not path.is_file():
+        return ""
+    if any(file.kind == "video" for file in scan([path]).files):
+        return "capture"
+    return "photograph" if sniff_format(path) is not None else ""

@@ -1,0 +1,111 @@
+"""What a batch came to: one record a capture, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from da3_pipeline.errors import ExportError
+from da3_pipeline.types import Dropped
+
+__all__ = ["BatchSummary", "CaptureRecord", "Status", "read_records", "write_records"]
+
+Status = Literal["done", "below gates", "failed", "crashed"]
+
+_EXIT_CODES: dict[Status, int] = {"crashed": 1, "failed": 2, "below gates": 3, "done": 0}
+"""In the order in which they decide the batch's own."""
+
+
+@dataclass(frozen=True)
+class CaptureRecord:
+    """How one capture ended.
+
+    done, below gates: the data set is there; failed: an error the user can mend; crashed: anything else.
+    `reason` is the verdict's summary, or the error. `key` stands for sources and settings. `reused`: by an earlier one.
+    """
+
+    name: str
+    status: Status
+    key: str
+    reason: str
+    seconds: float
+    frames_posed: int = 0
+    frames: int = 0
+    reused: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.status in ("done", "below gates")
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """The records in order of the captures' names, and what in the folder was no capture."""
+
+    records: tuple[CaptureRecord, ...]
+    left_out: tuple[Dropped, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a capture crashed, else 2 if one failed, else 3 if one is below its gates, else 0."""
+        present = {record.status for record in self.records}
+        return next(code for status, code in _EXIT_CODES.items() if status in present or status == "done")
+
+    def as_json(self) -> str:
+        return _document(self.records, self.left_out)
+
+    def as_table(self) -> str:
+        """Aligned columns, one line a capture, and a line that counts them."""
+        rows = [("capture", "status", "frames", "seconds", "")]
+        rows += [_row(record) for record in self.records]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = []
+        for *cells, reason in rows:
+            name, status, frames, seconds = (
+                cell.ljust(width) if column < 2 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            )
+            lines.append(f"{name}  {status}  {frames}  {seconds}  {reason}".rstrip())
+        lines += [f"left out: {dropped.frame}: {dropped.reason}" for dropped in self.left_out]
+        return "\n".join([*lines, _count(self.records)])
+
+
+def write_records(path: Path, records: Sequence[CaptureRecord], left_out: Sequence[Dropped]) -> None:
+    """Replace the file as a whole. Raises ExportError where it cannot be written."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(_document(records, left_out), encoding="utf-8")
+        os.replace(fresh, path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
+
+
+def read_records(path: Path) -> dict[str, CaptureRecord]:
+    """The records of an earlier batch by capture; none where there are none, or they are damaged."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["captures"]
+        return {entry["name"]: CaptureRecord(**entry) for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _document(records: Sequence[CaptureRecord], left_out: Sequence[Dropped]) -> str:
+    document = {"captures": [asdict(record) for record in records], "left_out": [asdict(item) for item in left_out]}
+    return json.dumps(document, indent=1, ensure_ascii=False)
+
+
+def _row(record: CaptureRecord) -> tuple[str, str, str, str, str]:
+    frames = f"{record.frames_posed}/{record.frames}" if record.finished else "-"
+    status = f"{record.status}*" if record.reused else record.status
+    return record.name, status, frames, f"{record.seconds:.1f}", record.reason
+
+
+def _count(records: Sequence[CaptureRecord]) -> str:
+    counts = [f"{sum(record.status == status for record in records)} {status}" for status in reversed(_EXIT_CODES)]
+    shown = ", ".join(count for count in counts if not count.startswith("0 "))
+    reused = sum(record.reused for record in records)
+    return f"{len(records)} captures: {shown}" + (f" (* {reused} from an earlier batch)" if reused else "")
