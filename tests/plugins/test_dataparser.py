@@ -57,11 +57,12 @@ def test_ns_train_offers_the_parser_with_its_options(
     assert "every n-th frame is held out" in options
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"orientation_method": "none", "center_method": "none", "auto_scale_poses": False}]
-)
+AS_SAVED = {"orientation_method": "none", "center_method": "none", "auto_scale_poses": False}
+
+
+@pytest.mark.parametrize("options", [{}, AS_SAVED])
 def test_cameras_see_the_tracks_where_they_were_observed(config: Any, session: Path, options: dict[str, Any]) -> None:
-    """nerfstudio's Cameras only casts rays: the ray of an observation must pass its point within a fraction of a pixel."""
+    """nerfstudio's Cameras casts rays only: that of an observation must pass its point within a fraction of a pixel."""
     import torch
 
     parsed = outputs(config, session, eval_mode="all", **options)
