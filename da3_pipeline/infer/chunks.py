@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..geometry import Sim3, centres, nearest_rotation
 from .views import RawViews
 
-__all__ = ["Chunk", "align_views", "chunk_layout", "merge_chunks", "robust_alignment"]
+__all__ = ["Chunk", "align_views", "chunk_layout", "distance_ratio", "merge_chunks", "robust_alignment"]
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -108,7 +108,7 @@ def robust_alignment(source: Float, target: Float, scale: float | None = None) -
     rotation = _median_rotation(turns)
     turned, wanted = centres(source) @ rotation.T, centres(target)
     if scale is None:
-        scale = _distance_ratio(turned, wanted)
+        scale = distance_ratio(turned, wanted) or 1.0
     translation = _median_point(wanted - scale * turned)
     return Sim3(scale, rotation, translation)
 
@@ -132,16 +132,16 @@ def _depth_ratio(source: RawViews, target: RawViews) -> float | None:
     return float(np.exp(np.median(ratios))) if ratios else None
 
 
-def _distance_ratio(source: Float, target: Float) -> float:
-    """Median ratio of the distances between all pairs of points; 1 where the source has no extent."""
+def distance_ratio(source: Float, target: Float) -> float | None:
+    """Median over pairs of (N, 3) points of their distance in `target` over that in `source`; None without extent."""
     first, second = np.triu_indices(len(source), 1)
     before = np.linalg.norm(source[first] - source[second], axis=1)
     after = np.linalg.norm(target[first] - target[second], axis=1)
-    apart = before > 1e-9 * max(float(np.abs(source).max()), 1e-12)
+    apart = before > 1e-9 * max(float(np.abs(source).max(initial=0.0)), 1e-12)
     if not apart.any():
-        return 1.0
+        return None
     ratio = float(np.median(after[apart] / before[apart]))
-    return ratio if ratio > 1e-12 else 1.0
+    return ratio if ratio > 1e-12 else None
 
 
 def _median_rotation(turns: Float) -> Float:

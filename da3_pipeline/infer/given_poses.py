@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import PixelMap, align_cameras, centres
+from ..geometry import PixelMap, centres
 from ..types import Frame
 from .cameras import plausible_focal
-from .chunks import robust_alignment
+from .chunks import distance_ratio, robust_alignment
 from .views import RawViews
 
 __all__ = ["GivenCameras", "given_cameras", "in_given_world", "onto_known_poses"]
@@ -51,11 +51,9 @@ def in_given_world(views: RawViews, given: GivenCameras, told_scale: float) -> R
     that of the predicted cameras against the given ones; it falls back to `told_scale` where the cameras are not
     apart (one view, a pure rotation) or where the two differ beyond reason.
     """
-    scale = told_scale
     usable = views.usable()
-    if usable.sum() >= 2 and np.ptp(centres(given.cam_from_world[usable]), axis=0).max() > 1e-9:
-        found = align_cameras(views.cam_from_world[usable], given.cam_from_world[usable]).scale
-        scale = found if 1 / _SCALE_TRUST <= found / told_scale <= _SCALE_TRUST else told_scale
+    found = distance_ratio(centres(views.cam_from_world[usable]), centres(given.cam_from_world[usable]))
+    scale = found if found and 1 / _SCALE_TRUST <= found / told_scale <= _SCALE_TRUST else told_scale
     # A view that came out non-finite keeps its non-finite pose, so that it is dropped like any other.
     finite = np.asarray(np.isfinite(views.cam_from_world).all((1, 2)))
     poses = np.where(finite[:, None, None], given.cam_from_world, views.cam_from_world)

@@ -1,12 +1,14 @@
 """How much memory and attention a pass of the network takes, and what the machine has.
 
-The peak of a pass, in bytes, with T tokens in all, C the trunk's width, P pixels a view, F the head's width:
+The peak of a pass, in floats of 4 bytes, with V views of P pixels, T tokens in all, C the trunk's width and F the
+head's:
 
-    4 * (TOKEN_FLOATS * C * T  +  HEAD_FLOATS * F * P * min(views, 8)  +  VIEW_FLOATS * P * views)
+    max(36 C T,  24 C T + (62 + F) P min(V, 8))  +  12 P V  +  12 million
 
-The first term is the trunk (the four taps and one block's activations), the second the head on eight views at a
-time, the third images and dense outputs. The factors were fitted to the peak resident memory of nano, small and base
-at 2 to 300 views on a CPU (docs/PREDICTIONS.md has the figures); half-precision activations on a GPU need less.
+First the trunk (a block's activations and the taps kept for the head), or the head on eight views at a time beside
+the taps; then images and dense outputs; then what does not grow. The factors were fitted to peak resident memory of
+nano, small and base at 2 to 66 views on a CPU, which they meet within -2 and +36 % (docs/PREDICTIONS.md);
+half-precision activations on a GPU need less.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from .preprocess import PATCH_PX
 
 __all__ = ["NetworkCost", "NetworkSizes", "free_memory_bytes"]
 
-_TOKEN_FLOATS = 40.0
-_HEAD_FLOATS = 3.4
-_VIEW_FLOATS = 12.0
+_TRUNK_FLOATS = 36
+_TAP_FLOATS = 24
+_HEAD_FLOATS = 62
 _HEAD_VIEWS = 8
-_FIXED_BYTES = 64 * 2**20
+_VIEW_FLOATS = 12
+_FIXED_FLOATS = 12_000_000
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = (
@@ -59,12 +62,10 @@ class NetworkCost:
     def peak_bytes(self, views: int, width: int, height: int) -> int:
         """Memory at its highest, on top of the program and the weights."""
         pixels = width * height
-        floats = (
-            _TOKEN_FLOATS * self.sizes.embed_dim * self.tokens(views, width, height)
-            + _HEAD_FLOATS * self.sizes.head_features * pixels * min(views, _HEAD_VIEWS)
-            + _VIEW_FLOATS * pixels * views
-        )
-        return int(4 * floats) + _FIXED_BYTES
+        channels = self.sizes.embed_dim * self.tokens(views, width, height)
+        head = (_HEAD_FLOATS + self.sizes.head_features) * pixels * min(views, _HEAD_VIEWS)
+        busiest = max(_TRUNK_FLOATS * channels, _TAP_FLOATS * channels + head)
+        return 4 * (busiest + _VIEW_FLOATS * pixels * views + _FIXED_FLOATS)
 
     def attention_ratio(self, views: int, width: int, height: int) -> float:
         """Arithmetic of the attention across views over that of the trunk's linear layers.

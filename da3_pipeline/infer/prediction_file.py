@@ -92,7 +92,8 @@ def save_predictions(prediction: Prediction, path: Path) -> None:
 
 def _load(path: Path) -> Mapping[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InferenceError(f"{path}: holds a single array; expected are depth, extrinsics and intrinsics")
             wanted = ("depth", "conf", "extrinsics", "intrinsics", "names", "pixel_scale", "pixel_offset")

@@ -1,0 +1,76 @@
+"""Frames on disk, a tiny network, and truth to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from da3_pipeline.geometry import nearest_rotation
+from da3_pipeline.infer.views import RawViews
+from da3_pipeline.types import Frame, FrameSet
+
+GOLDEN = Path(__file__).parents[2].parent / "shared" / "da3_reference" / "golden"
+
+
+@pytest.fixture
+def golden() -> Callable[[str], dict[str, NDArray[np.generic]]]:
+    """The arrays of a golden file; the test is skipped where the shared material is absent."""
+
+    def load(name: str) -> dict[str, NDArray[np.generic]]:
+        path = GOLDEN / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"{path.name} is not here")
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+
+    return load
+
+
+@pytest.fixture
+def make_frames(tmp_path: Path) -> Callable[..., FrameSet]:
+    """Write textured PNGs of the given (width, height) px and list them as frames of one camera per size."""
+
+    def make(sizes: Sequence[tuple[int, int]], **fields: object) -> FrameSet:
+        rng = np.random.default_rng(5)
+        frames = []
+        for index, (width, height) in enumerate(sizes):
+            coarse = rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+            path = tmp_path / f"photo {index:03d}.png"
+            Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(path)
+            frames.append(
+                Frame(f"room/{path.name}", path, width, height, f"camera {width}x{height}", f"digest {index}", **fields)  # type: ignore[arg-type]
+            )
+        return FrameSet(tuple(frames), ())
+
+    return make
+
+
+@pytest.fixture
+def random_poses() -> Callable[..., NDArray[np.float64]]:
+    """`random_poses(count, seed, spread)`: (count, 3, 4) arbitrary rigid poses."""
+    return _random_poses
+
+
+@pytest.fixture
+def true_views() -> Callable[..., RawViews]:
+    """`true_views(count, seed)`: random poses, depths between 1 and 5, one camera."""
+
+    def make(count: int, seed: int = 0, height: int = 14, width: int = 28) -> RawViews:
+        rng = np.random.default_rng(seed)
+        depth = rng.uniform(1, 5, (count, height, width)).astype(np.float32)
+        conf = rng.uniform(1, 2, (count, height, width)).astype(np.float32)
+        matrix = np.array([[25.0, 0, width / 2], [0, 25.0, height / 2], [0, 0, 1]])
+        return RawViews(depth, conf, _random_poses(count, seed), np.tile(matrix, (count, 1, 1)))
+
+    return make
+
+
+def _random_poses(count: int, seed: int = 0, spread: float = 2.0) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    rotations = nearest_rotation(rng.normal(size=(count, 3, 3)))
+    return np.concatenate([rotations, rng.normal(scale=spread, size=(count, 3, 1))], axis=2)
