@@ -7,8 +7,6 @@ import sys
 
 from .worker import serve
 
-__all__: list[str] = []
-
 if __name__ == "__main__":
     # Native libraries print to file descriptor 1 as they like: that goes to the log, the answers keep the pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)

@@ -1,0 +1,219 @@
+"""The rules of docs/ARCHITECTURE.md, read off the source: who imports whom, what is public, what stays lazy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "workflows" / "da3_workflows")
+
+BASE = frozenset({"types", "geometry", "imageio", "videoio", "errors", "progress"})
+STAGES = frozenset({"ingest", "select", "infer", "refine", "export"})
+MAY_IMPORT = {
+    "errors": frozenset(),
+    "progress": frozenset(),
+    "geometry": frozenset({"errors"}),
+    "imageio": frozenset({"errors"}),
+    "videoio": frozenset({"errors"}),
+    "types": frozenset({"geometry"}),
+    "ingest": BASE,
+    "select": BASE,
+    "infer": BASE | {"model"},
+    "refine": BASE,
+    "export": BASE,
+    "model": BASE - {"types"},
+    "training": BASE | {"model"},
+    "config": STAGES,
+    "codec": BASE,
+    "metering": BASE,
+    "store": BASE | {"codec"},
+    "pipeline": BASE | STAGES | {"config", "metering", "store"},
+}
+"""Whom a room of da3_pipeline may import beside itself. Rooms not named here are entrances: they may import any."""
+
+ENTRANCES_ONLY = frozenset({"training", "benchmark", "cli", "demo", "doctor"})
+"""Imported by entrances alone, and when they are used rather than when they load."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module by its absolute name. `eager`: happens when the importing module loads."""
+
+    source: Path
+    line: int
+    target: str
+    eager: bool
+
+    def __str__(self) -> str:
+        return f"{self.source.relative_to(ROOT)}:{self.line} imports {self.target}"
+
+
+def modules() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def dotted(path: Path) -> tuple[str, ...]:
+    """The absolute name of a file's module, in parts; a package's `__init__` is the package."""
+    package = next(package for package in PACKAGES if path.is_relative_to(package))
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def statements(body: list[ast.stmt], eager: bool = True) -> Iterator[tuple[ast.stmt, bool]]:
+    """Every statement, and whether it runs when the module loads."""
+    for node in body:
+        yield node, eager
+        within = eager and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_type_checking(node)
+        for name in ("body", "orelse", "finalbody"):
+            yield from statements(getattr(node, name, []), within)
+        for handler in getattr(node, "handlers", []):
+            yield from statements(handler.body, within)
+
+
+def imports(path: Path) -> Iterator[Import]:
+    package = dotted(path) if path.name == "__init__.py" else dotted(path)[:-1]
+    for node, eager in statements(tree(path).body):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name, eager)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            target = (*above, *(node.module.split(".") if node.module else ()))
+            if len(target) > 1 or not node.level:
+                yield Import(path, node.lineno, ".".join(target), eager)
+            else:  # `from . import stage` at the top of a package names modules
+                for alias in node.names:
+                    yield Import(path, node.lineno, ".".join((*target, alias.name)), eager)
+
+
+def room(name: str) -> str:
+    """What a module of da3_pipeline belongs to: its folder, or itself; '' for everything else."""
+    package, _, rest = name.partition(".")
+    inner = rest.partition(".")[0]
+    return inner if package == "da3_pipeline" and not inner.startswith("__") else ""
+
+
+def inner_imports() -> list[tuple[str, str, Import]]:
+    """(importing room, imported room, import) between the rooms of da3_pipeline."""
+    found = []
+    for path in PACKAGES[0].rglob("*.py"):
+        own = room(".".join(dotted(path)))
+        found += [(own, room(item.target), item) for item in imports(path) if room(item.target) not in ("", own)]
+    return found
+
+
+def test_the_walk_sees_the_imports_that_are_there() -> None:
+    seen = {(own, target) for own, target, _ in inner_imports()}
+    assert {("infer", "model"), ("pipeline", "refine"), ("config", "export"), ("types", "geometry")} <= seen
+
+
+def test_data_flows_one_way() -> None:
+    breaches = [
+        str(item) for own, target, item in inner_imports() if own in MAY_IMPORT and target not in MAY_IMPORT[own]
+    ]
+    assert breaches == []
+
+
+def test_training_and_benchmark_load_only_when_an_entrance_uses_them() -> None:
+    breaches = [
+        str(item)
+        for own, target, item in inner_imports()
+        if target in ENTRANCES_ONLY and (own in MAY_IMPORT or (item.eager and own != target))
+    ]
+    assert breaches == []
+
+
+def test_the_pipeline_does_not_know_its_plugins() -> None:
+    outer = [item for path in PACKAGES[0].rglob("*.py") for item in imports(path) if item.target.startswith("da3_")]
+    known = {str(item) for item in outer if item.target.partition(".")[0] != "da3_pipeline"}
+    batch = {item for item in known if item.startswith("da3_pipeline/cli.py:") and " da3_workflows" in item}
+    assert known == batch
+
+
+def bound_names(path: Path) -> set[str]:
+    """What a module defines or imports when it loads, or promises to type checkers."""
+    names: set[str] = set()
+    for node, eager in statements(tree(path).body):
+        if not eager and not isinstance(node, ast.ImportFrom):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return names
+
+
+def public(path: Path) -> list[str] | None:
+    for node in tree(path).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            return list(ast.literal_eval(node.value))  # type: ignore[attr-defined]
+    return None
+
+
+def in_order(names: list[str]) -> list[str]:
+    """Constants, then classes, then the rest, each alphabetically: the linter's order."""
+    return sorted(names, key=lambda name: (0 if name.isupper() else 1 if name[:1].isupper() else 2, name))
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: ".".join(dotted(path)))
+def test_all_is_there_sorted_and_true(path: Path) -> None:
+    if path.name == "__main__.py" or all(isinstance(node, ast.Expr) for node in tree(path).body):
+        return  # nothing to import: a script, or a docstring alone
+    names = public(path)
+    assert names is not None, "no __all__"
+    assert names == in_order(names)
+    assert set(names) <= bound_names(path)
+
+
+def test_nothing_prints_or_exits_but_the_command_line() -> None:
+    breaches = []
+    for path in modules():
+        if path.name in ("cli.py", "__main__.py"):
+            continue
+        guarded = [node for node in tree(path).body if not ast.unparse(node).startswith("if __name__ ==")]
+        for node in (inner for statement in guarded for inner in ast.walk(statement)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in ("print", "input", "exit", "quit", "sys.exit", "os._exit", "SystemExit", "breakpoint"):
+                breaches.append(f"{path.relative_to(ROOT)}:{node.lineno} {called}")
+    assert breaches == []
+
+
+def test_files_are_of_one_idea() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert [f"{path.relative_to(ROOT)}: {lines} lines" for path, lines in lengths.items() if lines > 450] == []
+    assert [path for path in modules() if path.stem in ("util", "utils", "helper", "helpers", "misc", "common")] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("da3_pipeline", ("torch", "cv2", "av", "pycolmap", "scipy", "numpy", "pydantic")),
+        ("da3_pipeline.cli", ("torch", "timm", "cv2", "av", "pycolmap", "scipy")),
+        ("da3_workflows", ("torch", "timm")),
+        ("da3_nerfstudio", ("torch", "nerfstudio", "numpy")),
+    ],
+)
+def test_heavy_imports_are_lazy(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
