@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 EXIT_BAD_INPUT, EXIT_BELOW_GATES, EXIT_INTERRUPTED = 2, 3, 130
+_MENDABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 app = typer.Typer(
     help="From a video or photographs to a data set that a Gaussian-splatting trainer learns from.",
@@ -71,7 +74,7 @@ def run(
             "ingest": {"intrinsics": intrinsics, "poses": poses},
             "select": {"max_frames": max_frames},
             "infer": {"model": model, "predictions": predictions, "device": device},
-            "refine": {"seed": seed, "enabled": not no_refine},
+            "refine": {"seed": seed, "refine": not no_refine},
         }
     )
     if predictions is None:
@@ -135,13 +138,16 @@ def batch(
 @app.command()
 def models() -> None:
     """List the networks: size, licence, where a checkpoint comes from."""
-    from .model import MODELS
+    import torch
 
-    typer.echo(f"{'name':<24}{'parameters':>12}  {'licence':<14}{'commercial':<12}checkpoint")
-    for name, entry in MODELS.items():
-        commercial = "yes" if entry.licence.commercial else "no"
-        where = "built in" if entry.hub_repo is None else f"hub: {entry.hub_repo}"
-        typer.echo(f"{name:<24}{entry.parameters / 1e6:>10.1f} M  {entry.licence.name:<14}{commercial:<12}{where}")
+    from .model import VARIANTS, build
+
+    typer.echo(f"{'name':<16}{'parameters':>12}  {'licence':<14}{'commercial use':<16}weights")
+    for name, entry in VARIANTS.items():
+        with torch.device("meta"):
+            size = f"{sum(weight.numel() for weight in build(entry.config).parameters()) / 1e6:.1f} M"
+        where = f"https://huggingface.co/{entry.hub_repo}" if entry.hub_repo else "built in"
+        typer.echo(f"{name:<16}{size:>12}  {entry.licence:<14}{'yes' if entry.commercial else 'no':<16}{where}")
 
 
 @app.command()
@@ -200,11 +206,11 @@ def _config(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
 
 
 def _show_licence(model: str) -> None:
-    from .model import licence_notice
+    """Weights that are fetched come with terms; the user reads them before the first byte arrives."""
+    from .model import VARIANTS, licence_notice
 
-    notice = licence_notice(model)
-    if notice:
-        typer.echo(notice, err=True)
+    if model in VARIANTS and VARIANTS[model].hub_repo:
+        typer.echo(licence_notice(model), err=True)
 
 
 def _conclude(outcome: Outcome, as_json: bool) -> None:
@@ -228,19 +234,28 @@ def _conclude(outcome: Outcome, as_json: bool) -> None:
         raise typer.Exit(EXIT_BELOW_GATES)
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C. Not a KeyboardInterrupt, which typer would turn into a silent exit."""
+
+
 def main() -> None:
     """Entry point: every expected failure becomes one line on stderr and its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, _interrupt)
     try:
-        app(standalone_mode=True)
+        app()
     except PipelineError as error:
         _fail(str(error), EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
+    except _Interrupted:
         _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+        if error.errno not in _MENDABLE:
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; free space or choose another folder", EXIT_BAD_INPUT)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise _Interrupted
 
 
 def _fail(message: str, code: int) -> None:

@@ -1,0 +1,51 @@
+"""A rendered capture with known truth, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def rendered_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten views of a synthetic room: images/ and truth.json ({"images": {name: {"w2c", "K", "width", "height"}}})."""
+    from da3_pipeline.training.synthetic import render_walk
+
+    folder = tmp_path_factory.mktemp("capture")
+    (folder / "images").mkdir()
+    step = 6
+    walk = render_walk(seed=1, frames=60, width=480, height=360)
+    truth = {}
+    for index, image in enumerate(walk.images):
+        if index % step == 0:
+            name = f"{index:03d}.png"
+            Image.fromarray(np.asarray(image)).save(folder / "images" / name)
+            truth[name] = {
+                "w2c": walk.cam_from_world[index].tolist(),
+                "K": walk.camera.K.tolist(),
+                "width": 480,
+                "height": 360,
+            }
+    (folder / "truth.json").write_text(json.dumps({"images": truth}))
+    return folder
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`cli("run", path, ...)` gives (exit code, stdout, stderr) of the `da3-pipeline` command."""
+    from da3_pipeline.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["da3-pipeline", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return call
