@@ -1,0 +1,29 @@
+"""What can be set about the data set that is written, with units and defaults."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["ExportConfig"]
+
+
+class ExportConfig(BaseModel):
+    """The exported data set. Frozen: change a copy with `model_copy(update=...)`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_seed_points: int = Field(default=300_000, ge=0, description="matched points first, then confident depth")
+    depth_seeds: bool = Field(default=True, description="top the matched points up with depth")
+    min_confidence_percentile: float = Field(
+        default=40.0, ge=0, lt=100, description="depth less certain than this share of the scene's pixels is not used"
+    )
+    max_depth_disagreement: float = Field(
+        default=0.12,
+        gt=0,
+        lt=1,
+        description="median relative difference to the tracks above which a frame's depth is not used",
+    )
+    keep_prior_poses: bool = Field(default=True, description="export frames whose pose is the prior's, not refined")
+    synthetic_tracks_per_image: int = Field(
+        default=400, ge=1, description="points that depth gives to an image which has no measured track"
+    )

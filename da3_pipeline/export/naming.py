@@ -1,0 +1,71 @@
+"""Which frames become images of the data set, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain, count
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from ..types import Dropped, Frame, Scene
+from .config import ExportConfig
+
+__all__ = ["image_stems", "usable_frames"]
+
+
+def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[Dropped]]:
+    """Indices of the frames that have a pose and a camera of their size, and the others with a reason."""
+    kept: list[int] = []
+    dropped: list[Dropped] = []
+    fisheye = _majority_is_fisheye(scene)
+    for index, frame in enumerate(scene.frames):
+        reason = _reason_against(scene, index, frame, config, fisheye)
+        if reason is None:
+            kept.append(index)
+        else:
+            dropped.append(Dropped(frame.name, reason))
+    return kept, dropped
+
+
+def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig, fisheye: bool) -> str | None:
+    camera = scene.cameras.get(frame.camera_id)
+    if scene.pose_source[index] == "none" or not np.isfinite(scene.cam_from_world[index]).all():
+        return "no pose was found"
+    if scene.pose_source[index] == "prior" and not config.keep_prior_poses:
+        return "its pose could not be refined"
+    if camera is None:
+        return f"its camera {frame.camera_id} was not calibrated"
+    if (frame.width, frame.height) != (camera.width, camera.height):
+        return f"it is {frame.width}x{frame.height}, its camera {camera.width}x{camera.height} pixels"
+    if _is_fisheye(camera.model) != fisheye:
+        return "trainers read either perspective or fisheye images, and most here are of the other kind"
+    return None
+
+
+def _is_fisheye(model: str) -> bool:
+    return model.endswith("FISHEYE")
+
+
+def _majority_is_fisheye(scene: Scene) -> bool:
+    cameras = (scene.cameras.get(frame.camera_id) for frame in scene.frames)
+    kinds = [_is_fisheye(camera.model) for camera in cameras if camera is not None]
+    return sum(kinds) * 2 > len(kinds)
+
+
+def image_stems(names: Iterable[str]) -> list[str]:
+    """Paths below images/, without suffix, one a frame, in order.
+
+    They are the frames' own paths, made unique without regard to case or suffix: trainers change suffixes when
+    they shrink images, and data sets are moved to file systems that ignore case.
+    """
+    stems: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        path = PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
+        stem = path.with_suffix("").as_posix() if path.stem else "image"
+        candidates = chain((stem, f"{stem}_{path.suffix.lstrip('.')}"), (f"{stem}_{k}" for k in count(2)))
+        unique = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        taken.add(unique.casefold())
+        stems.append(unique)
+    return stems

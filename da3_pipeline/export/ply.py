@@ -1,0 +1,32 @@
+"""Coloured points as a binary PLY file, as nerfstudio, OpenSplat, Brush and LichtFeld Studio read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PLY_NAME", "read_ply", "write_ply"]
+
+PLY_NAME = "sparse_pc.ply"
+
+_VERTEX = np.dtype([("position", "<f4", 3), ("colour", "u1", 3)])
+
+
+def write_ply(path: Path, points: NDArray[np.float64], colours: NDArray[np.uint8]) -> None:
+    """Write (n, 3) points and (n, 3) RGB as little-endian float32 and uchar."""
+    vertices = np.empty(len(points), _VERTEX)
+    vertices["position"], vertices["colour"] = points, colours
+    names = [("float", axis) for axis in "xyz"] + [("uchar", channel) for channel in ("red", "green", "blue")]
+    properties = "".join(f"property {kind} {name}\n" for kind, name in names)
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n{properties}end_header\n"
+    path.write_bytes(header.encode("ascii") + vertices.tobytes())
+
+
+def read_ply(path: Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """(n, 3) points and (n, 3) RGB of a file that `write_ply` wrote."""
+    header, _, body = path.read_bytes().partition(b"end_header\n")
+    count = int(header.split(b"element vertex ")[1].split(b"\n")[0])
+    vertices = np.frombuffer(body, _VERTEX, count)
+    return vertices["position"].astype(np.float64), vertices["colour"].copy()
