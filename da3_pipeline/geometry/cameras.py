@@ -12,8 +12,6 @@ __all__ = ["Camera", "PixelMap"]
 
 Array = NDArray[np.float64]
 
-_SHARED_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE")
-
 
 @dataclass(frozen=True)
 class Camera:
@@ -45,11 +43,8 @@ class Camera:
 
     @property
     def K(self) -> Array:
-        """(3, 3) matrix of the undistorted camera."""
-        shared = self.model in _SHARED_FOCAL
-        fx, fy = (self.params[0], self.params[0]) if shared else self.params[:2]
-        cx, cy = self.params[1:3] if shared else self.params[2:4]
-        return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+        """(3, 3) matrix of the undistorted camera. ValueError for a model that has none (EQUIRECTANGULAR)."""
+        return np.asarray(self.to_pycolmap().calibration_matrix())
 
     @property
     def focal_px(self) -> float:

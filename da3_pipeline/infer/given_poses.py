@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..geometry import PixelMap, centres
 from ..types import Frame
+from .alignment import distance_ratio, robust_alignment
 from .cameras import plausible_focal
-from .chunks import distance_ratio, robust_alignment
 from .views import RawViews
 
 __all__ = ["GivenCameras", "given_cameras", "in_given_world", "onto_known_poses"]
