@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from da3_pipeline.errors import MissingExtraError
+from da3_pipeline.errors import MissingExtraError, UsageError
 
 from .session import open_session
 
@@ -35,6 +35,9 @@ class Da3DataParserConfig(NerfstudioDataParserConfig):  # type: ignore[misc]  # 
     """target class to instantiate"""
     data: Path = Path()
     """Folder that da3-pipeline run left behind: transforms.json, sparse_pc.ply, images/ and report.json."""
+    downscale_factor: int | None = None
+    """Read images_N/ instead of images/, where the session has it. To shrink images as they are loaded, use
+    --pipeline.datamanager.camera-res-scale-factor."""
     eval_mode: Literal["interval", "fraction", "filename", "all"] = "interval"
     """How frames are held out for evaluation: every n-th in order of their names (interval), an evenly spread share
     (fraction), those with 'eval' in their names (filename), or none, all serving both purposes (all)."""
@@ -54,16 +57,26 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
     """Cameras with distortion, seed points, and masks and depths where the session has them.
 
     `dataparser_transform` and `dataparser_scale` lead from the session's world (that of sparse/0, in its units) to the
-    world the trainer sees. Raises CaptureError for a folder that is not a finished session.
+    world the trainer sees. Raises CaptureError for a folder that is not a finished session, UsageError for options
+    that it cannot meet.
     """
 
     config: Da3DataParserConfig
 
     def _generate_dataparser_outputs(self, split: str = "train") -> Any:
         session = open_session(self.config.data)
+        self._check_downscaled()
         if session.warning and split == "train":
             CONSOLE.log(f"[yellow]{session.folder}: {session.warning}")
         return super()._generate_dataparser_outputs(split)
+
+    def _check_downscaled(self) -> None:
+        factor = self.config.downscale_factor
+        if factor not in (None, 1) and not (self.config.data / f"images_{factor}").is_dir():
+            raise UsageError(
+                f"{self.config.data}: has no images_{factor} for --downscale-factor {factor}; shrink the images as they "
+                "are loaded by --pipeline.datamanager.camera-res-scale-factor"
+            )
 
 
 DA3_DATAPARSER = DataParserSpecification(

@@ -10,7 +10,7 @@ import numpy as np
 import pycolmap
 import pytest
 
-from da3_pipeline.errors import CaptureError
+from da3_pipeline.errors import CaptureError, UsageError
 
 pytestmark = pytest.mark.nerfstudio
 
@@ -154,6 +154,11 @@ def test_nerfstudios_own_datamanager_trains_from_it(config: Any, session: Path) 
     blue = torch.round(data["image"][..., 2] * 255)
     assert blue.median().item() in (0, 80, 160)
     assert manager.train_dataparser_outputs.metadata["points3D_xyz"].shape[1] == 3
+
+
+def test_images_of_another_size_that_are_not_there_get_the_option_that_does_it(config: Any, session: Path) -> None:
+    with pytest.raises(UsageError, match=r"no images_2 .*camera-res-scale-factor"):
+        outputs(config, session, downscale_factor=2)
 
 
 def test_a_folder_that_is_no_session_is_one_clear_error(config: Any, session: Path) -> None:
