@@ -74,7 +74,7 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
         factor = self.config.downscale_factor
         if factor not in (None, 1) and not (self.config.data / f"images_{factor}").is_dir():
             raise UsageError(
-                f"{self.config.data}: has no images_{factor} for --downscale-factor {factor}; shrink the images as they "
+                f"{self.config.data}: has no images_{factor} for --downscale-factor {factor}; shrink images as they "
                 "are loaded by --pipeline.datamanager.camera-res-scale-factor"
             )
 
