@@ -1,0 +1,18 @@
+"""How many frames of a video are taken, and how far apart."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["SelectConfig"]
+
+
+class SelectConfig(BaseModel):
+    """Settings of the second stage. Frozen. Photographs are all taken, whatever these say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_frames: int = Field(default=300, ge=2, description="most frames to take from all videos together")
+    min_motion: float = Field(
+        default=0.04, gt=0, le=1, description="image motion between frames taken, as a share of the picture's diagonal"
+    )

@@ -1,0 +1,125 @@
+"""The second stage: which frames to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from ..errors import SelectionError
+from ..progress import Progress
+from ..types import Capture, Dropped, Frame, FrameSet, VideoClip
+from ..videoio import UnreadableVideoError
+from .analysis import VideoAnalysis, analyse
+from .choose import Choice, choose
+from .config import SelectConfig
+from .stills import still_path, write_stills
+
+__all__ = ["run"]
+
+Item = TypeVar("Item", Frame, VideoClip)
+
+
+def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path) -> FrameSet:
+    """All photographs but exact duplicates, then the chosen frames of each video in the order of time.
+
+    Videos are decoded twice, a frame in memory at a time: once small, to see sharpness and motion, once to write the
+    chosen frames as JPEG files below `stills`. Those already there from an interrupted run are kept.
+    Every frame left out is in `FrameSet.dropped` with its reason, a video's under the name it would have had.
+    Raises SelectionError where fewer than two frames are left.
+    """
+    photos, twin_photos = _without_twins(capture.photos)
+    clips, twin_clips = _without_twins(capture.videos)
+    dropped = [*twin_photos, *twin_clips]
+    analysed, unreadable = _analysed(clips, config, progress)
+    choices = choose(
+        [analysis for _, analysis in analysed],
+        [clip.times_s for clip, _ in analysed],
+        config.min_motion,
+        config.max_frames,
+    )
+    dropped += unreadable
+    frames = list(photos)
+    for (clip, analysis), choice in zip(analysed, choices, strict=True):
+        frames += [_frame(clip, analysis, int(index), stills) for index in choice.taken]
+        dropped += [Dropped(_name(clip, index), reason) for index, reason in choice.reasons.items()]
+    if len(frames) < 2:
+        raise SelectionError(_too_few(capture, frames, dropped))
+    _write([clip for clip, _ in analysed], choices, stills, progress)
+    return FrameSet(tuple(frames), tuple(dropped))
+
+
+def _without_twins(items: Sequence[Item]) -> tuple[list[Item], list[Dropped]]:
+    """The items without those whose file is byte for byte that of an earlier one."""
+    first: dict[Hashable, str] = {}
+    kept: list[Item] = []
+    twins: list[Dropped] = []
+    for item in items:
+        if item.fingerprint in first:
+            twins.append(Dropped(item.name, f"the same file as {first[item.fingerprint]}"))
+        else:
+            first[item.fingerprint] = item.name
+            kept.append(item)
+    return kept, twins
+
+
+def _analysed(
+    clips: Sequence[VideoClip], config: SelectConfig, progress: Progress
+) -> tuple[list[tuple[VideoClip, VideoAnalysis]], list[Dropped]]:
+    results: list[tuple[VideoClip, VideoAnalysis]] = []
+    dropped: list[Dropped] = []
+    total = sum(len(clip.times_s) for clip in clips)
+    before = 0
+    for clip in clips:
+
+        def heard(index: int, clip: VideoClip = clip, before: int = before) -> None:
+            progress.step(before + index + 1, total, f"frames of {clip.name} looked at")
+
+        try:
+            results.append((clip, analyse(clip, config.min_motion / 2, heard)))
+        except UnreadableVideoError as error:
+            dropped.append(Dropped(clip.name, error.reason))
+        before += len(clip.times_s)
+    return results, dropped
+
+
+def _write(clips: Sequence[VideoClip], choices: Sequence[Choice], stills: Path, progress: Progress) -> None:
+    total = sum(len(choice.taken) for choice in choices)
+    done = 0
+
+    def heard(index: int) -> None:
+        nonlocal done
+        done += 1
+        progress.step(done, total, "stills")
+
+    for clip, choice in zip(clips, choices, strict=True):
+        write_stills(clip, choice.taken.tolist(), stills, heard)
+
+
+def _name(clip: VideoClip, index: int) -> str:
+    return str(PurePosixPath(clip.name).with_suffix("") / f"{index:06d}.jpg")
+
+
+def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -> Frame:
+    shot = int(analysis.shot[index])
+    return Frame(
+        name=_name(clip, index),
+        path=still_path(clip, index, stills),
+        width=clip.width,
+        height=clip.height,
+        camera_id=clip.camera_id,
+        fingerprint=f"{clip.fingerprint}-{index:06d}",
+        time_s=float(clip.times_s[index]),
+        video=clip.name if shot == 0 else f"{clip.name}#{shot + 1}",
+        exif_focal_px=clip.exif_focal_px,
+        known_camera=clip.known_camera,
+        sharpness=float(analysis.sharpness[index]),
+    )
+
+
+def _too_few(capture: Capture, frames: Sequence[Frame], dropped: Sequence[Dropped]) -> str:
+    """The one line for a capture that gives no two views."""
+    left = f"{frames[0].name} is the only frame left" if frames else "no frame is left"
+    if capture.videos and not capture.photos:
+        return f"{left} of {len(dropped) + len(frames)}: the video shows one view; move the camera while filming"
+    return f"{left}: reconstruction needs at least two different views; add photographs"
