@@ -1,0 +1,172 @@
+"""What a training run of the student is made of, and the presets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UsageError
+from ..model import ModelConfig
+
+__all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset"]
+
+Size = tuple[int, int]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(_Frozen):
+    """A stretch of the curriculum, up to the step `until`.
+
+    Every `steps_per_pool` steps each process renders `pool_scenes` scenes from `pool_views` cameras at one of the
+    `sizes` (width, height), and draws its batches from them: `tokens` patches in all, in sets of one of the `views`.
+    Known poses are given with probability `pose_conditioning`. The dense head sees `dense_share` of each batch.
+    """
+
+    until: int
+    views: tuple[int, ...]
+    sizes: tuple[Size, ...]
+    pool_scenes: int = 24
+    pool_views: int = 6
+    steps_per_pool: int = 24
+    tokens: int = 1536
+    pose_conditioning: Annotated[float, Field(ge=0, le=1)] = 0.0
+    dense_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    def batch(self, views: int, size: Size) -> int:
+        """Sets of `views` views that make up the tokens of one step of one process."""
+        return max(1, self.tokens // (views * (size[0] // 14) * (size[1] // 14)))
+
+
+class LossConfig(_Frozen):
+    """Weights of the losses (SPEC section 5). huber 0 is the paper's L1.
+
+    correspondence: weight of the correspondence loss up to step `correspondence_until`, then falling linearly to 0
+    at the end.
+    """
+
+    depth: float = 1.0
+    depth_gradient: float = 1.0
+    ray: float = 1.0
+    point: float = 1.0
+    camera: float = 1.0
+    log_confidence: float = 0.2
+    huber: float = 0.0
+    reference_camera: float = 1.0
+    correspondence: float = 0.0
+    correspondence_until: int = 0
+
+
+class StudentConfig(_Frozen):
+    """One run: a function of these values alone, on one kind of machine."""
+
+    model: ModelConfig
+    phases: tuple[Phase, ...]
+    losses: LossConfig = LossConfig()
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.05
+    warmup_steps: int = 8000
+    decay_from: int
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    warm_start: bool = False
+    seed: int = 0
+    processes: int = 1
+    bf16: bool = True
+    procedural_textures: int = 450
+    photographic_textures: int = 450
+    held_out_scenes: int = 96
+    evaluate_every: int = 250
+    checkpoint_every: int = 100
+
+    @property
+    def steps(self) -> int:
+        return self.phases[-1].until
+
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step, and the step at which it began."""
+        start = 0
+        for phase in self.phases:
+            if step < phase.until:
+                return phase, start
+            start = phase.until
+        raise UsageError(f"step {step} lies beyond the schedule's {self.steps}")
+
+    def rate(self, step: int) -> float:
+        """Learning rate: linear warm-up, constant, linear decay to nothing from `decay_from`."""
+        warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        left = min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
+        return self.learning_rate * warm * left
+
+    def correspondence_weight(self, step: int) -> float:
+        """Constant, then annealed to nothing at the end."""
+        left = (self.steps - step) / max(self.steps - self.losses.correspondence_until, 1)
+        return self.losses.correspondence * min(1.0, left)
+
+
+_SMALL: Size = (112, 84)
+
+PRESETS: dict[str, StudentConfig] = {
+    # The published recipe as far as it is published, on our scenes (SPEC section 5).
+    "paper": StudentConfig(
+        model=ModelConfig(384, 12, 4, (5, 7, 9, 11), 64, (48, 96, 192, 384)),
+        phases=(
+            Phase(
+                until=200_000,
+                views=tuple(range(2, 19)),
+                sizes=((504, 504), (504, 378), (504, 336), (504, 280), (336, 504), (672, 504), (756, 504), (896, 504)),
+                pool_scenes=8,
+                pool_views=18,
+                steps_per_pool=4,
+                tokens=20_736,
+                pose_conditioning=0.2,
+            ),
+        ),
+        learning_rate=2e-4,
+        warmup_steps=8000,
+        decay_from=100_000,
+    ),
+    "nano": StudentConfig(
+        model=ModelConfig(128, 10, 2, (3, 5, 7, 9), 16, (16, 24, 32, 48)),
+        phases=(
+            Phase(
+                until=6000,
+                views=(2,),
+                sizes=(_SMALL, _SMALL, (84, 112), (112, 70)),
+                steps_per_pool=48,
+                dense_share=0.125,
+            ),
+            Phase(
+                until=9000,
+                views=(2, 2, 3, 4),
+                sizes=(_SMALL, (84, 112), (126, 84), (126, 98)),
+                pool_views=8,
+                pool_scenes=16,
+                steps_per_pool=16,
+            ),
+        ),
+        losses=LossConfig(
+            camera=5.0,
+            huber=0.1,
+            reference_camera=0.1,
+            correspondence=0.3,
+            correspondence_until=7000,
+        ),
+        learning_rate=1e-3,
+        warmup_steps=200,
+        decay_from=7000,
+        ema_decay=0.998,
+        warm_start=True,
+        processes=2,
+    ),
+}
+
+
+def preset(name: str) -> StudentConfig:
+    """The preset called `name`. Raises UsageError that lists the known names."""
+    if name not in PRESETS:
+        raise UsageError(f"no training preset is called {name!r}; known: {', '.join(sorted(PRESETS))}")
+    return PRESETS[name]

@@ -1,0 +1,218 @@
+"""The student's trainer: one or several processes that average their gradients.
+
+Everything random is drawn from (seed, step, process), so that a run that is killed and resumed from its last
+checkpoint goes on exactly as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..errors import UsageError
+from ..model import DepthAnything3, build
+from .config import Phase, StudentConfig
+from .evaluate import evaluate_pairs, held_out_pairs
+from .samples import Batch, ScenePool, normalise_images, render_scenes
+from .step import StepOptions, student_loss
+from .synthetic.atlas import build_atlas
+from .synthetic.photographs import find_photographs
+from .synthetic.scenes import HELD_OUT_SEED
+from .warm_start import warm_start
+
+__all__ = ["CHECKPOINT", "LOG", "train"]
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+_LOG_EVERY = 20
+_PATIENCE = timedelta(days=1)
+_log = logging.getLogger(__name__)
+
+
+def train(config: StudentConfig, folder: Path) -> None:
+    """Train, or go on training, in `folder`: checkpoint.pt and log.jsonl are written there.
+
+    Raises UsageError when the folder holds a run of another configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    described = folder / "config.json"
+    wanted = config.model_dump_json(indent=1)
+    if described.exists() and (folder / CHECKPOINT).exists() and not _same_run(described.read_text(), wanted):
+        raise UsageError(f"{folder} holds a run of another configuration: choose another folder")
+    described.write_text(wanted)
+    if config.processes == 1:
+        _work(0, config, folder, "")
+        return
+    meeting = f"file://{(folder / 'meeting').absolute()}"
+    (folder / "meeting").unlink(missing_ok=True)
+    torch.multiprocessing.spawn(_work, (config, folder, meeting), nprocs=config.processes)  # type: ignore[no-untyped-call]
+
+
+def _same_run(old: str, new: str) -> bool:
+    """Equal but for the schedule's length, which may be extended."""
+    a, b = (json.loads(text) for text in (old, new))
+    free = ("phases", "decay_from", "losses", "evaluate_every", "checkpoint_every")
+    return all(a[key] == b[key] for key in a if key not in free)
+
+
+def _work(rank: int, config: StudentConfig, folder: Path, meeting: str) -> None:
+    torch.set_num_threads(1 if config.processes > 1 else torch.get_num_threads())
+    if config.processes > 1:
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=config.processes, timeout=_PATIENCE)
+    try:
+        _Run(rank, config, folder).work()
+    finally:
+        if config.processes > 1:
+            dist.destroy_process_group()
+
+
+class _Run:
+    """The state of one process."""
+
+    def __init__(self, rank: int, config: StudentConfig, folder: Path) -> None:
+        self.rank, self.config, self.folder = rank, config, folder
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        photographs = find_photographs() if config.photographic_textures else ()
+        self.atlas = build_atlas(config.seed, config.procedural_textures, config.photographic_textures, photographs)
+        self.net = self._fresh_network()
+        self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            _decay_groups(self.net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        )
+        self.ema = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        self.step = self.samples = 0
+        if (folder / CHECKPOINT).exists():
+            self._restore()
+        self.held_out = held_out_pairs(config.held_out_scenes) if rank == 0 and config.held_out_scenes else None
+
+    def work(self) -> None:
+        pool, since, figures = self._pool(self.step), time.monotonic(), []
+        while self.step < self.config.steps:
+            if self._pool_starts(self.step):
+                pool = self._pool(self.step)
+            figures.append(self._train_step(pool))
+            self.step += 1
+            if self.step % _LOG_EVERY == 0:
+                now = time.monotonic()
+                self._report({**_mean(figures), "rate": self.config.rate(self.step), "seconds": now - since})
+                since, figures = now, []
+            if self.step % self.config.evaluate_every == 0 and self.held_out is not None:
+                self._report(evaluate_pairs(self.ema.module, self.held_out))
+            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                self._save()
+
+    def _train_step(self, pool: ScenePool) -> dict[str, float]:
+        config, step = self.config, self.step
+        phase, _ = config.phase(step)
+        shared = np.random.default_rng([config.seed, step])
+        views = int(shared.choice(phase.views))
+        options = StepOptions(
+            correspondence=config.correspondence_weight(step),
+            dense_share=phase.dense_share,
+            conditioned=bool(shared.random() < phase.pose_conditioning),
+            bf16=config.bf16,
+        )
+        size = _pool_size(config, phase, step)
+        batch = pool.draw(np.random.default_rng([config.seed, step, self.rank]), phase.batch(views, size), views)
+        batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate(step)
+        loss, figures = student_loss(self.net, batch, config.losses, options)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._average_gradients()
+        nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
+        self.optimiser.step()
+        self.ema.update_parameters(self.net)
+        self.samples += len(batch.images) * config.processes
+        return figures
+
+    def _average_gradients(self) -> None:
+        if self.config.processes == 1:
+            return
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.trained]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.config.processes
+        for parameter, gradient in zip(self.trained, flat.split([p.numel() for p in self.trained]), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+    def _pool_starts(self, step: int) -> bool:
+        phase, start = self.config.phase(step)
+        return (step - start) % phase.steps_per_pool == 0
+
+    def _pool(self, step: int) -> ScenePool:
+        """The pool of the round that a step belongs to."""
+        phase, start = self.config.phase(step)
+        first = step - (step - start) % phase.steps_per_pool
+        draw = np.random.default_rng([self.config.seed, first, self.rank, 1])
+        seeds = [int(seed) for seed in draw.integers(0, HELD_OUT_SEED, phase.pool_scenes)]
+        size = _pool_size(self.config, phase, step)
+        return ScenePool(render_scenes(seeds, self.atlas, phase.pool_views, size))
+
+    def _fresh_network(self) -> DepthAnything3:
+        generator = torch.Generator().manual_seed(self.config.seed)
+        net = build(self.config.model, generator=generator)
+        if self.config.warm_start:
+            scenes = render_scenes(range(32), self.atlas, 2, self.config.phases[0].sizes[0])
+            warm_start(net, normalise_images(scenes.images.flatten(0, 1)), generator)
+        return net.to(self.device).train()
+
+    def _report(self, figures: dict[str, float]) -> None:
+        if self.rank == 0:
+            line: dict[str, Any] = {"step": self.step, "samples": self.samples, **figures}
+            with (self.folder / LOG).open("a") as log:
+                log.write(json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()}) + "\n")
+
+    def _save(self) -> None:
+        if self.rank != 0:
+            return
+        state = {
+            "step": self.step,
+            "samples": self.samples,
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = self.folder / (CHECKPOINT + ".partial")
+        torch.save(state, partial)
+        partial.replace(self.folder / CHECKPOINT)
+
+    def _restore(self) -> None:
+        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        self.step, self.samples = int(state["step"]), int(state["samples"])
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _pool_size(config: StudentConfig, phase: Phase, step: int) -> tuple[int, int]:
+    start = config.phase(step)[1]
+    first = step - (step - start) % phase.steps_per_pool
+    return phase.sizes[int(np.random.default_rng([config.seed, first, 2]).integers(0, len(phase.sizes)))]
+
+
+def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels decay; biases, norms, gains, tokens and position tables do not."""
+    trained = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
+    decayed = [p for name, p in trained if p.ndim >= 2 and "token" not in name and "pos_embed" not in name]
+    kept = {id(p) for p in decayed}
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": [p for _, p in trained if id(p) not in kept], "weight_decay": 0.0},
+    ]
+
+
+def _mean(figures: list[dict[str, float]]) -> dict[str, float]:
+    names = sorted({name for line in figures for name in line})
+    return {name: float(np.mean([line[name] for line in figures if name in line])) for name in names}

@@ -1,0 +1,36 @@
+"""What a camera does to the light: exposure, colour cast, tone, vignette, blur, noise, JPEG; different in each view."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["photograph"]
+
+
+def photograph(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The (H, W, 3) uint8 RGB rendering as some camera would have recorded it."""
+    picture = image.astype(np.float32) * (1 / 255)
+    picture *= (np.exp(rng.normal(0, 0.18)) * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
+    picture = np.power(picture.clip(0, 1), np.float32(np.exp(rng.normal(0, 0.18))))
+    contrast = np.exp(rng.normal(0, 0.12))
+    picture = (picture - 0.45) * np.float32(contrast) + np.float32(0.45 + rng.normal(0, 0.03))
+    if rng.random() < 0.25:
+        picture = picture + np.float32(rng.uniform(0, 1)) * (picture.mean(-1, keepdims=True) - picture)
+    if rng.random() < 0.3:
+        picture *= _vignette(image.shape[:2], rng.uniform(0.1, 0.5))
+    if rng.random() < 0.35:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1) * max(1.0, image.shape[1] / 224))
+    picture += rng.normal(0, 1, picture.shape).astype(np.float32) * np.float32(rng.uniform(0, 0.025))
+    recorded = (picture.clip(0, 1) * 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        quality = int(rng.integers(40, 95))
+        _, encoded = cv2.imencode(".jpg", recorded, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        recorded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), np.uint8)
+    return recorded
+
+
+def _vignette(shape: tuple[int, ...], strength: float) -> NDArray[np.float32]:
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    return (1 - strength * (x * x + y * y) / 2)[..., None].astype(np.float32)
