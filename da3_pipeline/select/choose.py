@@ -18,6 +18,7 @@ _BLURRED = 0.6  # of the sharpness found on both sides within a step
 _FEW = 12  # frames below which a clip of little motion is looked at more closely
 _CLOSER = 0.25  # of the least step, at most
 _BISECTIONS = 60
+_SMEARED = "blurred: sharper frames just before and after were taken"
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ def choose(
     """Equal steps of image motion, the sharpest frame near each; one `Choice` a clip.
 
     The step is `min_motion`; more, where that is needed to bring all clips together within `max_frames`; down to a
-    quarter of it where the clips would give less than a dozen. Each shot gives at least
-    one frame; where there are more shots than `max_frames`, those with the most motion do. A shot in which the camera
-    stands still gives exactly one. `times_s` are told in the reasons.
+    quarter of it where the clips would give less than a dozen. Each shot gives at least one frame, and exactly one if
+    the camera stands still; where there are more shots than `max_frames`, those with the most motion give theirs.
+    `times_s` are told in the reasons.
     """
     shots = [shot for number, analysis in enumerate(analyses) for shot in _shots(number, analysis)]
     kept = sorted(shots, key=lambda shot: -shot.motion)[:max_frames]
@@ -66,16 +67,14 @@ def choose(
         rejected = _blurred_places(shot, places, step)
         blurred |= {(shot.clip, int(shot.frames[place])) for place in rejected}
         picked[shot.clip] += [int(shot.frames[place]) for place in places if place not in rejected]
-    over = f"over the budget of {max_frames} frames" if step > min_motion else ""
+    full = f"over the budget of {max_frames} frames" if step > min_motion or len(kept) < len(shots) else ""
     choices = []
     for number, (analysis, times) in enumerate(zip(analyses, times_s, strict=True)):
         taken = np.array(sorted(picked[number]), np.int64)
-        smeared = {frame for clip, frame in blurred if clip == number}
-        reasons = {
-            frame: _reason(analysis, times, frame, taken, smeared, min_motion * _STILL, over)
-            for frame in sorted(set(range(len(times))) - set(taken.tolist()))
-        }
-        choices.append(Choice(taken, reasons))
+        why = _Reasons(analysis, times, taken, min_motion * _STILL, full)
+        left_out = sorted(set(range(len(times))) - set(taken.tolist()))
+        smeared = {frame: _SMEARED for clip, frame in blurred if clip == number}
+        choices.append(Choice(taken, {frame: smeared.get(frame) or why.of(frame) for frame in left_out}))
     return choices
 
 
@@ -138,28 +137,29 @@ def _blurred_places(shot: _Shot, places: Sequence[int], step: float) -> set[int]
     return blurred if len(places) - len(blurred) >= 2 else set()
 
 
-def _reason(
-    analysis: VideoAnalysis,
-    times_s: NDArray[np.float64],
-    frame: int,
-    taken: NDArray[np.int64],
-    blurred: set[int],
-    still: float,
-    over_budget: str,
-) -> str:
-    if not analysis.decoded[frame]:
-        return "it cannot be decoded"
-    same_shot = taken[analysis.shot[taken] == analysis.shot[frame]]
-    if len(same_shot) == 0:
-        return over_budget
-    if frame in blurred:
-        return "blurred: sharper frames just before and after were taken"
-    distance = np.abs(analysis.travelled[same_shot] - analysis.travelled[frame])
-    other = int(same_shot[np.lexsort((np.abs(same_shot - frame), distance))[0]])
-    moved = float(np.abs(analysis.travelled[other] - analysis.travelled[frame]))
-    apart = f"{abs(times_s[other] - times_s[frame]):.2f} s away"
-    if analysis.sharpness[frame] < _BLURRED * analysis.sharpness[other]:
-        return f"blurred: a sharper frame {apart} was taken"
-    if moved < still:
-        return f"stationary: the frame {apart} shows the same"
-    return over_budget or f"the frame {apart} is close enough"
+@dataclass(frozen=True)
+class _Reasons:
+    """Why frames of one clip are left out. `still` is motion that counts as none; `full` is empty within the budget."""
+
+    analysis: VideoAnalysis
+    times_s: NDArray[np.float64]
+    taken: NDArray[np.int64]
+    still: float
+    full: str
+
+    def of(self, frame: int) -> str:
+        """One clause about a frame that was not taken, beside the one that was taken in its place."""
+        analysis = self.analysis
+        if not analysis.decoded[frame]:
+            return "it cannot be decoded"
+        same_shot = self.taken[analysis.shot[self.taken] == analysis.shot[frame]]
+        if len(same_shot) == 0:
+            return self.full
+        distance = np.abs(analysis.travelled[same_shot] - analysis.travelled[frame])
+        other = int(same_shot[np.lexsort((np.abs(same_shot - frame), distance))[0]])
+        apart = f"{abs(self.times_s[other] - self.times_s[frame]):.2f} s away"
+        if analysis.sharpness[frame] < _BLURRED * analysis.sharpness[other]:
+            return f"blurred: a sharper frame {apart} was taken"
+        if distance.min() < self.still:
+            return f"stationary: the frame {apart} shows the same"
+        return self.full or f"the frame {apart} is close enough"
