@@ -26,14 +26,14 @@ _LEAST_TOLERANCE, _MOST_TOLERANCE = 0.02, 0.10
 class Support:
     """For n points and m neighbours: depth difference and round trip of each pair, and what they amount to.
 
-    agrees (n, m): the neighbour's map has a surface there. hidden_by_none (n,): the point floats in front of no
+    agrees (n, m): the neighbour's map has a surface there. clear (n,): the point floats in front of no
     surface that the neighbours see, unless more of them agree. seen (n,): some neighbour's trusted depth covers it.
     pixels (n, m, 2) in the neighbours; round_trip_px (n, m): the neighbour's surface at that pixel, projected back
     into the point's own view, misses the point's pixel by this.
     """
 
     agrees: NDArray[np.bool_]
-    hidden_by_none: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     pixels: Float
     round_trip_px: Float
@@ -65,22 +65,21 @@ def support(view: DepthView, own_pixels: Float, points: Float, neighbours: Seque
     """Ask each neighbour about (n, 3) `points` that `view` sees at (n, 2) `own_pixels`."""
     shape = (len(points), len(neighbours))
     agrees, floats = np.zeros(shape, bool), np.zeros(shape, bool)
-    seen = np.zeros(shape, bool)
+    seen = np.zeros(len(points), bool)
     pixels, round_trip_px = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
     for column, other in enumerate(neighbours):
         expected, found, pixels[:, column] = other.look_up(points)
         tolerance = _tolerance(view, other)
         known = np.isfinite(found)
         ratio = np.divide(found, expected, out=np.ones(len(points)), where=known)
-        seen[:, column] = known
+        seen |= known
         agrees[:, column] = known & (np.abs(ratio - 1) < tolerance)
         floats[:, column] = known & (ratio > 1 + 2 * tolerance)
         sure = agrees[:, column]
         surface = other.lift(other.camera.unproject(pixels[sure, column]), found[sure])
         back = view.camera.project(surface @ view.cam_from_world[:, :3].T + view.cam_from_world[:, 3])
         round_trip_px[sure, column] = np.linalg.norm(back - own_pixels[sure], axis=1)
-    clear = np.array(agrees.sum(axis=1) >= floats.sum(axis=1), dtype=bool)
-    return Support(agrees, clear, seen.any(axis=1), pixels, round_trip_px)
+    return Support(agrees, agrees.sum(axis=1) >= floats.sum(axis=1), seen, pixels, round_trip_px)
 
 
 def _tolerance(view: DepthView, other: DepthView) -> float:

@@ -85,7 +85,7 @@ def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) ->
     points = view.world_points(rows, columns)
     answer = support(view, own, points, neighbours)
     confirmed = answer.agrees.any(axis=1)
-    keep = confirmed if confirmed.any() else answer.hidden_by_none
+    keep = confirmed if confirmed.any() else answer.clear
     points, own = points[keep], own[keep]
     agrees, pixels, round_trip_px = answer.agrees[keep], answer.pixels[keep], answer.round_trip_px[keep]
     point, column = np.nonzero(agrees)

@@ -80,7 +80,7 @@ def _lifted(views: Sequence[DepthView], wanted: int, colour_at: ColourAt) -> tup
             continue
         candidates, pixels = view.world_points(rows, columns), view.pixels(rows, columns)
         answer = support(view, pixels, candidates, [views[other] for other in others])
-        keep = (answer.agrees.any(axis=1) | ~answer.seen) & answer.hidden_by_none
+        keep = (answer.agrees.any(axis=1) | ~answer.seen) & answer.clear
         points.append(candidates[keep])
         colours.append(colour_at(view.frame, pixels[keep]))
         footprint = stride * view.pixel_map.scale[0] / view.camera.focal_px

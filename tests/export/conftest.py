@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,18 @@ def grid(width: int, height: int, stride: int) -> Float:
     return np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], axis=1) * stride
 
 
+@cache
+def picture(camera: Camera, pose: bytes) -> NDArray[np.uint8]:
+    points = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(WIDTH, HEIGHT, 1))[1]
+    return paint(points).reshape(HEIGHT, WIDTH, 3)
+
+
+@cache
+def depth_map(camera: Camera, pose: bytes) -> NDArray[np.float32]:
+    depth = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(WIDTH, HEIGHT, STRIDE))[0]
+    return depth.reshape(HEIGHT // STRIDE, WIDTH // STRIDE).astype(np.float32)
+
+
 def exact_tracks(poses: Float, cameras: list[Camera], count: int, seed: int = 0) -> Tracks:
     """Surface points with an observation in every view that sees them, at least two."""
     rng = np.random.default_rng(seed)
@@ -102,6 +114,9 @@ class Room:
 
     folder: Path
 
+    distance_to_surface = staticmethod(distance_to_surface)
+    paint = staticmethod(paint)
+
     def __call__(
         self,
         names: tuple[str, ...] = tuple(f"view_{k:02d}.png" for k in range(6)),
@@ -117,7 +132,7 @@ class Room:
         centres = 2.3 * np.stack([np.sin(angles), -0.2 + 0 * angles, -np.cos(angles)], axis=1)
         poses = np.array([look_at(centre, np.array([0.0, 0.1, 0.4])) for centre in centres])
         view_cameras = [cameras[key] for key in ids]
-        depth = np.array([self._depth(camera, pose) for camera, pose in zip(view_cameras, poses, strict=True)])
+        depth = np.array([depth_map(camera, pose.tobytes()) for camera, pose in zip(view_cameras, poses, strict=True)])
         frames = tuple(self._frame(*item) for item in zip(names, ids, view_cameras, poses, strict=True))
         tracks = exact_tracks(poses, view_cameras, track_count)
         if world is not None:
@@ -125,15 +140,10 @@ class Room:
             poses = compose(poses, invert(world)[None])
         return _scene(frames, cameras, view_cameras, poses, depth, tracks)
 
-    def _depth(self, camera: Camera, pose: Float) -> NDArray[np.float32]:
-        pixels = grid(WIDTH, HEIGHT, STRIDE)
-        return cast(camera, pose, pixels)[0].reshape(HEIGHT // STRIDE, WIDTH // STRIDE).astype(np.float32)
-
     def _frame(self, name: str, camera_id: str, camera: Camera, pose: Float) -> Frame:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        colours = paint(cast(camera, pose, grid(WIDTH, HEIGHT, 1))[1])
-        Image.fromarray(colours.reshape(HEIGHT, WIDTH, 3)).save(path)
+        Image.fromarray(picture(camera, pose.tobytes())).save(path)
         return Frame(name, path, WIDTH, HEIGHT, camera_id, f"fingerprint of {name}")
 
 
@@ -187,5 +197,6 @@ def _scene(
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Callable[..., Scene]:
+def room(tmp_path: Path) -> Room:
+    """`room()` builds a scene; `room.distance_to_surface(points)` and `room.paint(points)` are its truth."""
     return Room(tmp_path / "capture")

@@ -1,0 +1,74 @@
+"""nerfstudio's own data parsers open the folder unmodified, and see what was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.geometry import Camera, transform_points
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.types import Scene
+
+pytestmark = pytest.mark.nerfstudio
+
+PHONE = {"phone": Camera("SIMPLE_RADIAL", 240, 160, (180.0, 120.0, 80.0, -0.04))}
+TWO = PHONE | {"tablet": Camera("SIMPLE_PINHOLE", 240, 160, (170.0, 121.0, 79.0))}
+FISHEYE = {"action": Camera("OPENCV_FISHEYE", 240, 160, (120.0, 121.0, 121.0, 79.0, 0.02, -0.01, 0.002, 0.0))}
+"""The colmap parser refuses a fourth coefficient."""
+NAMES = tuple(f"floor {k % 2}/été's {k}.png" for k in range(10))
+CASES = {"one camera": PHONE, "two cameras": TWO, "fisheye": FISHEYE}
+
+
+def parsed(scene: Scene, folder: Path, parser: str) -> Any:
+    """All images through nerfstudio-data or colmap, as splatfacto would ask for them."""
+    run(scene, ExportConfig(depth_seeds=False), SilentProgress(), folder)
+    if parser == "nerfstudio":
+        from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig as Config
+    else:
+        from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParserConfig as Config
+    options = {"colmap_path": Path("sparse/0")} if parser == "colmap" else {}
+    config = Config(data=folder, load_3D_points=True, eval_mode="all", **options)
+    return config.setup().get_dataparser_outputs(split="train")
+
+
+@pytest.mark.parametrize("parser", ["nerfstudio", "colmap"])
+@pytest.mark.parametrize("kind", CASES)
+def test_seeds_project_onto_the_observations(room: Any, tmp_path: Path, parser: str, kind: str) -> None:
+    cameras = CASES[kind]
+    ids = tuple(list(cameras)[k % len(cameras)] for k in range(len(NAMES)))
+    scene = room(names=NAMES, camera_ids=ids, cameras=cameras, track_count=300)
+    outputs = parsed(scene, tmp_path / "out", parser)
+    names = [path.relative_to(tmp_path / "out" / "images").as_posix() for path in outputs.image_filenames]
+    assert sorted(names) == sorted(NAMES)
+    seeds = outputs.metadata["points3D_xyz"].numpy().astype(np.float64)
+    colours = outputs.metadata["points3D_rgb"].numpy()
+    assert sorted(map(tuple, colours.tolist())) == sorted(map(tuple, scene.tracks.colours.tolist()))
+    for index, name in enumerate(names):
+        frame = NAMES.index(name)
+        pixels = project(outputs.cameras, index, seeds)
+        observed = scene.tracks.observation_xy[scene.tracks.observation_frame == frame]
+        distance = np.linalg.norm(pixels[None] - observed[:, None], axis=2)
+        assert np.nanmin(distance, axis=1).max() < 0.02
+
+
+def project(cameras: Any, index: int, points: np.ndarray) -> np.ndarray:
+    """Pixels of world points in nerfstudio's camera: OpenGL axes, its own distortion terms in our projection."""
+    opengl = np.eye(4)
+    opengl[:3] = cameras.camera_to_worlds[index].numpy()
+    opencv_from_world = (np.diag([1.0, -1, -1, 1]) @ np.linalg.inv(opengl))[:3]
+    k1, k2, k3, k4, p1, p2 = cameras.distortion_params[index].tolist()
+    fisheye = cameras.camera_type[index].item() == 2
+    camera = Camera(
+        "OPENCV_FISHEYE" if fisheye else "OPENCV",
+        int(cameras.width[index]),
+        int(cameras.height[index]),
+        (
+            *(float(value[index]) for value in (cameras.fx, cameras.fy, cameras.cx, cameras.cy)),
+            *((k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2)),
+        ),
+    )
+    return camera.project(transform_points(opencv_from_world, points))
