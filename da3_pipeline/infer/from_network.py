@@ -76,13 +76,15 @@ def views_from_network(frames: Sequence[Frame], config: InferConfig, progress: P
     given = given_cameras(kept, maps)
     chunks = chunk_layout(len(kept), plan.views_per_pass, config.chunk_overlap)
     network_pass = NetworkPass(network, device, config, pixels, given)
+    note = f"passes of {plan.size[0]} x {plan.size[1]} px"
+    progress.step(0, len(chunks), note)
     done = 0
 
     def predict(indices: NDArray[np.int64]) -> RawViews:
         nonlocal done
         views = network_pass(indices)
         done += 1
-        progress.step(done, len(chunks), f"passes of {plan.size[0]} x {plan.size[1]} px")
+        progress.step(done, len(chunks), note)
         return views
 
     views = merge_chunks(chunks, len(kept), predict, tied=given is not None)

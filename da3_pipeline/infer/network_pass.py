@@ -119,4 +119,4 @@ def _unit(given: NDArray[np.float64], normalised: NDArray[np.float64]) -> float:
 
 
 def _float64(tensor: torch.Tensor) -> NDArray[np.float64]:
-    return tensor.double().cpu().numpy().copy()
+    return tensor.cpu().double().numpy().copy()  # MPS has no float64

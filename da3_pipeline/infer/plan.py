@@ -14,7 +14,7 @@ __all__ = ["CPU_ATTENTION_RATIO", "Limits", "Plan", "make_plan"]
 
 CPU_ATTENTION_RATIO = 4.0
 
-_LEAST_SHARE_FOR_ONE_PASS = 0.6
+_LEAST_SHARE_FOR_ONE_PASS = 0.5
 _LEAST_RESOLUTION_PX = 56
 _LEAST_CHUNK_VIEWS = 8
 
@@ -47,7 +47,7 @@ def make_plan(
 ) -> Plan:
     """The best plan for photographs of the given (width, height) px.
 
-    All frames in one pass are preferred, for which the resolution may fall to 60 % of what was asked; else
+    All frames in one pass are preferred, for which the resolution may fall to half of what was asked; else
     the highest resolution at which eight frames fit; else the highest at which two do. InferenceError if none.
     """
     count = len(sources)

@@ -34,18 +34,18 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress) -> Prediction
         raise InferenceError("there are no frames to infer from")
     if config.predictions is not None:
         file = read_predictions(config.predictions)
-        kept, views, maps, dropped = views_from_file(file, frames.frames)
         source, tied = str(config.predictions), False
+        kept, views, maps, dropped = views_from_file(file, frames.frames)
     else:
         result = views_from_network(frames.frames, config, progress)
-        kept, views, maps, dropped = result.frames, result.views, result.pixel_maps, result.dropped
         source, tied = config.model, result.conditioned
-    kept, views, maps, failed = _without_failures(kept, views, maps, source)
+        kept, views, maps, failed = _without_failures(result.frames, result.views, result.pixel_maps, source)
+        dropped = (*result.dropped, *failed)
     if not tied:
         views = onto_known_poses(views, kept)
-    prediction = _prediction(frames, kept, views, maps, source)
+    prediction = replace(_prediction(frames, kept, views, maps, source), dropped=dropped)
     progress.end(_summary(prediction))
-    return replace(prediction, dropped=(*dropped, *failed))
+    return prediction
 
 
 def _without_failures(
@@ -58,6 +58,8 @@ def _without_failures(
             f"{source}: gives no finite depth, pose and focal length for any of {len(frames)} frames; "
             "try another model, or --device cpu"
         )
+    if len(good) == len(frames):
+        return tuple(frames), views, tuple(maps), ()
     failed = tuple(
         Dropped(frame.name, f"{source} gives no finite depth or pose for it")
         for frame, fine in zip(frames, usable, strict=True)
@@ -72,8 +74,7 @@ def _prediction(
     predicted = np.stack(
         [pixel_map.intrinsics_to_original(K) for pixel_map, K in zip(maps, views.intrinsics, strict=True)]
     )
-    with np.errstate(invalid="ignore"):
-        weights = np.nan_to_num(np.nanmedian(views.conf.reshape(len(views), -1), axis=1), nan=0.0).astype(np.float64)
+    weights = np.array([np.median(np.nan_to_num(conf, nan=0.0, posinf=0.0, neginf=0.0)) for conf in views.conf], float)
     cameras = shared_cameras(frames, predicted, weights)
     return Prediction(
         frames=FrameSet(frames, chosen.dropped),

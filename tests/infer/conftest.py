@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
 from da3_pipeline.geometry import nearest_rotation
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.types import Frame, FrameSet
+
+settings.register_profile("untimed", deadline=None, max_examples=40)
+settings.load_profile("untimed")
 
 GOLDEN = Path(__file__).parents[2].parent / "shared" / "da3_reference" / "golden"
 

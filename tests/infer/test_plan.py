@@ -32,7 +32,7 @@ def test_resolution_falls_before_the_frames_are_split() -> None:
     wanted = NANO.peak_bytes(30, 504, 336)
     chosen = plan(30, Limits(int(0.6 * wanted)))
     assert chosen.views_per_pass == 30
-    assert 0.6 * 504 <= chosen.resolution_px < 504
+    assert 0.5 * 504 <= chosen.resolution_px < 504
 
 
 def test_frames_are_split_when_the_resolution_would_fall_too_far() -> None:

@@ -278,6 +278,16 @@ def test_a_predictions_file_stands_in_for_the_network(
     assert prediction.descriptors is None
 
 
+def test_a_pose_without_depth_is_worth_keeping(tmp_path: Path, make_frames: Frames, true_views: Views) -> None:
+    truth = true_views(3)
+    depth = truth.depth.copy()
+    depth[1] = np.nan
+    np.savez(tmp_path / "p.npz", depth=depth, extrinsics=truth.cam_from_world, intrinsics=truth.intrinsics)
+    prediction = infer(make_frames([(400, 200)] * 3), predictions=tmp_path / "p.npz")
+    assert len(prediction.frames) == 3
+    np.testing.assert_allclose(prediction.cam_from_world, truth.cam_from_world, atol=1e-12)
+
+
 def test_importing_the_stage_does_not_import_torch() -> None:
     code = "import sys, da3_pipeline.infer; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
