@@ -40,7 +40,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for problem, wrong in (
             ("embed_dim must be a positive multiple of 64", self.embed_dim < 64 or self.embed_dim % HEAD_DIM),
-            ("alt_start must lie in 1..depth-1", not 1 <= self.alt_start < self.depth),
+            ("alt_start must lie in 2..depth-1", not 2 <= self.alt_start < self.depth),
             ("out_layers must be four rising cross-view blocks", not self._out_layers_are_valid()),
             ("head_features must be a positive multiple of 8", self.head_features < 8 or self.head_features % 8),
             ("head_channels must be four positive multiples of 4", not self._head_channels_are_valid()),

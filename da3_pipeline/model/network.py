@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -100,12 +101,12 @@ class DepthAnything3(nn.Module):
         """
         _check(images, cam_from_world, intrinsics)
         size = (images.shape[-2], images.shape[-1])
-        with torch.autocast(images.device.type, enabled=False):
+        with _in_float32(images.device):
             tokens = None
             if cam_from_world is not None and intrinsics is not None:
                 tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
         seen = self.trunk(images, tokens, reference_view, feature_layers)
-        with torch.autocast(images.device.type, enabled=False):
+        with _in_float32(images.device):
             maps = self._dense(seen.patches, size)
             encoding = self.cam_dec(seen.camera[-1].float())
             poses, calibration = decode_pose(encoding, size)
@@ -130,6 +131,11 @@ class DepthAnything3(nn.Module):
         pieces = zip(*(torch.split(tap.flatten(0, 1), _HEAD_VIEWS_AT_ONCE) for tap in taps), strict=True)
         chunks = [self.head([tap.float() for tap in piece], grid, size) for piece in pieces]
         return DenseMaps(*(torch.unflatten(torch.cat(parts), 0, batch) for parts in zip(*chunks, strict=True)))
+
+
+def _in_float32(device: torch.device) -> AbstractContextManager[object]:
+    """Suspends autocast, on the devices that have it."""
+    return torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
 
 
 def _check(images: Tensor, cam_from_world: Tensor | None, intrinsics: Tensor | None) -> None:

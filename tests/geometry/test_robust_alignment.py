@@ -1,0 +1,86 @@
+"""Aligning trajectories that have outliers, too few cameras, or no extent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from da3_pipeline.geometry.alignment import umeyama
+from da3_pipeline.geometry.poses import Sim3, centres
+from da3_pipeline.geometry.robust_alignment import align_cameras_robustly
+
+GOLDEN = Path(__file__).parents[1] / "data" / "model" / "unit_umeyama.npz"
+TRUTH = Sim3(0.4, Rotation.from_rotvec([0.3, -1.2, 0.5]).as_matrix(), np.array([1.0, -2.0, 0.5]))
+
+
+def _cameras(places: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64]:
+    rotations = Rotation.random(len(places), random_state=seed).as_matrix()
+    return np.concatenate([rotations, -rotations @ places[..., None]], axis=-1)
+
+
+def _assert_is_truth(found: Sim3, tolerance: float = 1e-9) -> None:
+    assert found.scale == pytest.approx(TRUTH.scale, rel=tolerance)
+    np.testing.assert_allclose(found.rotation, TRUTH.rotation, atol=tolerance)
+    np.testing.assert_allclose(found.translation, TRUTH.translation, atol=tolerance)
+
+
+def test_equals_the_published_alignment() -> None:
+    with np.load(GOLDEN) as golden:
+        estimate, reference = golden["ext_est"][:, :3], golden["ext_ref"][:, :3]
+        plain = umeyama(centres(estimate), centres(reference))
+        robust = align_cameras_robustly(estimate, reference)
+        for mine, suffix in ((plain, "0"), (robust, "1")):
+            assert mine.scale == pytest.approx(float(golden[f"s{suffix}"]), rel=1e-9)
+            np.testing.assert_allclose(mine.rotation, golden[f"r{suffix}"], atol=1e-9)
+            np.testing.assert_allclose(mine.translation, golden[f"t{suffix}"], atol=1e-9)
+            # The published code moves the poses in float32.
+            np.testing.assert_allclose(mine.apply_to_cameras(estimate), golden[f"a{suffix}"][:, :3], atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 9, 10, 40])
+def test_recovers_an_exact_similarity(count: int) -> None:
+    source = _cameras(np.random.default_rng(count).normal(size=(count, 3)))
+    _assert_is_truth(align_cameras_robustly(source, TRUTH.apply_to_cameras(source)))
+
+
+def test_ignores_outlying_cameras() -> None:
+    rng = np.random.default_rng(1)
+    places = rng.normal(size=(30, 3))
+    source = _cameras(places)
+    moved = places + 1e-3 * rng.normal(size=places.shape)
+    moved[:6] += rng.normal(size=(6, 3))
+    target = TRUTH.apply_to_cameras(_cameras(moved))
+    robust = align_cameras_robustly(source, target)
+    _assert_is_truth(robust, 5e-3)
+    assert abs(umeyama(centres(source), centres(target)).scale - TRUTH.scale) > 5 * abs(robust.scale - TRUTH.scale)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        np.zeros((1, 3)),
+        np.array([[0.0, 0, 0], [1, 2, 3]]),
+        np.linspace(0, 1, 12)[:, None] * np.array([1.0, -2.0, 0.5]),
+    ],
+    ids=["one camera", "two cameras", "on a line"],
+)
+def test_orientations_decide_where_centres_do_not(places: NDArray[np.float64]) -> None:
+    source = _cameras(places)
+    found = align_cameras_robustly(source, TRUTH.apply_to_cameras(source))
+    np.testing.assert_allclose(found.rotation, TRUTH.rotation, atol=1e-9)
+    np.testing.assert_allclose(
+        found.apply_to_cameras(source)[..., :3], TRUTH.apply_to_cameras(source)[..., :3], atol=1e-9
+    )
+    np.testing.assert_allclose(found.apply(places), TRUTH.apply(places), atol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_answer() -> None:
+    rng = np.random.default_rng(2)
+    source, target = (_cameras(rng.normal(size=(20, 3)), seed) for seed in (0, 1))
+    first, second = (align_cameras_robustly(source, target, seed=5) for _ in range(2))
+    assert first.scale == second.scale
+    np.testing.assert_array_equal(first.rotation, second.rotation)
