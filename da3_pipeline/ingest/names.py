@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 __all__ = ["UniqueNames", "clean_name", "identifier", "natural_key"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode categories: controls, surrogates, line and paragraph separators
 _NUMBER = re.compile(r"([0-9]+)")
 
 
@@ -27,9 +27,8 @@ def natural_key(name: str) -> tuple[object, ...]:
 
 
 def clean_name(name: str) -> str:
-    """The name with control characters (a newline is legal in a file name) and undecodable bytes replaced by '_'."""
-    readable = "".join("_" if unicodedata.category(character) == "Cs" else character for character in name)
-    return _CONTROL.sub("_", readable)
+    """The name with line breaks, control characters (legal in file names) and undecodable bytes replaced by '_'."""
+    return "".join("_" if unicodedata.category(character) in _UNPRINTABLE else character for character in name)
 
 
 def identifier(*parts: str) -> str:
