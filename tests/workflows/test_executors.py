@@ -79,7 +79,21 @@ def test_a_capture_that_aborts_takes_nothing_with_it(tmp_path: Path, command: li
 def test_progress_of_a_single_job_comes_through_under_the_captures_name(tmp_path: Path, command: list[str]) -> None:
     progress = RecordingProgress()
     list(LocalExecutor(command=command).run(tasks(tmp_path, "good"), progress))
-    assert progress.calls == [("begin", "good 0: infer"), ("step", 1, 2, "good"), ("end", "2 frames")]
+    assert progress.calls == [
+        ("begin", "good 0"),
+        ("begin", "good 0: infer"),
+        ("step", 1, 2, "good"),
+        ("end", "2 frames"),
+    ]
+
+
+def test_progress_says_when_a_capture_ends_amid_a_stage(tmp_path: Path) -> None:
+    script = """import json; print(json.dumps({"begin": "ingest"}))
+print(json.dumps({"result": {"status": "failed", "reason": "no readable frame"}}))"""
+    for code, last in ((script, "no readable frame"), ("raise SystemExit(7)", "ended before it was finished")):
+        progress = RecordingProgress()
+        list(LocalExecutor(command=[sys.executable, "-c", code]).run(tasks(tmp_path, "good"), progress))
+        assert progress.calls[-1] == ("end", last)
 
 
 def test_several_jobs_share_the_cores_and_count_captures(

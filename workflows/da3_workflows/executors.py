@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -143,22 +144,28 @@ def _converse(process: subprocess.Popen[str], task: Task, progress: Progress) ->
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the worker was started without pipes")
     result: Mapping[str, Any] | None = None
-    with process.stdin as request, process.stdout as answers:
-        try:
+    progress.begin(task.name)
+    under_way = True
+    with process.stdout as answers:
+        with (
+            contextlib.suppress(BrokenPipeError),
+            process.stdin as request,
+        ):  # it died at once; its exit status says how
             request.write(task.as_json())
-            request.close()
-        except BrokenPipeError:  # it died at once; its exit status says how
-            return None
         for line in answers:
             message = _parse(line)
             if "begin" in message:
+                under_way = True
                 progress.begin(f"{task.name}: {message['begin']}")
             elif "step" in message:
                 progress.step(*message["step"])
             elif "end" in message:
+                under_way = False
                 progress.end(message["end"])
             elif "result" in message:
                 result = message["result"]
+    if under_way:
+        progress.end(str(result["reason"]) if result else "ended before it was finished")
     return result
 
 
