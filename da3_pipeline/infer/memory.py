@@ -28,6 +28,7 @@ _HEAD_FLOATS = 62
 _HEAD_VIEWS = 8
 _VIEW_FLOATS = 12
 _FIXED_FLOATS = 12_000_000
+_KEPT_BYTES = 11  # a pixel of a frame that waits, or whose depth and confidence are done
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = (
@@ -59,13 +60,13 @@ class NetworkCost:
         """Patches and camera tokens of all views."""
         return views * (1 + (width // PATCH_PX) * (height // PATCH_PX))
 
-    def peak_bytes(self, views: int, width: int, height: int) -> int:
-        """Memory at its highest, on top of the program and the weights."""
+    def peak_bytes(self, views: int, width: int, height: int, others: int = 0) -> int:
+        """Memory at its highest, on top of the program and the weights; `others` are frames of other passes."""
         pixels = width * height
         channels = self.sizes.embed_dim * self.tokens(views, width, height)
         head = (_HEAD_FLOATS + self.sizes.head_features) * pixels * min(views, _HEAD_VIEWS)
         busiest = max(_TRUNK_FLOATS * channels, _TAP_FLOATS * channels + head)
-        return 4 * (busiest + _VIEW_FLOATS * pixels * views + _FIXED_FLOATS)
+        return 4 * (busiest + _VIEW_FLOATS * pixels * views + _FIXED_FLOATS) + _KEPT_BYTES * pixels * others
 
     def attention_ratio(self, views: int, width: int, height: int) -> float:
         """Arithmetic of the attention across views over that of the trunk's linear layers.

@@ -57,13 +57,14 @@ def make_plan(
     for step in steps:
         width, height = common_layouts(shapes, step, method)[0].size
         views = _most_views(count, width, height, cost, limits)
-        candidates.append(Plan(step, (width, height), views, cost.peak_bytes(max(views, 1), width, height)))
+        peak_bytes = cost.peak_bytes(max(views, 1), width, height, count - views)
+        candidates.append(Plan(step, (width, height), views, peak_bytes))
     chunk = min(count, _LEAST_CHUNK_VIEWS, limits.views or count)
     for least_views, least_share in ((count, _LEAST_SHARE_FOR_ONE_PASS), (chunk, 0.0), (min(count, 2), 0.0)):
         for plan in candidates:
             if plan.views_per_pass >= least_views and plan.resolution_px >= least_share * resolution_px:
                 return plan
-    need = cost.peak_bytes(min(count, 2), *candidates[-1].size)
+    need = cost.peak_bytes(min(count, 2), *candidates[-1].size, max(0, count - 2))
     raise InferenceError(
         f"the network needs {need / 2**30:.2f} GB for {min(count, 2)} frames at {candidates[-1].resolution_px} px, "
         f"but may take {limits.memory_bytes / 2**30:.2f} GB; use a smaller model or a machine with more memory"
@@ -77,7 +78,7 @@ def _most_views(count: int, width: int, height: int, cost: NetworkCost, limits: 
         middle = (low + high + 1) // 2
         attention = cost.attention_ratio(middle, width, height)
         too_slow = middle > 2 and limits.attention_ratio is not None and attention > limits.attention_ratio
-        if too_slow or cost.peak_bytes(middle, width, height) > limits.memory_bytes:
+        if too_slow or cost.peak_bytes(middle, width, height, count - middle) > limits.memory_bytes:
             high = middle - 1
         else:
             low = middle
