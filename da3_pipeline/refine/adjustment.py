@@ -19,6 +19,7 @@ Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 _FEWEST_TO_POSE = 6  # observations under which a frame's pose stays as it is
+_FEWEST_TO_CALIBRATE = 3  # frames under which cameras stay as they are: two views do not fix a focal length
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Adjustment:
 
     cauchy_px: float
     refine_focal: bool = True
+    refine_centre: bool = False
     fixed_poses: bool = False
     max_iterations: int = 25
     function_tolerance: float = 1e-4
@@ -56,7 +58,7 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
         if how.fixed_poses:
             config.set_constant_rig_from_world_pose(int(index) + 1)
     for number, camera_id in enumerate(camera_ids, start=1):
-        if camera_id in problem.known_cameras:
+        if camera_id in problem.known_cameras or moving.sum() < _FEWEST_TO_CALIBRATE:
             config.set_constant_cam_intrinsics(number)
     if not how.fixed_poses:
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
@@ -68,7 +70,7 @@ def _options(how: Adjustment) -> pycolmap.BundleAdjustmentOptions:
     options = pycolmap.BundleAdjustmentOptions()
     options.print_summary = False
     options.refine_focal_length = options.refine_extra_params = how.refine_focal
-    options.refine_principal_point = False
+    options.refine_principal_point = how.refine_centre
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = how.cauchy_px
     solver = options.ceres.solver_options
@@ -128,4 +130,5 @@ def _read_back(
     moved = points.copy()
     for point_id, point in model.points3D.items():
         moved[point_ids[point_id]] = point.xyz
-    return Estimate(poses, cameras), moved
+    sound = np.isfinite(poses[next(iter(model.images)) - 1]).all() and all(c.focal_px > 0 for c in cameras.values())
+    return (Estimate(poses, cameras), moved) if sound else (estimate, points)

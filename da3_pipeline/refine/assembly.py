@@ -73,7 +73,7 @@ def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, di
     cameras = {}
     for camera_id, camera in assembly.fit.estimate.cameras.items():
         width, height = np.round(problem.size_px / problem.scale)[problem.frames_of(camera_id)[0]].astype(int)
-        cameras[camera_id] = camera.resized(int(width), int(height))
+        cameras[camera_id] = _in_common_model(camera.resized(int(width), int(height)))
     return tracks, cameras
 
 
@@ -92,6 +92,14 @@ def sample_colours(prediction: Prediction, tracks: Tracks, progress: Progress) -
             np.add.at(total, tracks.observation_point[mine], rgb[row, column])
     seen = np.bincount(tracks.observation_point, minlength=len(tracks))
     return replace(tracks, colours=np.round(total / np.maximum(seen, 1)[:, None]).astype(np.uint8))
+
+
+def _in_common_model(camera: Camera) -> Camera:
+    """RADIAL as the OPENCV camera that it equals, which every trainer reads."""
+    if camera.model != "RADIAL":
+        return camera
+    focal, cx, cy, k1, k2 = camera.params
+    return replace(camera, model="OPENCV", params=(focal, focal, cx, cy, k1, k2, 0.0, 0.0))
 
 
 def _in_tracks(problem: Problem, keep: Bool) -> Bool:

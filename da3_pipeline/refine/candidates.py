@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry import Camera, centres
+from ..geometry import Camera, centres, rotation_angle_deg
 from ..progress import Progress
 from ..types import CandidateScore
 from .averaging import average_rotations, position_globally
-from .config import RefineConfig
+from .config import RefineConfig, SolveConfig
+from .mapper import map_with_colmap
 from .problem import Estimate, Problem
-from .rounds import Fit, fit_points, refine_estimate
+from .rounds import Fit, calibrate, fit_points, refine_estimate
 from .score import agreement
 from .tracks import spread_subset
 from .two_view import RelativePoses, relative_poses, vote_focal_px
@@ -36,26 +37,28 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
     """All candidates that were tried, the winner first; empty when none has two poses.
 
     They run one after another, the cheapest first, and the contest ends with the first convincing one. All work on
-    the same thinned tracks; the score counts all verified matches.
+    the same thinned tracks; the score counts all verified matches. Given poses do not compete: they are kept.
     """
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
     )
+    if problem.given_poses and not config.solve.refine_given_poses:
+        fit = calibrate(thinned, problem.prior, config.solve)
+        return (_entered("given", problem, fit, 0.0, chosen=True),)
     candidates: list[Candidate] = []
     began = time.perf_counter()
-    for number, (name, start) in enumerate(_starts(thinned, config.seed)):
+    for number, (name, start) in enumerate(_starts(thinned, config, candidates)):
         progress.step(number, number + 1, f"adjusting, candidate {name}")
         if start.posed.sum() >= 2:
             fit = refine_estimate(thinned, start, config.solve, config.seed)
-            score = agreement(problem, fit.estimate)
-            registered = int(fit.estimate.posed.sum())
-            seconds = time.perf_counter() - began
-            candidates.append(Candidate(fit, CandidateScore(name, score, registered, fit.median_px, seconds)))
-            if score >= config.solve.convincing_score and fit.median_px < config.solve.good_median_px:
+            candidates.append(_entered(name, problem, fit, time.perf_counter() - began))
+            if _convincing(candidates, config.solve):
                 break
         began = time.perf_counter()
     if candidates:
-        candidates.append(_unrefined(problem, thinned, config))
+        # Refinement may not replace the prior by something worse.
+        unrefined = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
+        candidates.append(_entered("prior, unrefined", problem, unrefined, 0.0))
     candidates.sort(key=lambda candidate: (-round(candidate.score.score, 3), candidate.score.median_error_px))
     return tuple(
         replace(candidate, score=replace(candidate.score, chosen=rank == 0))
@@ -63,21 +66,36 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
     )
 
 
-def _unrefined(problem: Problem, thinned: Problem, config: RefineConfig) -> Candidate:
-    """The prior as it is: refinement may not replace it by something worse."""
-    fit = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
-    score = agreement(problem, problem.prior)
-    return Candidate(fit, CandidateScore("prior, unrefined", score, int(problem.prior.posed.sum()), fit.median_px, 0.0))
+def _entered(name: str, problem: Problem, fit: Fit, seconds: float, chosen: bool = False) -> Candidate:
+    score = agreement(problem, fit.estimate)
+    registered = int(fit.estimate.posed.sum())
+    return Candidate(fit, CandidateScore(name, score, registered, fit.median_px, seconds, chosen))
 
 
-def _starts(problem: Problem, seed: int) -> Iterator[tuple[str, Estimate]]:
-    """Names and starting points of the candidates, each made when it is asked for."""
+def _convincing(candidates: list[Candidate], config: SolveConfig) -> bool:
+    """Whether the last candidate ends the contest: it explains nearly all matches, or as many as an earlier one.
+
+    Repeated structure leaves false matches that no true solution explains; then two starts that end alike decide.
+    """
+    last = candidates[-1].score
+    if last.median_error_px > config.good_median_px:
+        return False
+    alike = [c for c in candidates[:-1] if abs(c.score.score - last.score) < 0.004]
+    return last.score >= config.convincing_score or (last.score >= config.desperate_score and bool(alike))
+
+
+def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:
+    """Names and starting points, each made when it is asked for; `candidates` are those tried by then."""
+    seed = config.seed
     yield "prior", problem.prior
     averaged, relative = _averaged(problem, seed)
     few = problem.with_observations(spread_subset(problem.observations, _OBSERVATIONS_TO_POSITION, problem.size_px))
     yield "two-view geometry", position_globally(few, averaged, relative, seed)
-    prior_centres = centres(problem.prior.cam_from_world)
-    yield "two-view rotations, prior positions", position_globally(few, averaged, relative, seed, prior_centres)
+    if _rotations_agree(problem.prior, relative):
+        prior_centres = centres(problem.prior.cam_from_world)
+        yield "two-view rotations, prior positions", position_globally(few, averaged, relative, seed, prior_centres)
+    if max((candidate.score.score for candidate in candidates), default=0.0) < config.solve.desperate_score:
+        yield "COLMAP global mapper", map_with_colmap(problem, averaged.cameras, seed)
 
 
 def _averaged(problem: Problem, seed: int) -> tuple[Estimate, RelativePoses]:
@@ -88,6 +106,16 @@ def _averaged(problem: Problem, seed: int) -> tuple[Estimate, RelativePoses]:
     rotations, agree = average_rotations(problem, guess, relative, seed)
     poses = np.concatenate([rotations, np.where(np.isfinite(rotations[:, :, :1]), 0.0, np.nan)], 2)
     return Estimate(poses, cameras), relative.subset(agree)
+
+
+def _rotations_agree(prior: Estimate, relative: RelativePoses) -> bool:
+    """Whether the prior's rotations are within 45 degrees of two-view geometry's, for half of the pairs."""
+    if not prior.posed.all() or not len(relative.frames):
+        return False
+    first, second = (prior.cam_from_world[side, :, :3] for side in relative.frames.T)
+    error = rotation_angle_deg(second @ np.swapaxes(first, 1, 2), relative.second_from_first[:, :, :3])
+    distinct = np.ptp(centres(prior.cam_from_world), axis=0).max() > 0
+    return bool(distinct and np.median(error) < 45.0)
 
 
 def _guessed_camera(problem: Problem, camera_id: str) -> Camera:

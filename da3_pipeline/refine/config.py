@@ -16,9 +16,8 @@ class _Frozen(BaseModel):
 class FeatureConfig(_Frozen):
     """SIFT keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
 
-    max_features: int = Field(default=3072, ge=8, description="keypoints kept per image, spread over it")
+    max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
-    upsample_below_px: int = Field(default=600, ge=0, description="smaller images are searched at double size too")
 
 
 class PairConfig(_Frozen):
@@ -54,16 +53,20 @@ class SolveConfig(_Frozen):
     lens_free_below_px: float = Field(default=4.0, gt=0, description="median error under which k1 is estimated")
     min_ray_spread_deg: float = Field(default=1.0, ge=0, description="points seen under less parallax do not count")
     max_registrations: int = Field(default=2, ge=0, description="times that misfit cameras are registered anew")
+    hopeless_after_rounds: int = Field(default=4, ge=1, description="rounds by which the error must have come down")
+    hopeless_median_px: float = Field(default=30.0, gt=0, description="median error then at which a start is given up")
     good_median_px: float = Field(default=1.0, gt=0, description="median error at which rounds end in strict passes")
     convincing_score: float = Field(
         default=0.93, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
     )
     min_shared_points: int = Field(default=15, ge=3, description="points with the rest that make a frame part of it")
     min_frame_inlier_share: float = Field(default=0.2, description="of its observations, under which a frame is wrong")
+    desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
+    refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
     strict_rounds: int = Field(default=2, ge=0)
     strict_gate_px: float = Field(default=4.0, gt=0)
-    max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "OPENCV"] = Field(
-        default="OPENCV", description="richest lens model; used where the observations cover the image"
+    max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
+        default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
     )
 
 

@@ -1,7 +1,7 @@
 """Which lens model the observations of a camera can carry: distortion is only estimated where the image is covered.
 
 Observations that bunch in the centre leave distortion free to ruin the focal length, so the ladder is: focal
-length, then k1, then the full OPENCV model where observations reach the border all around.
+length, then k1, then k1, k2 and the principal point where observations reach the border all around.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from ..geometry import Camera
 from .problem import Estimate, Problem
 
-__all__ = ["LADDER", "carried_model", "widen_models"]
+__all__ = ["LADDER", "carried_model", "fully_free", "plausible", "widen_models"]
 
 Bool = NDArray[np.bool_]
 
-LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "OPENCV")
+LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _GRID = 8
+_LARGEST_SHIFT = 0.06  # of the longer side, that a principal point may be off the centre
 
 
 def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str) -> Estimate:
@@ -30,7 +31,9 @@ def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str)
             continue
         step = min(LADDER.index(carried_model(problem, camera_id, kept)), LADDER.index(richest))
         if step > LADDER.index(camera.model):
-            cameras[camera_id] = _as_model(camera, LADDER[step])
+            # The first three parameters, focal length and centre, are the same for all; distortion starts at zero.
+            padded = (*camera.params, 0.0, 0.0)[: 3 + step]
+            cameras[camera_id] = replace(camera, model=LADDER[step], params=padded)
     return replace(estimate, cameras=cameras)
 
 
@@ -47,12 +50,26 @@ def carried_model(problem: Problem, camera_id: str, kept: Bool) -> str:
     cells = np.clip((place * _GRID).astype(int), 0, _GRID - 1)
     count = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID * _GRID).reshape(_GRID, _GRID)
     border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
-    rich = len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.75
+    rich = len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.7
     return LADDER[2] if rich else LADDER[1]
 
 
-def _as_model(camera: Camera, model: str) -> Camera:
-    focal, (cx, cy) = camera.params[0], camera.params[1:3]
-    k1 = camera.params[3] if camera.model == "SIMPLE_RADIAL" else 0.0
-    params = (focal, cx, cy, k1) if model == "SIMPLE_RADIAL" else (focal, focal, cx, cy, k1, 0.0, 0.0, 0.0)
-    return replace(camera, model=model, params=params)
+def fully_free(problem: Problem, estimate: Estimate) -> bool:
+    """Whether every camera that is estimated at all stands on the last rung, so that principal points may move."""
+    models = {camera.model for name, camera in estimate.cameras.items() if name not in problem.known_cameras}
+    return models == {LADDER[-1]}
+
+
+def plausible(camera: Camera) -> bool:
+    """Whether a lens of the ladder is physical: centre near the middle, distortion that grows outwards unfolded."""
+    if camera.model not in LADDER:
+        return True
+    focal, cx, cy, *distortion = camera.params
+    k1, k2 = (*distortion, 0.0, 0.0)[:2]
+    longer = max(camera.width, camera.height)
+    if not np.isfinite(camera.params).all() or focal <= 0:
+        return False
+    if max(abs(cx - camera.width / 2), abs(cy - camera.height / 2)) > _LARGEST_SHIFT * longer:
+        return False
+    radius = np.linspace(0, 1, 32) * np.hypot(camera.width, camera.height) / 2 / focal
+    return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > 0.2).all())

@@ -55,8 +55,9 @@ class Matches:
 class Problem:
     """Everything a solution is made from and judged by; pixels are working pixels.
 
-    camera_ids (N): of each frame. prior: the prediction's poses and cameras. known_cameras keep their parameters.
-    scale (N, 2): working pixels per original pixel, x and y. exif_focal_px: by camera_id, where known.
+    camera_ids (N): of each frame. prior: the prediction's poses and cameras, or the poses that the user gave for all
+    frames (`given_poses`). known_cameras keep their parameters. exif_focal_px: by camera_id, where known.
+    scale (N, 2): working pixels per original pixel, x and y. size_px (N, 2): width and height.
     """
 
     observations: Observations
@@ -65,6 +66,7 @@ class Problem:
     prior: Estimate
     known_cameras: frozenset[str]
     exif_focal_px: dict[str, float]
+    given_poses: bool
     scale: Float
     size_px: Float
 
@@ -102,13 +104,17 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
         if frame.exif_focal_px:
             exif[frame.camera_id] = float(frame.exif_focal_px * scale[index, 0])
     observations = build_tracks(correspondences)
+    given = [frame.known_cam_from_world for frame in frames if frame.known_cam_from_world is not None]
+    all_given = len(given) == len(frames)
+    poses = np.asarray(given if all_given else prediction.cam_from_world, float)
     return Problem(
         replace(observations, xy=observations.xy * scale[observations.frame]),
         _matches(correspondences, scale),
         tuple(frame.camera_id for frame in frames),
-        Estimate(np.asarray(prediction.cam_from_world, float), cameras),
+        Estimate(poses, cameras),
         frozenset(known),
         exif,
+        all_given,
         scale,
         working,
     )

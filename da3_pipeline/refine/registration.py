@@ -12,7 +12,7 @@ from .problem import Estimate, Problem
 from .tracks import Observations
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-__all__ = ["dependable_points", "inlier_shares", "misfits", "register"]
+__all__ = ["dependable_points", "register", "strays"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -22,19 +22,18 @@ _FEWEST_POINTS = 12
 _LEAST_SPREAD_DEG = 1.0
 
 
-def inlier_shares(problem: Problem, errors_px: Float, max_error_px: float) -> Float:
-    """(N,) share of each frame's observations under `max_error_px`; NaN for frames without observations."""
+def strays(problem: Problem, estimate: Estimate, errors_px: Float, max_error_px: float) -> Int:
+    """Frames without a pose, and frames with an inlier share under half of what the best third of the frames reach.
+
+    An inlier is an observation (of `errors_px`, (M,)) under `max_error_px`. Frames without observations are left out.
+    """
     frame = problem.observations.frame
     total = np.bincount(frame, minlength=problem.num_frames)
     good = np.bincount(frame[errors_px < max_error_px], minlength=problem.num_frames)
-    return np.where(total > 0, good / np.maximum(total, 1), np.nan)
-
-
-def misfits(shares: Float) -> Int:
-    """Frames whose inlier share is under half of what the best third of the frames reach."""
-    if not np.isfinite(shares).any():
-        return np.zeros(0, np.int64)
-    return np.flatnonzero(shares < 0.5 * np.nanquantile(shares, 2 / 3))
+    share = good / np.maximum(total, 1)
+    seen = (total > 0) & estimate.posed
+    bar = 0.5 * np.quantile(share[seen], 2 / 3) if seen.any() else 0.0
+    return np.flatnonzero((total > 0) & ((share < bar) | ~estimate.posed))
 
 
 def register(problem: Problem, estimate: Estimate, frames: Int, max_error_px: float, seed: int) -> Estimate:

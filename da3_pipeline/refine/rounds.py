@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from .adjustment import Adjustment, adjust
 from .config import SolveConfig
-from .lens import widen_models
+from .lens import LADDER, fully_free, plausible, widen_models
 from .problem import Estimate, Problem
-from .registration import inlier_shares, misfits, register
+from .registration import register, strays
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-__all__ = ["Fit", "fit_points", "judge", "polish", "refine_estimate"]
+__all__ = ["Fit", "calibrate", "fit_points", "judge", "polish", "refine_estimate"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+
+_FINEST_CAUCHY_PX = 0.3
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,24 @@ def judge(
 
 
 def refine_estimate(problem: Problem, start: Estimate, config: SolveConfig, seed: int) -> Fit:
-    """Up to `config.max_rounds` rounds from `start`, misfit cameras registered anew, and strict last passes."""
+    """Up to `config.max_rounds` rounds from `start`, stray cameras registered anew, and strict last passes.
+
+    Gives up early, with the fit as it is then, on a start from which the error does not come down.
+    """
     fit = fit_points(problem, start, config.min_ray_spread_deg)
     registrations, previous = 0, float("inf")
     for number in range(config.max_rounds):
+        if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
+            return fit
         fit = _round(problem, fit, config, number)
         settled = fit.median_px > 0.85 * previous
         previous = fit.median_px
         if number < config.focal_free_from_round or not settled:
             continue
-        lost = misfits(inlier_shares(problem, fit.errors_px, max(4.0, 2 * fit.median_px)))
-        if len(lost) and registrations < config.max_registrations:
+        stray = strays(problem, fit.estimate, fit.errors_px, max(4.0, 2 * fit.median_px))
+        if len(stray) and registrations < config.max_registrations:
             registrations += 1
-            anew = register(problem, fit.estimate, lost, max(8.0, 4 * fit.median_px), seed + number)
+            anew = register(problem, fit.estimate, stray, max(8.0, 4 * fit.median_px), seed + number)
             fit = fit_points(problem, anew, config.min_ray_spread_deg)
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
@@ -89,15 +96,40 @@ def refine_estimate(problem: Problem, start: Estimate, config: SolveConfig, seed
     return polish(problem, fit, config) if fit.median_px < config.good_median_px else fit
 
 
-def polish(problem: Problem, fit: Fit, config: SolveConfig) -> Fit:
-    """Strict passes at a fixed gate, with the richest lens model that the observations can carry."""
-    for _ in range(config.strict_rounds):
-        estimate = widen_models(problem, fit.estimate, fit.kept, config.max_lens)
-        fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
-        how = Adjustment(1.0, max_iterations=config.max_iterations, function_tolerance=1e-6)
-        estimate, points = adjust(problem, fit.estimate, fit.points, fit.kept, how)
-        fit = judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
+def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
+    """Cameras and points under poses that are known and stay."""
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg)
+    for _ in range(config.strict_rounds + 1):
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2), fixed_poses=True, max_iterations=config.max_iterations
+        )
+        cameras, _ = adjust(problem, fit.estimate, fit.points, fit.kept, how)
+        fit = fit_points(problem, cameras, config.min_ray_spread_deg)
     return fit
+
+
+def polish(problem: Problem, fit: Fit, config: SolveConfig) -> Fit:
+    """Strict passes at a fixed gate, with the richest lens model that the observations can carry and keep sane."""
+    for richest in LADDER[LADDER.index(config.max_lens) :: -1]:
+        polished = fit
+        for _ in range(config.strict_rounds):
+            polished = _strict_round(problem, polished, config, richest)
+        if all(plausible(camera) for camera in polished.estimate.cameras.values()):
+            return polished
+    return fit
+
+
+def _strict_round(problem: Problem, fit: Fit, config: SolveConfig, richest: str) -> Fit:
+    estimate = widen_models(problem, fit.estimate, fit.kept, richest)
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
+    how = Adjustment(
+        min(1.0, max(_FINEST_CAUCHY_PX, 2 * fit.median_px)),
+        refine_centre=fully_free(problem, estimate),
+        max_iterations=config.max_iterations,
+        function_tolerance=1e-6,
+    )
+    estimate, points = adjust(problem, estimate, fit.points, fit.kept, how)
+    return judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
 
 
 def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int) -> Fit:
@@ -105,6 +137,7 @@ def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int) -> Fit:
     if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
         estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL")
     free_focal = number >= config.focal_free_from_round
-    how = Adjustment(max(1.0, fit.median_px / 2), free_focal, max_iterations=config.max_iterations)
+    cauchy_px = max(1.0, fit.median_px / 2) if np.isfinite(fit.median_px) else float(problem.size_px.max()) / 10
+    how = Adjustment(cauchy_px, free_focal, max_iterations=config.max_iterations)
     estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
     return fit_points(problem, estimate, config.min_ray_spread_deg)
