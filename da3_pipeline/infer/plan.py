@@ -16,7 +16,7 @@ CPU_ATTENTION_RATIO = 4.0
 
 _LEAST_SHARE_FOR_ONE_PASS = 0.5
 _LEAST_RESOLUTION_PX = 56
-_LEAST_CHUNK_VIEWS = 8
+_LEAST_CHUNK_VIEWS = 24
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_plan(
     """The best plan for photographs of the given (width, height) px.
 
     All frames in one pass are preferred, for which the resolution may fall to half of what was asked; else
-    the highest resolution at which eight frames fit; else the highest at which two do. InferenceError if none.
+    the highest resolution at which two dozen frames fit; else the highest at which two do. InferenceError if none.
     """
     count = len(sources)
     shapes = sorted(set(sources))
