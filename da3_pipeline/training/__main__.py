@@ -1,31 +1,75 @@
-"""python -m da3_pipeline.training student --preset nano --folder runs/nano"""
+"""python -m da3_pipeline.training student --preset nano --seed 0 --folder runs/nano"""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..model import load
 from .config import PRESETS, preset
+from .evaluate import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
+from .export import averaged_network, export_student
 from .student import train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+Folder = Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")]
+
 
 @app.callback()
 def main() -> None:
-    """Train networks of the Depth Anything 3 family on synthetic scenes."""
+    """Train networks of the Depth Anything 3 family on synthetic scenes, and measure them."""
 
 
 @app.command()
 def student(
-    folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],
+    folder: Folder,
     name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(PRESETS))}.")] = "nano",
     seed: Annotated[int, typer.Option(help="Seed of weights, scenes and schedule.")] = 0,
 ) -> None:
     """Train a student; run the same command again to resume."""
     train(preset(name).model_copy(update={"seed": seed}), folder)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Option(help="The folder of a run.")],
+    output: Annotated[Path, typer.Option(help="The safetensors file to write.")],
+) -> None:
+    """Write a run's averaged weights in half precision."""
+    export_student(folder, output)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Option(help="A name, a safetensors file, or the folder of a run.")] = "da3-nano",
+    captures: Annotated[list[Path] | None, typer.Argument(help="Folders with images/ and truth.json.")] = None,
+    scenes: Annotated[int, typer.Option(help="Held-out synthetic scenes.")] = 128,
+    views: Annotated[int, typer.Option(help="Views of each synthetic scene.")] = 2,
+    longest_px: Annotated[list[int] | None, typer.Option(help="Longer sides of the network's input.")] = None,
+) -> None:
+    """Pose figures of a network beside a constant and a random pose, on held-out scenes and on photographs."""
+    net = averaged_network(Path(model)) if Path(model).is_dir() else load(model)
+    for longest in longest_px or [112]:
+        if scenes:
+            size = (longest // 14 * 14, round(longest * 0.75 / 14) * 14)
+            _show(
+                f"{scenes} held-out scenes, {views} views, {longest} px",
+                evaluate_pairs(net, held_out_views(scenes, views, size)),
+            )
+        for capture in captures or []:
+            found = evaluate_photographs(net, load_posed_photographs(capture, longest))
+            for kind, figures in found.items():
+                _show(f"{capture.name}, {kind}, {longest} px", figures)
+
+
+def _show(title: str, figures: dict[str, PoseFigures]) -> None:
+    for who, values in figures.items():
+        line = "  ".join(f"{name} {value:.1f}" for name, value in asdict(values).items())
+        typer.echo(f"{title:<48} {who:<9} {line}")
 
 
 if __name__ == "__main__":

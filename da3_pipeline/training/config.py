@@ -45,7 +45,7 @@ class LossConfig(_Frozen):
     """Weights of the losses (SPEC section 5). huber 0 is the paper's L1.
 
     correspondence: weight of the correspondence loss up to step `correspondence_until`, then falling linearly to 0
-    at the end.
+    at the end. probe: weight of the probes on the taps, from step `probe_from` on.
     """
 
     depth: float = 1.0
@@ -58,6 +58,8 @@ class LossConfig(_Frozen):
     reference_camera: float = 1.0
     correspondence: float = 0.0
     correspondence_until: int = 0
+    probe: float = 0.0
+    probe_from: int = 0
 
 
 class StudentConfig(_Frozen):
@@ -154,6 +156,8 @@ PRESETS: dict[str, StudentConfig] = {
             reference_camera=0.1,
             correspondence=0.3,
             correspondence_until=7000,
+            probe=1.0,
+            probe_from=700,
         ),
         learning_rate=1e-3,
         warmup_steps=200,

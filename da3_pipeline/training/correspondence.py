@@ -76,7 +76,7 @@ def _log_attention(query: Tensor, key: Tensor, truth: Correspondences, grid: tup
     """(B, S, S, P, P): log attention of patch p of view i on patch p' of view j."""
     batch, views = truth.visible.shape[:2]
     patches = grid[0] * grid[1]
-    q, k = (x.unflatten(1, (views, 1 + patches))[:, :, 1:].flatten(1, 2) for x in (query, key))
+    q, k = (torch.unflatten(x, 1, (views, 1 + patches))[:, :, 1:].flatten(1, 2) for x in (query, key))
     logits = (q @ k.mT).float() / query.shape[-1] ** 0.5
     return logits.log_softmax(-1).view(batch, views, patches, views, patches).transpose(2, 3)
 

@@ -56,11 +56,11 @@ def make_targets(
     scale = (distance.sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)).clamp_min(1e-6)
     by_sample = scale[:, None, None, None]
     centre = centre / by_sample[..., 0]
-    ray = torch.cat([direction, centre[:, :, None].expand_as(direction)], -1).unflatten(2, ray_size)
+    ray = torch.cat([direction, centre[:, :, None].expand_as(direction)], -1)
     poses = torch.cat([rotation, translation / by_sample], -1)
     encoding = encode_pose(poses, K, (height, width))
-    shaped = (points / by_sample).unflatten(2, ray_size)
-    return Targets(depth / by_sample, ray, shaped, valid.unflatten(2, ray_size), poses, encoding, scale)
+    ray, points, valid = (torch.unflatten(x, 2, ray_size) for x in (ray, points / by_sample, valid))
+    return Targets(depth / by_sample, ray, points, valid, poses, encoding, scale)
 
 
 def confident_l1(predicted: Tensor, truth: Tensor, confidence: Tensor, valid: Tensor, log_weight: float) -> Tensor:

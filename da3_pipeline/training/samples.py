@@ -14,7 +14,7 @@ from .correspondence import correspondences
 from .synthetic.atlas import Atlas
 from .synthetic.photometry import photograph
 from .synthetic.render import render_view
-from .synthetic.scenes import HELD_OUT_SEED, make_scene
+from .synthetic.scenes import make_scene
 from .synthetic.viewpoints import place_cameras
 
 __all__ = ["Batch", "ScenePool", "normalise_images", "render_scenes"]

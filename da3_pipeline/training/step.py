@@ -14,6 +14,7 @@ from ..model.config import PATCH
 from .config import LossConfig
 from .correspondence import attention_hit_rate, correspondence_loss, correspondences
 from .losses import Targets, camera_loss, confident_l1, gradient_loss, make_targets, point_loss, ray_loss
+from .probe import Probes
 from .samples import Batch, normalise_images
 
 __all__ = ["StepOptions", "student_loss"]
@@ -24,13 +25,14 @@ class StepOptions:
     """What changes from step to step."""
 
     correspondence: float
+    probed: bool
     dense_share: float
     conditioned: bool
     bf16: bool
 
 
 def student_loss(
-    net: DepthAnything3, batch: Batch, weights: LossConfig, options: StepOptions
+    net: DepthAnything3, probes: Probes, batch: Batch, weights: LossConfig, options: StepOptions
 ) -> tuple[Tensor, dict[str, float]]:
     """The weighted sum of the losses on a batch, and their values by name.
 
@@ -60,8 +62,11 @@ def student_loss(
         encoding, targets.encoding, seen.reference_view, weights.reference_camera, weights.huber
     )
     figures = {}
+    truth = correspondences(batch.depth, batch.cam_from_world, batch.K)
+    if options.probed:
+        coarse = make_targets(batch.depth, batch.cam_from_world, batch.K, seen.reference_view, grid)
+        losses["probe"] = weights.probe * probes(seen, coarse, truth, weights.huber)
     if layers:
-        truth = correspondences(batch.depth, batch.cam_from_world, batch.K)
         found = [correspondence_loss(*attention[layer], truth, grid) for layer in layers]
         losses["correspondence"] = options.correspondence * torch.stack(found).mean()
         with torch.no_grad():

@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import multiprocessing, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import UsageError
 from ..model import DepthAnything3, build
 from .config import Phase, StudentConfig
-from .evaluate import evaluate_pairs, held_out_pairs
+from .evaluate import evaluate_pairs, held_out_views
+from .probe import Probes
 from .samples import Batch, ScenePool, normalise_images, render_scenes
 from .step import StepOptions, student_loss
 from .synthetic.atlas import build_atlas
@@ -30,9 +32,10 @@ from .synthetic.photographs import find_photographs
 from .synthetic.scenes import HELD_OUT_SEED
 from .warm_start import warm_start
 
-__all__ = ["CHECKPOINT", "LOG", "train"]
+__all__ = ["CHECKPOINT", "CONFIG", "LOG", "train"]
 
 CHECKPOINT = "checkpoint.pt"
+CONFIG = "config.json"
 LOG = "log.jsonl"
 _LOG_EVERY = 20
 _PATIENCE = timedelta(days=1)
@@ -45,7 +48,7 @@ def train(config: StudentConfig, folder: Path) -> None:
     Raises UsageError when the folder holds a run of another configuration.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described = folder / "config.json"
+    described = folder / CONFIG
     wanted = config.model_dump_json(indent=1)
     if described.exists() and (folder / CHECKPOINT).exists() and not _same_run(described.read_text(), wanted):
         raise UsageError(f"{folder} holds a run of another configuration: choose another folder")
@@ -55,7 +58,7 @@ def train(config: StudentConfig, folder: Path) -> None:
         return
     meeting = f"file://{(folder / 'meeting').absolute()}"
     (folder / "meeting").unlink(missing_ok=True)
-    torch.multiprocessing.spawn(_work, (config, folder, meeting), nprocs=config.processes)  # type: ignore[no-untyped-call]
+    multiprocessing.spawn(_work, (config, folder, meeting), nprocs=config.processes)  # type: ignore
 
 
 def _same_run(old: str, new: str) -> bool:
@@ -85,15 +88,18 @@ class _Run:
         photographs = find_photographs() if config.photographic_textures else ()
         self.atlas = build_atlas(config.seed, config.procedural_textures, config.photographic_textures, photographs)
         self.net = self._fresh_network()
-        self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        self.probes = Probes(config.model).to(self.device)
+        self.trained = [p for p in (*self.net.parameters(), *self.probes.parameters()) if p.requires_grad]
         self.optimiser = torch.optim.AdamW(
             _decay_groups(self.net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
         )
-        self.ema = AveragedModel(self.net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
+        self.probe_optimiser = torch.optim.AdamW(self.probes.parameters(), lr=config.learning_rate)
+        average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+        self.ema = AveragedModel(self.net, multi_avg_fn=average)
         self.step = self.samples = 0
         if (folder / CHECKPOINT).exists():
             self._restore()
-        self.held_out = held_out_pairs(config.held_out_scenes) if rank == 0 and config.held_out_scenes else None
+        self.held_out = held_out_views(config.held_out_scenes) if rank == 0 and config.held_out_scenes else None
 
     def work(self) -> None:
         pool, since, figures = self._pool(self.step), time.monotonic(), []
@@ -107,7 +113,8 @@ class _Run:
                 self._report({**_mean(figures), "rate": self.config.rate(self.step), "seconds": now - since})
                 since, figures = now, []
             if self.step % self.config.evaluate_every == 0 and self.held_out is not None:
-                self._report(evaluate_pairs(self.ema.module, self.held_out))
+                found = evaluate_pairs(cast(DepthAnything3, self.ema.module), self.held_out)
+                self._report({f"{who}_{what}": v for who, f in found.items() for what, v in asdict(f).items()})
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 self._save()
 
@@ -118,6 +125,7 @@ class _Run:
         views = int(shared.choice(phase.views))
         options = StepOptions(
             correspondence=config.correspondence_weight(step),
+            probed=config.losses.probe > 0 and step >= config.losses.probe_from,
             dense_share=phase.dense_share,
             conditioned=bool(shared.random() < phase.pose_conditioning),
             bf16=config.bf16,
@@ -125,14 +133,17 @@ class _Run:
         size = _pool_size(config, phase, step)
         batch = pool.draw(np.random.default_rng([config.seed, step, self.rank]), phase.batch(views, size), views)
         batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-        for group in self.optimiser.param_groups:
+        for group in (*self.optimiser.param_groups, *self.probe_optimiser.param_groups):
             group["lr"] = config.rate(step)
-        loss, figures = student_loss(self.net, batch, config.losses, options)
+        loss, figures = student_loss(self.net, self.probes, batch, config.losses, options)
         self.optimiser.zero_grad(set_to_none=True)
+        self.probe_optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
         self.optimiser.step()
+        if options.probed:
+            self.probe_optimiser.step()
         self.ema.update_parameters(self.net)
         self.samples += len(batch.images) * config.processes
         return figures
@@ -144,7 +155,7 @@ class _Run:
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         flat /= self.config.processes
-        for parameter, gradient in zip(self.trained, flat.split([p.numel() for p in self.trained]), strict=True):
+        for parameter, gradient in zip(self.trained, torch.split(flat, [p.numel() for p in self.trained]), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
     def _pool_starts(self, step: int) -> bool:
@@ -183,6 +194,8 @@ class _Run:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "probes": self.probes.state_dict(),
+            "probe_optimiser": self.probe_optimiser.state_dict(),
         }
         partial = self.folder / (CHECKPOINT + ".partial")
         torch.save(state, partial)
@@ -194,6 +207,9 @@ class _Run:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if "probes" in state:
+            self.probes.load_state_dict(state["probes"])
+            self.probe_optimiser.load_state_dict(state["probe_optimiser"])
 
 
 def _pool_size(config: StudentConfig, phase: Phase, step: int) -> tuple[int, int]:

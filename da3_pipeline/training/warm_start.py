@@ -27,7 +27,7 @@ def warm_start(net: DepthAnything3, images: Tensor, generator: torch.Generator) 
     trunk = net.trunk
     width = net.config.embed_dim
     trunk.patch_embed.proj.weight.copy_(_principal_patches(images, width, generator))
-    trunk.patch_embed.proj.bias.zero_()
+    torch.nn.init.zeros_(trunk.patch_embed.get_parameter("proj.bias"))
     trunk.pos_embed[:, 1:].copy_(_waves(round((trunk.pos_embed.shape[1] - 1) ** 0.5), width))
     trunk.pos_embed.requires_grad_(False)
     for layer in net.config.global_layers:

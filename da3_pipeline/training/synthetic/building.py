@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .atlas import Atlas
@@ -59,8 +59,8 @@ class SceneBuilder:
     def add(
         self,
         kind: Kind,
-        centre: Float,
-        half: Float,
+        centre: ArrayLike,
+        half: ArrayLike,
         rotation: Float | None = None,
         *,
         metres_per_tile: float | None = None,
@@ -68,7 +68,7 @@ class SceneBuilder:
     ) -> None:
         """A solid with `rotation` local_from_world; a texture tile covers about `metres_per_tile`."""
         rng = self.rng
-        half = np.maximum(np.asarray(half, float), 1e-3)
+        half = np.asarray(half, float)
         tile = metres_per_tile or float(np.exp(rng.uniform(np.log(0.25), np.log(2.2)))) * half.max()
         choice = self.textures(*styles)
         faces = rng.choice(choice, 6) if kind == Kind.ROOM or rng.random() < 0.4 else np.full(6, rng.choice(choice))

@@ -13,7 +13,7 @@ from .raycast import Hits, cast, pixel_directions
 
 __all__ = ["View", "pixel_centres", "render_antialiased", "render_pixels", "render_view"]
 
-_TILE_PX = 64
+_TILE_PX = 160
 _SUBSAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 
 
@@ -25,6 +25,7 @@ class View:
     depth: Tensor
 
 
+@torch.no_grad()
 def render_view(scene: Scene, atlas: Atlas, cam_from_world: Tensor, K: Tensor, size: tuple[int, int]) -> View:
     """One ray through the centre of each pixel of a (width, height) image; textures are filtered by mip-maps."""
     width, height = size
@@ -32,6 +33,7 @@ def render_view(scene: Scene, atlas: Atlas, cam_from_world: Tensor, K: Tensor, s
     return View(colour.reshape(height, width, 3), depth.reshape(height, width))
 
 
+@torch.no_grad()
 def render_antialiased(scene: Scene, atlas: Atlas, cam_from_world: Tensor, K: Tensor, size: tuple[int, int]) -> View:
     """As `render_view`, with four samples in each pixel at the border of two solids; rendered in tiles, which meet
     few of the solids each. Depth is that of the pixel centres."""

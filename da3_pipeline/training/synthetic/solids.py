@@ -125,9 +125,9 @@ def _room(start: Tensor, slope: Tensor, half: Tensor, entry: Tensor, leave: Tens
 
 def _first_root(a: Tensor, half_b: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """Both roots of a t^2 + 2 half_b t + c, inf and -inf where they are complex."""
+    a = a.clamp_min(1e-12)  # a ray along a cylinder's axis
     discriminant = half_b * half_b - a * c
     root = discriminant.clamp_min(0).sqrt()
-    a = a.clamp_min(1e-12)
     complex_ = discriminant < 0
     return (
         torch.where(complex_, torch.inf, (-half_b - root) / a),

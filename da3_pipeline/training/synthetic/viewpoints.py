@@ -65,7 +65,7 @@ def place_cameras(rng: Rng, scene: Scene, views: int, size: tuple[int, int]) -> 
 
 def _home(rng: Rng, scene: Scene) -> Float:
     for _ in range(_TRIES):
-        home = rng.uniform(*scene.stands)
+        home = np.asarray(rng.uniform(*scene.stands))
         if is_clear(scene, home, 0.1 * scene.reach_m) and np.linalg.norm(home - scene.focus) > 0.6 * scene.reach_m:
             break
     return home

@@ -20,7 +20,7 @@ from .viewpoints import is_clear, look_at
 __all__ = ["Walk", "render_walk"]
 
 Float = NDArray[np.float64]
-_PROCEDURAL_TEXTURES = 180
+_PROCEDURAL_TEXTURES = 90
 _SWING_RAD = np.radians(50)
 _CLEARANCE_M = 0.3
 _TREMOR_M = 0.008
