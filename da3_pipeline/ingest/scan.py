@@ -25,7 +25,7 @@ def _suffixes(words: str) -> frozenset[str]:
 
 
 _PHOTO_SUFFIXES = _suffixes("jpg jpeg jpe jfif mpo png tif tiff heic heif hif webp avif bmp")
-_VIDEO_SUFFIXES = _suffixes("mp4 m4v mov qt mkv webm avi mts m2ts ts mpg mpeg 3gp wmv")
+_VIDEO_SUFFIXES = _suffixes("mp4 m4v mov qt mkv webm avi mts m2ts mpg mpeg 3gp wmv")
 _RAW_SUFFIXES = _suffixes("dng cr2 cr3 crw nef nrw arw srf sr2 raf rw2 orf pef srw x3f 3fr iiq")
 _SPHERE_SUFFIXES = _suffixes("insv insp 360")
 _UNREAD_SUFFIXES = _suffixes("gif exr hdr jp2 j2k jxl psd gpr")

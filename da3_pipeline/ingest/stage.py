@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
 from ..progress import Progress
@@ -17,6 +17,7 @@ from .videos import Video, read_video
 
 __all__ = ["run"]
 
+_LIVE_PHOTO_S = 4.0
 _READ = "JPEG, PNG, TIFF, HEIC, WebP; MP4, MOV, MKV, AVI, WEBM"
 
 
@@ -38,6 +39,8 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
             dropped.append(result)
         elif isinstance(result, Photo):
             photos.append(_frame(result, cameras))
+        elif twin := _still_of(result, photos):
+            dropped.append(Dropped(result.file.name, f"the moving half of the live photo {twin}"))
         else:
             clips.append(_clip(result, cameras))
     if not photos and not clips:
@@ -58,6 +61,14 @@ def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Ph
         results.append(read_video(file, config.min_side_px))
         progress.step(len(results), total, file.name)
     return results
+
+
+def _still_of(video: Video, photos: Sequence[Frame]) -> str:
+    """The photograph that a phone took together with this clip of a few seconds: same folder, same stem; or ''."""
+    if video.info.times_s[-1] - video.info.times_s[0] > _LIVE_PHOTO_S:
+        return ""
+    stem = PurePosixPath(video.file.name).with_suffix("")
+    return next((photo.name for photo in photos if PurePosixPath(photo.name).with_suffix("") == stem), "")
 
 
 def _frame(photo: Photo, cameras: CameraRegister) -> Frame:

@@ -96,6 +96,20 @@ def test_clips_share_a_camera_only_where_the_lens_is_told(
     assert (clips[0].gps.latitude_deg, clips[0].gps.longitude_deg, clips[0].gps.altitude_m) == (46.5, -91.25, 12.0)
 
 
+def test_live_photos_are_photographs(
+    tmp_path: Path, photo: MakePhoto, video: MakeVideo, numbered: list[np.ndarray]
+) -> None:
+    photo(tmp_path / "IMG_1.jpg")
+    video(tmp_path / "IMG_1.MOV", numbered)
+    video(tmp_path / "IMG_2.MOV", numbered)
+    video(tmp_path / "sub" / "IMG_1.MOV", numbered)
+    capture = run(tmp_path)
+    assert [clip.name for clip in capture.videos] == ["IMG_2.MOV", "sub/IMG_1.MOV"]
+    assert [(entry.frame, entry.reason) for entry in capture.dropped] == [
+        ("IMG_1.MOV", "the moving half of the live photo IMG_1.jpg")
+    ]
+
+
 def test_bad_files_among_good_ones_are_named(
     tmp_path: Path, photo: MakePhoto, video: MakeVideo, numbered: list[np.ndarray]
 ) -> None:
