@@ -26,6 +26,7 @@ __all__ = ["Checkpoint", "open_checkpoint", "save_checkpoint"]
 
 _PREFIX = "model."
 _CONFIG_ENTRY = "model_config"
+_READABLE = 0o644
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _SHARED_NORM = tuple(f"head.scratch.output_conv2_aux.{level}.2." for level in range(4))
 # The Gaussian head that comes with the giant checkpoints is no part of this network.
@@ -111,15 +112,16 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises WeightsError when there is no such file, when it is a pickle or otherwise no safetensors file,
     when it is damaged or truncated, or when it holds something else than floating-point weights.
     """
-    _refuse_foreign(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
             shapes = {key: tuple(entry.get_shape()) for key, entry in slices.items()}
             dtypes = {key: entry.get_dtype() for key, entry in slices.items()}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is not a safetensors file, or is damaged ({error}): download it again") from error
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise WeightsError(f"{path} {_diagnosis(path, error)}") from error
     for key, dtype in dtypes.items():
         if dtype not in _FLOATS:
             raise WeightsError(f"{path}: {key} is stored as {dtype}; only {', '.join(_FLOATS)} weights can be loaded")
@@ -144,21 +146,21 @@ def save_checkpoint(net: DepthAnything3, path: Path, dtype: torch.dtype = torch.
     partial = path.with_name(f"{path.name}.partial")
     try:
         save_file(weights, partial, metadata)
+        partial.chmod(_READABLE)
         os.replace(partial, path)
     except (SafetensorError, OSError) as error:
         partial.unlink(missing_ok=True)
         raise WeightsError(f"{path} cannot be written: {error}") from error
 
 
-def _refuse_foreign(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(32)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+def _diagnosis(path: Path, error: SafetensorError) -> str:
+    """What a file is that is no safetensors file. Only then: a header's length may begin as a pickle does."""
+    with path.open("rb") as file:
+        start = file.read(32)
     for magic, kind in _FOREIGN_FILES.items():
         if start.startswith(magic):
-            raise WeightsError(f"{path} is {kind}; only safetensors checkpoints are loaded")
+            return f"is {kind}; only safetensors checkpoints are loaded"
+    return f"is not a safetensors file, or is damaged ({error}): download it again"
 
 
 def _with_aliases(stored_as: dict[str, str]) -> dict[str, str]:

@@ -206,6 +206,24 @@ def test_files_that_are_no_checkpoint(tmp_path: Path, damage: Callable[[Path], N
     assert str(path) in str(error.value)
 
 
+def test_a_header_whose_length_begins_like_a_pickle(tiny: DepthAnything3, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(tiny, path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    padded = length + (0x80 - length) % 256
+    header = content[8 : 8 + length].ljust(padded)
+    path.write_bytes(padded.to_bytes(8, "little") + header + content[8 + length :])
+    assert path.read_bytes().startswith(b"\x80")
+    _assert_same(tiny, load(path))
+
+
+def test_saved_files_can_be_read_by_others(tiny: DepthAnything3, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(tiny, path)
+    assert path.stat().st_mode & 0o444 == 0o444
+
+
 def test_a_pickle_is_refused_without_being_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 

@@ -137,6 +137,16 @@ def test_the_licence_notice_names_the_terms(name: str) -> None:
     assert VARIANTS[name].commercial == (VARIANTS[name].licence == "Apache-2.0")
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_documentation_tells_the_same(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "MODELS.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    entry = VARIANTS[name]
+    assert f"| {entry.config.embed_dim} / {entry.config.depth} / {entry.config.heads} |" in row
+    assert f"| {entry.licence} | {'yes' if entry.commercial else '**no**'} |" in row
+    assert entry.hub_repo is None or f"https://huggingface.co/{entry.hub_repo})" in row
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"'da3-tiny'.*da3-nano, da3-small"):
         build("da3-tiny")
