@@ -23,9 +23,12 @@ class FeatureConfig(_Frozen):
 class PairConfig(_Frozen):
     """Which pairs of images are matched."""
 
-    exhaustive_up_to: int = Field(default=16, ge=2, description="so few images: match all pairs")
-    neighbours: int = Field(default=6, ge=1, description="pairs proposed per image and source of proposals")
-    max_viewing_angle_deg: float = Field(default=75.0, gt=0, le=180)
+    exhaustive_up_to: int = Field(default=10, ge=2, description="so few images: match all pairs")
+    neighbours: int = Field(default=5, ge=1, description="pairs proposed per image, source of proposals and round")
+    sequence_reach: int = Field(default=2, ge=0, description="places apart in capture order that are always tried")
+    max_viewing_angle_deg: float = Field(default=75.0, gt=0, le=180, description="between views paired by the prior")
+    least_partners: int = Field(default=3, ge=1, description="images with fewer verified pairs are tried further")
+    growth_rounds: int = Field(default=4, ge=0, description="further rounds for weak or separate images")
     max_pairs_per_image: int = Field(default=24, ge=1, description="bound on the pairs tried, over all rounds")
 
 
@@ -60,7 +63,7 @@ class SolveConfig(_Frozen):
         default=0.93, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
     )
     min_shared_points: int = Field(default=15, ge=3, description="points with the rest that make a frame part of it")
-    min_frame_inlier_share: float = Field(default=0.2, description="of its observations, under which a frame is wrong")
+    min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
     refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
     strict_rounds: int = Field(default=2, ge=0)
@@ -77,8 +80,7 @@ class QualityConfig(_Frozen):
     min_agreement: float = 0.8
     max_median_error_px: float = 1.0
     max_p95_error_px: float = 3.5
-    min_inlier_share: float = 0.6
-    min_weakest_share: float = 0.35
+    min_weakest_agreement: float = 0.5
     min_observations: float = 60
     min_track_length: float = 2.3
     min_parallax_deg: float = 1.5

