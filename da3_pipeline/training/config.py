@@ -45,7 +45,7 @@ class LossConfig(_Frozen):
     """Weights of the losses (SPEC section 5). huber 0 is the paper's L1.
 
     correspondence: weight of the correspondence loss up to step `correspondence_until`, then falling linearly to 0
-    at the end. probe: weight of the probes on the taps, from step `probe_from` on.
+    at the end. probe: weight of the probes on the taps.
     """
 
     depth: float = 1.0
@@ -59,11 +59,14 @@ class LossConfig(_Frozen):
     correspondence: float = 0.0
     correspondence_until: int = 0
     probe: float = 0.0
-    probe_from: int = 0
 
 
 class StudentConfig(_Frozen):
-    """One run: a function of these values alone, on one kind of machine."""
+    """One run: a function of these values alone, on one kind of machine.
+
+    camera_leak: slope below zero of the camera decoder's rectifiers at the start, which keeps them alive while there
+    is nothing yet to decode; from step `camera_leak_until` on they close within as many steps again as the warm-up.
+    """
 
     model: ModelConfig
     phases: tuple[Phase, ...]
@@ -75,6 +78,8 @@ class StudentConfig(_Frozen):
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     warm_start: bool = False
+    camera_leak: float = 0.0
+    camera_leak_until: int = 0
     seed: int = 0
     processes: int = 1
     bf16: bool = True
@@ -102,6 +107,11 @@ class StudentConfig(_Frozen):
         warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
         left = min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
         return self.learning_rate * warm * left
+
+    def leak(self, step: int) -> float:
+        """Slope of the camera decoder's rectifiers below zero."""
+        closing = (step - self.camera_leak_until) / max(self.warmup_steps, 1)
+        return self.camera_leak * min(1.0, max(0.0, 1.0 - closing))
 
     def correspondence_weight(self, step: int) -> float:
         """Constant, then annealed to nothing at the end."""
@@ -154,16 +164,17 @@ PRESETS: dict[str, StudentConfig] = {
             camera=5.0,
             huber=0.1,
             reference_camera=0.1,
-            correspondence=0.3,
+            correspondence=0.5,
             correspondence_until=7000,
             probe=1.0,
-            probe_from=700,
         ),
         learning_rate=1e-3,
         warmup_steps=200,
         decay_from=7000,
         ema_decay=0.998,
         warm_start=True,
+        camera_leak=0.2,
+        camera_leak_until=1500,
         processes=2,
     ),
 }

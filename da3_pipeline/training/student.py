@@ -24,6 +24,7 @@ from ..errors import UsageError
 from ..model import DepthAnything3, build
 from .config import Phase, StudentConfig
 from .evaluate import evaluate_pairs, held_out_views
+from .leak import make_leaky, set_leak
 from .probe import Probes
 from .samples import Batch, ScenePool, normalise_images, render_scenes
 from .step import StepOptions, student_loss
@@ -125,13 +126,15 @@ class _Run:
         views = int(shared.choice(phase.views))
         options = StepOptions(
             correspondence=config.correspondence_weight(step),
-            probed=config.losses.probe > 0 and step >= config.losses.probe_from,
+            probed=config.losses.probe > 0,
             dense_share=phase.dense_share,
             conditioned=bool(shared.random() < phase.pose_conditioning),
             bf16=config.bf16,
         )
         size = _pool_size(config, phase, step)
         batch = pool.draw(np.random.default_rng([config.seed, step, self.rank]), phase.batch(views, size), views)
+        set_leak(self.net, config.leak(step))
+        set_leak(self.ema, config.leak(step))
         batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
         for group in (*self.optimiser.param_groups, *self.probe_optimiser.param_groups):
             group["lr"] = config.rate(step)
@@ -177,6 +180,8 @@ class _Run:
         if self.config.warm_start:
             scenes = render_scenes(range(32), self.atlas, 2, self.config.phases[0].sizes[0])
             warm_start(net, normalise_images(scenes.images.flatten(0, 1)), generator)
+        if self.config.camera_leak > 0:
+            make_leaky(net)
         return net.to(self.device).train()
 
     def _report(self, figures: dict[str, float]) -> None:

@@ -28,10 +28,10 @@ def rendered(atlas: Atlas) -> Batch:
 def tiny() -> StudentConfig:
     """A run of seconds."""
     return StudentConfig(
-        model=ModelConfig(64, 8, 1, (1, 3, 5, 7), 8, (8, 8, 8, 8)),
+        model=ModelConfig(64, 10, 2, (3, 5, 7, 9), 8, (8, 8, 8, 8)),
         phases=(
-            Phase(until=4, views=(2,), sizes=(SIZE,), pool_scenes=3, pool_views=3, steps_per_pool=2, tokens=160),
-            Phase(until=6, views=(2, 3), sizes=(SIZE,), pool_scenes=2, pool_views=4, tokens=120, pose_conditioning=0.5),
+            Phase(until=4, views=(2,), sizes=(SIZE,), pool_scenes=3, pool_views=3, steps_per_pool=2, tokens=80),
+            Phase(until=6, views=(2, 3), sizes=(SIZE,), pool_scenes=2, pool_views=4, tokens=80, pose_conditioning=0.5),
         ),
         losses=LossConfig(correspondence=0.3, correspondence_until=3, huber=0.1),
         learning_rate=1e-3,

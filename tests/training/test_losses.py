@@ -37,7 +37,9 @@ def targets(rendered: Batch) -> Targets:
 
 def test_targets_live_in_the_reference_frame(targets: Targets, rendered: Batch) -> None:
     rows = torch.arange(6)
-    np.testing.assert_allclose(targets.cam_from_world[rows, REFERENCE].numpy(), np.tile(np.eye(3, 4), (6, 1, 1)), atol=1e-4)
+    np.testing.assert_allclose(
+        targets.cam_from_world[rows, REFERENCE].numpy(), np.tile(np.eye(3, 4), (6, 1, 1)), atol=1e-4
+    )
     np.testing.assert_allclose(targets.ray[rows, REFERENCE][..., 3:].numpy(), 0, atol=1e-4)
     poses, K = decode_pose(targets.encoding, rendered.size)
     np.testing.assert_allclose(poses.numpy(), targets.cam_from_world.numpy(), atol=1e-4)
@@ -84,7 +86,9 @@ def test_losses_vanish_at_the_truth_and_only_there(targets: Targets) -> None:
     assert float(confident_l1(targets.depth + 0.3, targets.depth, ones, valid, 0.2)) == pytest.approx(0.3, rel=1e-3)
     assert float(gradient_loss(targets.depth + 0.3, targets.depth, valid)) == pytest.approx(0, abs=1e-6)
     assert float(ray_loss(targets.ray + 0.1, targets.ray)) == pytest.approx(0.1, rel=1e-3)
-    assert float(camera_loss(targets.encoding + 0.5, targets.encoding, REFERENCE, 1.0, 0.0)) == pytest.approx(0.5, rel=1e-3)
+    assert float(camera_loss(targets.encoding + 0.5, targets.encoding, REFERENCE, 1.0, 0.0)) == pytest.approx(
+        0.5, rel=1e-3
+    )
 
 
 def test_point_loss_joins_depth_and_ray() -> None:
@@ -100,7 +104,9 @@ def test_point_loss_joins_depth_and_ray() -> None:
 def test_confidence_falls_where_the_error_is_large() -> None:
     """conf * error - w * log conf is least at conf = w / error."""
     confidence = torch.tensor([[2.0, 2.0]], requires_grad=True)
-    loss = confident_l1(torch.tensor([[1.0, 1.01]]), torch.ones(1, 2) * torch.tensor([0.5, 1.0]), confidence, torch.ones(1, 2) > 0, 0.2)
+    loss = confident_l1(
+        torch.tensor([[1.0, 1.01]]), torch.ones(1, 2) * torch.tensor([0.5, 1.0]), confidence, torch.ones(1, 2) > 0, 0.2
+    )
     (slope,) = torch.autograd.grad(loss, confidence)
     np.testing.assert_allclose(slope.numpy(), [[(0.5 - 0.1) / 2, (0.01 - 0.1) / 2]], rtol=1e-4)
 
@@ -164,10 +170,14 @@ def _attending(place: torch.Tensor, sharpness: float) -> tuple[torch.Tensor, tor
 
 def test_correspondence_loss_is_small_for_true_attention_only() -> None:
     patches = GRID[0] * GRID[1]
-    place = torch.stack(torch.meshgrid(torch.arange(4) * 14 + 7.0, torch.arange(5) * 14 + 7.0, indexing="ij")[::-1], -1).reshape(-1, 2)
+    place = torch.stack(
+        torch.meshgrid(torch.arange(4) * 14 + 7.0, torch.arange(5) * 14 + 7.0, indexing="ij")[::-1], -1
+    ).reshape(-1, 2)
     visible = torch.zeros(1, 2, 2, patches, dtype=torch.bool)
     visible[0, 0, 1] = True
-    truth = Correspondences(torch.zeros(1, 2, 2, patches, 2).index_put((torch.tensor(0), torch.tensor(0), torch.tensor(1)), place), visible)
+    truth = Correspondences(
+        torch.zeros(1, 2, 2, patches, 2).index_put((torch.tensor(0), torch.tensor(0), torch.tensor(1)), place), visible
+    )
     true = correspondence_loss(*_attending(place, 200.0), truth, GRID)
     blind = correspondence_loss(*_attending(place, 0.0), truth, GRID)
     false = correspondence_loss(*_attending(place.flip(0), 200.0), truth, GRID)

@@ -84,7 +84,9 @@ def test_hits_lie_on_the_surface_and_face_the_ray(kind: Kind, seed: int) -> None
         make_solid(kind, tuple(half), tuple(centre)), local_from_world=torch.tensor(turn[None], dtype=torch.float32)
     )
     origin = centre if kind == Kind.ROOM else centre + 6 * turn[0]
-    rays = rng.normal(0, 0.3, (500, 3)) + (centre - origin) / 6 + (rng.normal(0, 1, (500, 3)) if kind == Kind.ROOM else 0)
+    rays = (
+        rng.normal(0, 0.3, (500, 3)) + (centre - origin) / 6 + (rng.normal(0, 1, (500, 3)) if kind == Kind.ROOM else 0)
+    )
     start, directions = (torch.tensor(x, dtype=torch.float32) for x in (origin, rays))
     hits = cast(solid, start, directions)
     seen = (hits.solid >= 0).numpy()
@@ -115,10 +117,11 @@ def test_nearest_solid_wins_and_none_is_culled() -> None:
     rng = np.random.default_rng(0)
     one = make_solid(Kind.ELLIPSOID, (0.3, 0.3, 0.3))
     crowd = replace(
-        one.select(torch.zeros(60, dtype=torch.int64)), centre=torch.tensor(rng.uniform(-4, 4, (60, 3)), dtype=torch.float32)
+        one.select(torch.zeros(60, dtype=torch.int64)),
+        centre=torch.tensor(rng.uniform(-4, 4, (60, 3)), dtype=torch.float32),
     )
     origin = torch.tensor([0.0, 0, -9])
-    directions = torch.tensor(rng.normal(0, 0.3, (400, 3)) + [0, 0, 1], dtype=torch.float32)
+    directions = torch.tensor(rng.normal([0, 0, 1], 0.3, (400, 3)), dtype=torch.float32)
     depth, index = intersect(crowd, origin, directions).min(0)
     hits = cast(crowd, origin, directions)
     np.testing.assert_allclose(hits.depth.numpy(), depth.numpy())

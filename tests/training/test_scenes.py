@@ -42,13 +42,15 @@ def test_scenes_of_each_kind_fill_the_picture(name: str, atlas: Atlas) -> None:
         assert scene.name == name
         cameras = place_cameras(np.random.default_rng(seed), scene, 3, (56, 42))
         rotation = cameras.cam_from_world[:, :, :3]
-        np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-9)
+        np.testing.assert_allclose(
+            rotation @ rotation.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (3, 3, 3)), atol=1e-9
+        )
         np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-9)
         view = render_view(
             scene, atlas, torch.tensor(cameras.cam_from_world[0]).float(), torch.tensor(cameras.K[0]).float(), (56, 42)
         )
         assert (view.depth > 0).float().mean() > 0.5
-        assert 0 <= float(view.colour.min()) and float(view.colour.max()) <= 1
+        assert float(view.colour.min()) >= 0 and float(view.colour.max()) <= 1
         assert float(view.colour.std()) > 0.02
         assert float(view.depth[view.depth > 0].min()) > 0.02
 
@@ -60,7 +62,9 @@ def test_depth_and_poses_agree_between_views(atlas: Atlas) -> None:
     """
     batch = render_scenes([2, 3, 5], atlas, 3, (140, 112))
     truth = correspondences(batch.depth, batch.cam_from_world, batch.K)
-    images = torch.stack([torch.from_numpy(cv2.blur(view.permute(1, 2, 0).numpy(), (5, 5))) for view in batch.images.flatten(0, 1)])
+    images = torch.stack(
+        [torch.from_numpy(cv2.blur(view.permute(1, 2, 0).numpy(), (5, 5))) for view in batch.images.flatten(0, 1)]
+    )
     images = images.unflatten(0, (3, 3)).float()
     right, wrong, seen = [], [], 0
     for b, i, j, p in torch.nonzero(truth.visible).tolist():
@@ -92,7 +96,7 @@ def test_mirrored_views_are_consistent(rendered: Batch) -> None:
     np.testing.assert_allclose(torch.linalg.det(mirrored.cam_from_world[..., :3]).numpy(), 1, atol=1e-4)
     plain = correspondences(rendered.depth, rendered.cam_from_world, rendered.K)
     other = correspondences(mirrored.depth, mirrored.cam_from_world, mirrored.K)
-    # patch centres lie on pixel borders, so a mirrored patch samples the pixel beside: compare shares and places loosely
+    # patch centres lie on pixel borders, so a mirrored patch samples the pixel beside: compare loosely
     assert abs(float(plain.visible.float().mean() - other.visible.float().mean())) < 0.03
     flipped = other.place.unflatten(3, (4, 5)).flip(4).flatten(3, 4)
     both = plain.visible & other.visible.unflatten(3, (4, 5)).flip(4).flatten(3, 4)
@@ -117,7 +121,7 @@ def test_photographs_differ_but_show_the_same(rendered: Batch) -> None:
     shots = [photograph(image, np.random.default_rng(seed)) for seed in range(12)]
     assert all(shot.shape == image.shape and shot.dtype == np.uint8 for shot in shots)
     correlation = [np.corrcoef(shot.ravel(), image.ravel())[0, 1] for shot in shots]
-    assert min(correlation) > 0.6 and max(correlation) < 0.9999
+    assert min(correlation) > 0.8 and max(correlation) < 0.9999
 
 
 @pytest.mark.parametrize("style", sorted(STYLES))
@@ -129,7 +133,9 @@ def test_procedural_textures(style: str) -> None:
 
 def test_atlas_sampling_wraps_and_filters(atlas: Atlas) -> None:
     texture = torch.tensor([3, 3, 3])
-    near = atlas.sample(texture, torch.tensor([[10.5, 20.5], [10.5 + SIZE, 20.5 - 3 * SIZE], [11.5, 20.5]]), torch.ones(3))
+    near = atlas.sample(
+        texture, torch.tensor([[10.5, 20.5], [10.5 + SIZE, 20.5 - 3 * SIZE], [11.5, 20.5]]), torch.ones(3)
+    )
     np.testing.assert_allclose(near[0].numpy(), near[1].numpy(), atol=1e-6)
     between = atlas.sample(texture[:1], torch.tensor([[11.0, 20.5]]), torch.ones(1))
     np.testing.assert_allclose(between[0].numpy(), (near[0] + near[2]).numpy() / 2, atol=1e-5)

@@ -69,10 +69,10 @@ class SceneBuilder:
         """A solid with `rotation` local_from_world; a texture tile covers about `metres_per_tile`."""
         rng = self.rng
         half = np.asarray(half, float)
-        tile = metres_per_tile or float(np.exp(rng.uniform(np.log(0.25), np.log(2.2)))) * half.max()
+        tile = metres_per_tile or float(np.exp(rng.uniform(np.log(0.8), np.log(4.5)))) * half.max()
         choice = self.textures(*styles)
         faces = rng.choice(choice, 6) if kind == Kind.ROOM or rng.random() < 0.4 else np.full(6, rng.choice(choice))
-        overlay_tile = tile * np.exp(rng.uniform(np.log(0.2), np.log(5)))
+        overlay_tile = tile * np.exp(rng.uniform(np.log(0.3), np.log(5)))
         self._rows.append(
             {
                 "kind": int(kind),

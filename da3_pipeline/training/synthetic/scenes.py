@@ -33,7 +33,7 @@ def _facade(build: SceneBuilder) -> Scene:
     rng = build.rng
     width, height = rng.uniform(5, 16), rng.uniform(4, 12)
     _ground(build, 40.0)
-    build.add(Kind.BOX, [0, 1, height / 2], [width, 1, height / 2], styles=_WALLS, metres_per_tile=rng.uniform(1.5, 12))
+    build.add(Kind.BOX, [0, 1, height / 2], [width, 1, height / 2], styles=_WALLS, metres_per_tile=rng.uniform(3, 20))
     for side in (-1, 1):
         if rng.random() < 0.6:
             depth, angle = rng.uniform(2, 9), rng.normal(0, 0.25)
@@ -44,7 +44,7 @@ def _facade(build: SceneBuilder) -> Scene:
                 [1, depth, height * 0.45],
                 yaw(angle),
                 styles=_WALLS,
-                metres_per_tile=rng.uniform(1, 8),
+                metres_per_tile=rng.uniform(2, 14),
             )
     for _ in range(int(rng.integers(4, 16))):
         _attachment(build, width, height)
@@ -62,7 +62,7 @@ def _attachment(build: SceneBuilder, width: float, height: float) -> None:
     rng = build.rng
     x, z = rng.uniform(-0.9, 0.9) * width, rng.uniform(0.05, 0.95) * height
     choice = rng.random()
-    tile = float(rng.uniform(0.5, 4))
+    tile = float(rng.uniform(1, 5))
     if choice < 0.3:
         build.add(
             Kind.BOX,
@@ -90,7 +90,7 @@ def _room(build: SceneBuilder) -> Scene:
     """A room with furniture along the walls, pictures on them, and things about."""
     rng = build.rng
     half = np.array([rng.uniform(1.8, 5), rng.uniform(1.8, 5), rng.uniform(1.2, 2)])
-    build.add(Kind.ROOM, [0, 0, half[2]], half, metres_per_tile=rng.uniform(0.8, 4))
+    build.add(Kind.ROOM, [0, 0, half[2]], half, metres_per_tile=rng.uniform(1.5, 6))
     for _ in range(int(rng.integers(3, 9))):
         _furniture(build, half)
     for _ in range(int(rng.integers(2, 9))):
@@ -143,8 +143,8 @@ def _objects(build: SceneBuilder) -> Scene:
             angle, away = rng.uniform(0, 2 * np.pi), backdrop * rng.uniform(0.8, 1.5)
             size = reach * rng.uniform(0.8, 4, 3)
             build.add(Kind.BOX, [away * np.cos(angle), away * np.sin(angle), size[2]], size, yaw(angle), styles=_WALLS)
-    for _ in range(int(rng.integers(2, 10))):
-        _object(build, np.array([*rng.normal(0, 0.45 * reach, 2), 0]), reach * rng.uniform(0.15, 0.6))
+    for _ in range(int(rng.integers(5, 14))):
+        _object(build, np.array([*rng.normal(0, 0.6 * reach, 2), 0]), reach * rng.uniform(0.15, 0.6))
     ring = reach * rng.uniform(2.2, 4.5)
     stands = np.array([[-ring, -ring, 0.15 * ring], [ring, ring, rng.uniform(0.4, 0.9) * ring]])
     return build.build("objects", np.array([0, 0, 0.4 * reach]), stands, reach)
@@ -166,7 +166,7 @@ def _object(build: SceneBuilder, foot: Float, size: float) -> None:
 
 def _ground(build: SceneBuilder, half_m: float) -> None:
     rng = build.rng
-    tile = float(half_m * np.exp(rng.uniform(np.log(0.02), np.log(0.15))))
+    tile = float(half_m * np.exp(rng.uniform(np.log(0.05), np.log(0.4))))
     if rng.random() < 0.2:
         half = np.array([half_m * 0.5, half_m * 0.5, half_m * rng.uniform(0.002, 0.01)])
         build.add(Kind.RELIEF, [0, 0, -half[2] * 0.5], half, metres_per_tile=tile)

@@ -110,7 +110,7 @@ def _text(rng: Rng) -> Image:
         origin = (int(rng.integers(-10, 30)), int(y))
         ink = (255 * _colour(rng, 0, 0.5)).tolist()
         cv2.putText(page, line, origin, int(rng.integers(0, 8)), scale, ink, 1 + int(scale > 0.8))
-    return page.astype(np.float32) / 255
+    return np.asarray(page, np.float32) / np.float32(255)
 
 
 def _shapes(rng: Rng) -> Image:

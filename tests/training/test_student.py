@@ -1,0 +1,155 @@
+"""The trainer: it learns, it resumes exactly, it exports what it learned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from da3_pipeline.errors import UsageError, WeightsError
+from da3_pipeline.model import build, load
+from da3_pipeline.training.config import LossConfig, Phase, StudentConfig, preset
+from da3_pipeline.training.export import averaged_network, export_student
+from da3_pipeline.training.leak import make_leaky, set_leak
+from da3_pipeline.training.probe import Probes
+from da3_pipeline.training.samples import Batch, ScenePool, normalise_images
+from da3_pipeline.training.step import StepOptions, student_loss
+from da3_pipeline.training.student import CHECKPOINT, LOG, train
+from da3_pipeline.training.warm_start import warm_start
+
+
+def _weights(folder: Path, part: str = "net") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / CHECKPOINT, weights_only=True)[part]
+    return state
+
+
+def test_a_few_scenes_are_overfitted(rendered: Batch, tiny: StudentConfig) -> None:
+    net, probes = build(tiny.model, generator=torch.Generator().manual_seed(0)), Probes(tiny.model)
+    warm_start(net, normalise_images(rendered.images.flatten(0, 1)), torch.Generator().manual_seed(0))
+    batch = ScenePool(rendered).draw(np.random.default_rng(0), 4, 2)
+    options = StepOptions(correspondence=0.3, probed=True, dense_share=1.0, conditioned=False, bf16=False)
+    weights = LossConfig(probe=1.0, correspondence=0.3, huber=0.1)
+    optimiser = torch.optim.AdamW([*net.parameters(), *probes.parameters()], lr=2e-3)
+    history = []
+    for _ in range(30):
+        loss, figures = student_loss(net, probes, batch, weights, options)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        history.append(figures)
+    for name in ("loss", "depth", "ray", "point", "camera", "correspondence", "probe"):
+        assert history[-1][name] < 0.8 * history[0][name], name
+    assert history[-1]["hits"] > history[0]["hits"]
+
+
+def test_a_killed_run_resumes_as_if_nothing_had_happened(tmp_path: Path, tiny: StudentConfig) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train(tiny, straight)
+    short = tiny.model_copy(update={"phases": (tiny.phases[0].model_copy(update={"until": 3}),), "decay_from": 3})
+    train(short, broken)  # the same first three steps, saved at the third
+    assert _count(broken) == 3
+    train(tiny, broken)
+    assert _count(broken) == _count(straight) == 6
+    for part in ("net", "ema", "probes"):
+        other = _weights(broken, part)
+        for name, value in _weights(straight, part).items():
+            assert torch.equal(value, other[name]), name
+
+
+def _count(folder: Path) -> int:
+    return int(torch.load(folder / CHECKPOINT, weights_only=True)["step"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_alike_and_log(tmp_path: Path, tiny: StudentConfig) -> None:
+    config = tiny.model_copy(update={"processes": 2, "held_out_scenes": 2, "evaluate_every": 6})
+    train(config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert lines[-1]["step"] == 6
+    assert {"network_rotation_deg", "constant_rotation_deg", "random_rotation_deg"} <= set(lines[-1])
+    assert lines[-1]["samples"] == 4 * 2 * 2 + sum(2 * n for n in _last_batches(config))
+
+
+def _last_batches(config: StudentConfig) -> list[int]:
+    """Batch sizes of one process in steps 4 and 5, whose number of views is drawn from the seed and the step."""
+    phase = config.phases[1]
+    views = [int(np.random.default_rng([config.seed, step]).choice(phase.views)) for step in (4, 5)]
+    return [phase.batch(count, phase.sizes[0]) for count in views]
+
+
+def test_a_folder_keeps_to_its_configuration(tmp_path: Path, tiny: StudentConfig) -> None:
+    train(tiny.model_copy(update={"phases": (tiny.phases[0].model_copy(update={"until": 3}),)}), tmp_path)
+    with pytest.raises(UsageError, match="another configuration"):
+        train(tiny.model_copy(update={"seed": 1}), tmp_path)
+
+
+def test_export_is_the_average_in_half_precision(tmp_path: Path, tiny: StudentConfig) -> None:
+    train(tiny, tmp_path / "run")
+    export_student(tmp_path / "run", tmp_path / "nano.safetensors")
+    net = load(tmp_path / "nano.safetensors")
+    assert net.config == tiny.model
+    averaged = averaged_network(tmp_path / "run").state_dict()
+    for name, value in net.state_dict().items():
+        np.testing.assert_allclose(value.numpy(), averaged[name].numpy(), rtol=1e-3, atol=1e-6)
+    assert any(not torch.equal(averaged[name], value) for name, value in _weights(tmp_path / "run").items())
+    with pytest.raises(WeightsError, match="holds no"):
+        averaged_network(tmp_path)
+
+
+def test_schedule() -> None:
+    config = preset("nano")
+    assert config.rate(0) < config.rate(config.warmup_steps) == config.learning_rate
+    assert config.rate(config.decay_from) == config.learning_rate
+    assert 0 < config.rate(config.steps - 1) < 0.01 * config.learning_rate
+    assert config.correspondence_weight(0) == config.losses.correspondence > 0
+    assert config.correspondence_weight(config.steps) == 0
+    assert config.leak(0) > 0 and config.leak(config.steps) == 0
+    assert config.phase(0)[1] == 0
+    assert config.phase(config.steps - 1)[0] == config.phases[-1]
+    with pytest.raises(UsageError, match="beyond"):
+        config.phase(config.steps)
+    paper = preset("paper")
+    assert paper.losses.correspondence == paper.losses.probe == paper.losses.huber == 0
+    assert paper.phases[0].pose_conditioning == 0.2
+    with pytest.raises(UsageError, match="nano"):
+        preset("none")
+
+
+def test_batches_hold_the_tokens_of_a_step() -> None:
+    phase = Phase(until=1, views=(2,), sizes=((112, 84),), tokens=1000)
+    assert phase.batch(2, (112, 84)) == 10
+    assert phase.batch(16, (504, 504)) == 1
+
+
+def test_warm_start_makes_matching_patches_attend_to_each_other(rendered: Batch, tiny: StudentConfig) -> None:
+    """With nothing learned, the same patch seen twice is found, and its place is what the head brings back."""
+    net = build(tiny.model, generator=torch.Generator().manual_seed(0))
+    images = normalise_images(rendered.images.flatten(0, 1))
+    warm_start(net, images, torch.Generator().manual_seed(0))
+    trunk = net.trunk
+    assert not trunk.pos_embed.requires_grad
+    weight = trunk.blocks[3].get_submodule("attn").get_parameter("qkv.weight")
+    assert torch.equal(weight[:64], weight[64:128]) and weight[:64, 32:].abs().sum() == 0
+    tokens = trunk.patch_embed(images[:1])[0]
+    key = torch.nn.functional.normalize((tokens[:, :32] @ weight[:64, :32].T).detach(), dim=-1)
+    assert (key @ key.T).argmax(-1).tolist() == list(range(len(tokens)))
+    assert 0.3 < float(tokens[:, :32].detach().std()) < 3
+
+
+def test_leak_keeps_rectifiers_alive_and_vanishes(tiny: StudentConfig) -> None:
+    net = build(tiny.model)
+    plain = [layer for layer in net.cam_dec.backbone if isinstance(layer, nn.ReLU)]
+    names = set(net.state_dict())
+    tokens = torch.randn(5, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = net.cam_dec(tokens)
+        make_leaky(net)
+        assert len(plain) == 2 and set(net.state_dict()) == names
+        set_leak(net, 0.2)
+        assert not torch.allclose(net.cam_dec(tokens), before)
+        set_leak(net, 0.0)
+        torch.testing.assert_close(net.cam_dec(tokens), before)
