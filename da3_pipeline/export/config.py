@@ -18,7 +18,7 @@ class ExportConfig(BaseModel):
         default=40.0, ge=0, lt=100, description="depth less certain than this share of the scene's pixels is not used"
     )
     max_depth_disagreement: float = Field(
-        default=0.12,
+        default=0.10,
         gt=0,
         lt=1,
         description="median relative difference to the tracks above which a frame's depth is not used",

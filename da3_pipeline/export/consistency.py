@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry import transform_points
 from .depth import DepthView
 
-__all__ = ["Support", "overlapping_views", "support"]
+__all__ = ["Support", "overlapping_views", "round_trip_px", "support"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
@@ -18,25 +19,24 @@ Int = NDArray[np.intp]
 _PROBES = 8  # a grid of 8x8 pixels stands for a view when overlaps are counted
 _LEAST_OVERLAP = 0.15
 _FULL_PARALLAX_DEG = 8.0
-_TOLERANCE = 0.05
-_LEAST_TOLERANCE, _MOST_TOLERANCE = 0.02, 0.10
+_TOLERANCE = 0.05  # where no tracks say how exact the depth is
+_LEAST_TOLERANCE, _MOST_TOLERANCE = 0.02, 0.05
 
 
 @dataclass(frozen=True)
 class Support:
-    """For n points and m neighbours: depth difference and round trip of each pair, and what they amount to.
+    """What m neighbours say about n points.
 
-    agrees (n, m): the neighbour's map has a surface there. clear (n,): the point floats in front of no
-    surface that the neighbours see, unless more of them agree. seen (n,): some neighbour's trusted depth covers it.
-    pixels (n, m, 2) in the neighbours; round_trip_px (n, m): the neighbour's surface at that pixel, projected back
-    into the point's own view, misses the point's pixel by this.
+    pixels (n, m, 2): where each point appears; depth (n, m): the neighbour's surface there; NaN where unknown.
+    agrees (n, m): that surface is the point. seen (n,): some neighbour's trusted depth covers it. clear (n,): as
+    many agree as see through the point to a surface well behind it.
     """
 
-    agrees: NDArray[np.bool_]
-    clear: NDArray[np.bool_]
-    seen: NDArray[np.bool_]
     pixels: Float
-    round_trip_px: Float
+    depth: Float
+    agrees: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
 
 
 def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]:
@@ -61,25 +61,31 @@ def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]
     return chosen
 
 
-def support(view: DepthView, own_pixels: Float, points: Float, neighbours: Sequence[DepthView]) -> Support:
-    """Ask each neighbour about (n, 3) `points` that `view` sees at (n, 2) `own_pixels`."""
+def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> Support:
+    """Ask each neighbour about (n, 3) `points` that were lifted from `view`."""
     shape = (len(points), len(neighbours))
-    agrees, floats = np.zeros(shape, bool), np.zeros(shape, bool)
-    seen = np.zeros(len(points), bool)
-    pixels, round_trip_px = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    agrees, through = np.zeros(shape, bool), np.zeros(shape, bool)
+    pixels, depth = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
     for column, other in enumerate(neighbours):
-        expected, found, pixels[:, column] = other.look_up(points)
+        expected, depth[:, column], pixels[:, column] = other.look_up(points)
+        known = np.isfinite(depth[:, column])
+        ratio = np.divide(depth[:, column], expected, out=np.ones(len(points)), where=known)
         tolerance = _tolerance(view, other)
-        known = np.isfinite(found)
-        ratio = np.divide(found, expected, out=np.ones(len(points)), where=known)
-        seen |= known
         agrees[:, column] = known & (np.abs(ratio - 1) < tolerance)
-        floats[:, column] = known & (ratio > 1 + 2 * tolerance)
-        sure = agrees[:, column]
-        surface = other.lift(other.camera.unproject(pixels[sure, column]), found[sure])
-        back = view.camera.project(surface @ view.cam_from_world[:, :3].T + view.cam_from_world[:, 3])
-        round_trip_px[sure, column] = np.linalg.norm(back - own_pixels[sure], axis=1)
-    return Support(agrees, agrees.sum(axis=1) >= floats.sum(axis=1), seen, pixels, round_trip_px)
+        through[:, column] = known & (ratio > 1 + 2 * tolerance)
+    seen = np.asarray(np.isfinite(depth).any(axis=1))
+    return Support(pixels, depth, agrees, seen, agrees.sum(axis=1) >= through.sum(axis=1))
+
+
+def round_trip_px(view: DepthView, own_pixels: Float, neighbours: Sequence[DepthView], answer: Support) -> Float:
+    """(n, m) how far each agreeing neighbour's surface, projected back, misses the point's own pixel; NaN elsewhere."""
+    misses_px = np.full(answer.agrees.shape, np.nan)
+    for column, other in enumerate(neighbours):
+        sure = answer.agrees[:, column]
+        surface = other.lift(other.camera.unproject(answer.pixels[sure, column]), answer.depth[sure, column])
+        back = view.camera.project(transform_points(view.cam_from_world, surface))
+        misses_px[sure, column] = np.linalg.norm(back - own_pixels[sure], axis=1)
+    return misses_px
 
 
 def _tolerance(view: DepthView, other: DepthView) -> float:

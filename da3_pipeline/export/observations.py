@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..geometry import centres, transform_points
 from ..types import Scene, Tracks
 from .config import ExportConfig
-from .consistency import overlapping_views, support
+from .consistency import overlapping_views, round_trip_px, support
 from .depth import DepthView
 
 __all__ = ["ModelTracks", "model_tracks"]
@@ -83,14 +83,15 @@ def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) ->
     rows, columns = _spread(np.isfinite(view.depth), count)
     own = view.pixels(rows, columns)
     points = view.world_points(rows, columns)
-    answer = support(view, own, points, neighbours)
+    answer = support(view, points, neighbours)
+    misses_px = round_trip_px(view, own, neighbours, answer)
     confirmed = answer.agrees.any(axis=1)
     keep = confirmed if confirmed.any() else answer.clear
     points, own = points[keep], own[keep]
-    agrees, pixels, round_trip_px = answer.agrees[keep], answer.pixels[keep], answer.round_trip_px[keep]
+    agrees, pixels = answer.agrees[keep], answer.pixels[keep]
     point, column = np.nonzero(agrees)
     frames = np.array([other.frame for other in neighbours], dtype=np.int64)
-    total_px = np.where(agrees, round_trip_px, 0).sum(axis=1)
+    total_px = np.where(agrees, misses_px[keep], 0).sum(axis=1)
     return Tracks(
         points,
         np.zeros((len(points), 3), np.uint8),

@@ -22,8 +22,9 @@ ColourAt = Callable[[int, Float], Bytes]
 
 _NEIGHBOURS = 4
 _SURPLUS = 2.0  # candidates for each point wanted: some fail the tests, some fall into one voxel
-_VOXEL_GROWTH = 1.2
-_OUTLIER_NEIGHBOURS = 8
+_FIRST_VOXEL = 0.7  # of the spacing in one view: overlapping views may fill each other's gaps
+_LEAST_VOXEL_GROWTH = 1.05
+_OUTLIER_NEIGHBOURS = 6
 _OUTLIER_SIGMA = 2.5
 
 
@@ -51,7 +52,7 @@ def seed_points(
         return Seeds(points, colours, len(points))
     lifted, tints, spacing = _lifted(views, wanted, colour_at)
     everything = np.concatenate([points, lifted])
-    kept = _thinned(everything, len(points), spacing, config.max_seed_points)
+    kept = _thinned(everything, len(points), _FIRST_VOXEL * spacing, config.max_seed_points)
     kept = kept[_dense_enough(everything[kept]) | (kept < len(points))]
     all_colours = np.concatenate([colours, tints])
     return Seeds(everything[kept], all_colours[kept], len(points))
@@ -79,7 +80,7 @@ def _lifted(views: Sequence[DepthView], wanted: int, colour_at: ColourAt) -> tup
         if not len(rows):
             continue
         candidates, pixels = view.world_points(rows, columns), view.pixels(rows, columns)
-        answer = support(view, pixels, candidates, [views[other] for other in others])
+        answer = support(view, candidates, [views[other] for other in others])
         keep = (answer.agrees.any(axis=1) | ~answer.seen) & answer.clear
         points.append(candidates[keep])
         colours.append(colour_at(view.frame, pixels[keep]))
@@ -106,7 +107,8 @@ def _thinned(points: Float, matched: int, voxel: float, limit: int) -> NDArray[n
         kept = np.union1d(first, np.arange(matched))
         if len(kept) <= limit:
             return kept
-        voxel *= _VOXEL_GROWTH
+        # A surface crosses as many voxels as its area holds squares of their edge.
+        voxel *= max(_LEAST_VOXEL_GROWTH, float(np.sqrt(len(kept) / max(limit, 1))))
 
 
 def _first_in_voxel(points: Float, voxel: float) -> NDArray[np.intp]:
