@@ -12,11 +12,14 @@ from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Prediction, Tracks
 from .components import rigid_components
-from .config import RefineConfig
-from .problem import Estimate, Problem
-from .rounds import Fit, fit_points
+from .config import RefineConfig, SolveConfig
+from .correspondences import Correspondences
+from .problem import Estimate, Problem, with_trusted_tracks
+from .rounds import Fit, fit_points, polish
+from .score import AGREE_PX, agreement, frame_agreement, match_errors_px
+from .tracks import spread_subset
 
-__all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours"]
+__all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours", "second_look"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -40,19 +43,41 @@ class Assembly:
 
 
 def assemble(problem: Problem, estimate: Estimate, config: RefineConfig) -> Assembly:
-    """Triangulates all tracks under the final poses and finds out which frames they carry."""
+    """Triangulates all tracks under the final poses and finds out which frames they carry.
+
+    A frame that few of its matches agree with is not carried, however many points it happens to see.
+    """
     solve = config.solve
     fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
     observations = problem.observations
     kept = _in_tracks(problem, fit.kept)
     component = rigid_components(observations.subset(kept), problem.num_frames, solve.min_shared_points)
     refined = component == 0
-    total = np.bincount(observations.frame, minlength=problem.num_frames)
-    good = np.bincount(observations.frame[kept], minlength=problem.num_frames)
-    refined &= good >= solve.min_frame_inlier_share * total
+    agree = frame_agreement(problem, match_errors_px(problem, estimate))
+    refined &= np.nan_to_num(agree) >= solve.min_frame_agreement
     kept = _in_tracks(problem, kept & refined[observations.frame])
     poses, scale = _with_prior(problem, estimate, component, refined)
     return Assembly(fit, refined, kept, poses, scale, int(component.max(initial=-1)) + 1)
+
+
+def second_look(
+    problem: Problem, correspondences: Correspondences, estimate: Estimate, solve: SolveConfig
+) -> tuple[Problem, Estimate]:
+    """Tracks built again from the matches that agree with `estimate`, and the estimate polished on them.
+
+    One false match ruins a track that it joins to another; now that false ones are known, many tracks come back.
+    """
+    trusted = match_errors_px(problem, estimate) < AGREE_PX
+    problem = with_trusted_tracks(problem, correspondences, trusted)
+    if problem.given_poses and not solve.refine_given_poses:
+        return problem, estimate
+    thinned = problem.with_observations(
+        spread_subset(problem.observations, solve.observations_per_frame, problem.size_px)
+    )
+    fit = fit_points(thinned, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
+    polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1})).estimate
+    better = agreement(problem, polished) > agreement(problem, estimate) - 0.01
+    return problem, polished if better else estimate
 
 
 def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, dict[str, Camera]]:

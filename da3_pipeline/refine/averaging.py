@@ -65,12 +65,24 @@ def position_globally(
     options.generate_random_positions = start is None
     if not len(observations) or not pycolmap.run_global_positioning(options, _pose_graph(relative), model):
         return Estimate(np.full_like(poses, np.nan), estimate.cameras)
-    for index in np.flatnonzero(estimate.posed).tolist():
-        poses[index] = model.images[index + 1].cam_from_world().matrix()
+    found = {k: model.images[k + 1].projection_center() for k in np.flatnonzero(estimate.posed).tolist()}
+    for index, centre in zip(found, _on_grid(np.array(list(found.values()))), strict=True):
+        poses[index, :, 3] = -poses[index, :, :3] @ centre
     # Frames that no long track reaches keep their random start: they are not positioned.
     reached = np.bincount(observations.frame, minlength=problem.num_frames) > 0
     poses[~reached | ~np.isfinite(centres(poses)).all(1)] = np.nan
     return Estimate(poses, estimate.cameras)
+
+
+def _on_grid(found: Float) -> Float:
+    """Centres rounded to a ten-thousandth of their extent.
+
+    The positioner's threads sum in any order, which shows in the last bits; as a start these digits are worth
+    nothing, and without them two runs are the same.
+    """
+    spread = float(np.median(np.abs(found - np.median(found, axis=0)))) or 1.0
+    step = 2.0 ** np.round(np.log2(spread)) * 1e-4
+    return np.asarray(np.round(found / step) * step)
 
 
 def _bare_model(problem: Problem, estimate: Estimate, observations: Observations) -> pycolmap.Reconstruction:

@@ -20,15 +20,20 @@ def rigid_components(observations: Observations, num_frames: int, min_points: in
     """(N,) number of each frame's component, 0 the largest; -1 for frames in none.
 
     A frame joins when it sees at least `min_points` points that two joined frames see; a component starts from the
-    pair of frames that shares most points.
+    pair of frames that shares most points that a third frame sees as well, only then from one that shares any.
     """
     shape = (observations.num_tracks, num_frames)
     sees = csr_matrix((np.ones(len(observations)), (observations.track, observations.frame)), shape=shape)
+    long = sees.multiply((observations.lengths >= 3)[:, None]).tocsr()
     shared = np.triu((sees.T @ sees).toarray(), 1)
+    shared_by_three = np.triu((long.T @ long).toarray(), 1)
     groups: list[Int] = []
     free = np.ones(num_frames, bool)
     while True:
-        open_pairs = np.where(free[:, None] & free[None, :], shared, 0)
+        among_free = free[:, None] & free[None, :]
+        open_pairs = np.where(among_free, shared_by_three, 0)
+        if open_pairs.max(initial=0) < min_points:
+            open_pairs = np.where(among_free, shared, 0)
         if open_pairs.max(initial=0) < min_points:
             break
         joined = np.zeros(num_frames, bool)

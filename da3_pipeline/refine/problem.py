@@ -16,7 +16,7 @@ from ..types import Prediction
 from .correspondences import Correspondences
 from .tracks import Observations, build_tracks
 
-__all__ = ["Estimate", "Matches", "Problem", "pose_problem"]
+__all__ = ["Estimate", "Matches", "Problem", "pose_problem", "with_trusted_tracks"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -103,12 +103,12 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
             cameras[frame.camera_id] = Camera.pinhole(width, height, resized.focal_px)
         if frame.exif_focal_px:
             exif[frame.camera_id] = float(frame.exif_focal_px * scale[index, 0])
-    observations = build_tracks(correspondences)
+    observations = _scaled(build_tracks(correspondences), scale)
     given = [frame.known_cam_from_world for frame in frames if frame.known_cam_from_world is not None]
     all_given = len(given) == len(frames)
     poses = np.asarray(given if all_given else prediction.cam_from_world, float)
     return Problem(
-        replace(observations, xy=observations.xy * scale[observations.frame]),
+        observations,
         _matches(correspondences, scale),
         tuple(frame.camera_id for frame in frames),
         Estimate(poses, cameras),
@@ -118,6 +118,15 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
         scale,
         working,
     )
+
+
+def with_trusted_tracks(problem: Problem, correspondences: Correspondences, trusted: Bool) -> Problem:
+    """The problem with tracks built from the `trusted` (M,) matches only, so that false ones no longer spoil any."""
+    return problem.with_observations(_scaled(build_tracks(correspondences, trusted), problem.scale))
+
+
+def _scaled(observations: Observations, scale: Float) -> Observations:
+    return replace(observations, xy=observations.xy * scale[observations.frame])
 
 
 def _matches(correspondences: Correspondences, scale: Float) -> Matches:

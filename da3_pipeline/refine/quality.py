@@ -20,10 +20,10 @@ class Evidence:
     """What the gates look at; NaN where a figure does not apply. Pixels are working pixels.
 
     refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
-    that the poses explain. median_error_px, p95_error_px: reprojection over all kept observations. inlier_share: of
-    the observations of refined frames. weakest_share: the same of the frame at the tenth percentile.
-    ray_spread_deg: median over points. fov_deg: the longer side's, of the camera farthest from 60 degrees.
-    exif_ratio: refined over EXIF focal length, the worst camera. speed_jump: see `speed_jump`.
+    that the poses explain. weakest: the same of the refined frame at the tenth percentile. median_error_px,
+    p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
+    side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera.
+    speed_jump: see `speed_jump`.
     """
 
     frames: int
@@ -31,8 +31,7 @@ class Evidence:
     agreement: float
     median_error_px: float
     p95_error_px: float
-    inlier_share: float
-    weakest_share: float
+    weakest: float
     observations_per_frame: float
     mean_track_length: float
     ray_spread_deg: float
@@ -55,8 +54,13 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         ("match agreement", e.agreement, ">=", c.min_agreement, "verified matches that the poses explain"),
         ("median error", e.median_error_px, "<=", c.max_median_error_px, "pixels between tracks and their points"),
         ("p95 error", e.p95_error_px, "<=", c.max_p95_error_px, "pixels, the worst twentieth"),
-        ("inlier share", e.inlier_share, ">=", c.min_inlier_share, "track observations that fit"),
-        ("weakest frames", e.weakest_share, ">=", c.min_weakest_share, "the same, at the worst tenth of the frames"),
+        (
+            "weakest frames",
+            e.weakest,
+            ">=",
+            c.min_weakest_agreement,
+            "agreeing matches of the worst tenth of the frames",
+        ),
         ("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
         ("track length", e.mean_track_length, ">=", 2.0 if e.frames == 2 else c.min_track_length, "frames a point"),
         ("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg, "degrees between the rays of the median point"),

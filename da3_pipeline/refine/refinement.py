@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 from ..geometry import centres
 from ..progress import Progress
 from ..types import CandidateScore, Prediction, Scene, Tracks
-from .assembly import Assembly, assemble, in_original_pixels, sample_colours
+from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
 from .candidates import compete
 from .config import RefineConfig
 from .correspondences import Correspondences, find_correspondences
 from .depth_scale import depth_scales
 from .problem import Estimate, Problem, pose_problem
 from .quality import Evidence, judge_evidence, speed_jump
-from .score import agreement
+from .score import agreement, frame_agreement, match_errors_px
 from .triangulation import ray_spread_deg, world_rays
 
 __all__ = ["refine_with", "run"]
 
 Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 
@@ -61,7 +60,8 @@ def refine_with(
     scores = tuple(candidate.score for candidate in candidates)
     if not candidates:
         return _prior_scene(prediction, config, why="no frames could be matched")
-    assembly = assemble(problem, candidates[0].fit.estimate, config)
+    problem, estimate = second_look(problem, correspondences, candidates[0].fit.estimate, config.solve)
+    assembly = assemble(problem, estimate, config)
     if not assembly.refined.any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
     tracks, cameras = in_original_pixels(problem, assembly)
@@ -110,10 +110,9 @@ def _sources(refined: Bool, poses: Float) -> tuple[str, ...]:
 def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> Evidence:
     fit, refined, kept = assembly.fit, assembly.refined, assembly.kept
     observations = problem.observations
-    mine = refined[observations.frame]
-    shares = _shares(observations.frame[mine], kept[mine], problem.num_frames)[refined]
     origins, _ = world_rays(problem, fit.estimate, observations)
     spread = ray_spread_deg(observations, origins, fit.points, kept)
+    agree = frame_agreement(problem, match_errors_px(problem, fit.estimate))
     judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), fit.estimate.cameras)
     per_frame = np.bincount(observations.frame[kept], minlength=problem.num_frames)[refined]
     tracks = len(np.unique(observations.track[kept]))
@@ -126,8 +125,7 @@ def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> E
         agreement=agreement(problem, judged),
         median_error_px=_or_nan(np.median, fit.errors_px[kept]),
         p95_error_px=_or_nan(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
-        inlier_share=_or_nan(np.mean, kept[mine]),
-        weakest_share=_or_nan(lambda share: np.quantile(share, 0.1), shares),
+        weakest=_or_nan(lambda share: np.nanquantile(share, 0.1), agree[refined]),
         observations_per_frame=_or_nan(np.median, per_frame),
         mean_track_length=float(kept.sum() / tracks) if tracks else float("nan"),
         ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
@@ -148,14 +146,8 @@ def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str
         "median_error_px": evidence.median_error_px,
         "p95_error_px": evidence.p95_error_px,
         "agreement": evidence.agreement,
-        "inlier_share": evidence.inlier_share,
         "median_parallax_deg": evidence.ray_spread_deg,
     }
-
-
-def _shares(frame: Int, kept: Bool, count: int) -> Float:
-    total = np.bincount(frame, minlength=count)
-    return np.bincount(frame[kept], minlength=count) / np.maximum(total, 1)
 
 
 def _or_nan(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from ..geometry import compose, invert
 from .problem import Estimate, Problem
 
-__all__ = ["agreement", "match_errors_px"]
+__all__ = ["AGREE_PX", "agreement", "frame_agreement", "match_errors_px"]
 
 Float = NDArray[np.float64]
 
-_AGREE_PX = 2.0
+AGREE_PX = 2.0
 _PARALLEL_RAD = 3e-3  # rays this close to parallel may meet behind the cameras by noise alone
 
 
@@ -20,7 +20,15 @@ def agreement(problem: Problem, estimate: Estimate) -> float:
     """Share in [0, 1] of all verified matches with an epipolar error under 2 px; 0 when there are none."""
     if not len(problem.matches):
         return 0.0
-    return float((match_errors_px(problem, estimate) < _AGREE_PX).mean())
+    return float((match_errors_px(problem, estimate) < AGREE_PX).mean())
+
+
+def frame_agreement(problem: Problem, errors_px: Float) -> Float:
+    """(N,) share of each frame's matches under 2 px, from `match_errors_px`; NaN for frames without matches."""
+    frames = problem.matches.frames[problem.matches.pair]
+    total = np.bincount(frames.ravel(), minlength=problem.num_frames)
+    good = np.bincount(frames[errors_px < AGREE_PX].ravel(), minlength=problem.num_frames)
+    return np.where(total > 0, good / np.maximum(total, 1), np.nan)
 
 
 def match_errors_px(problem: Problem, estimate: Estimate) -> Float:
@@ -51,7 +59,7 @@ def match_errors_px(problem: Problem, estimate: Estimate) -> Float:
     with np.errstate(divide="ignore", invalid="ignore"):
         transfer = np.linalg.norm(turned[:, :2] / turned[:, 2:] - y[:, :2], axis=1) * focal[second][matches.pair]
     errors[degenerate] = np.where(turned[degenerate, 2] > 0, transfer[degenerate], np.inf)
-    return np.nan_to_num(errors, nan=np.inf)
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
 def _planes(problem: Problem, estimate: Estimate) -> tuple[Float, Float]:

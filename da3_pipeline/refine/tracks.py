@@ -49,10 +49,11 @@ class Observations:
         return Observations(track.astype(np.int64), self.frame[keep], self.keypoint[keep], self.xy[keep])
 
 
-def build_tracks(correspondences: Correspondences) -> Observations:
+def build_tracks(correspondences: Correspondences, trusted: Bool | None = None) -> Observations:
     """Joins matches over all pairs into tracks; a track's observations in a frame it meets twice are dropped.
 
-    Tracks that are left in fewer than two frames vanish. `xy` are the features' original pixels.
+    Tracks that are left in fewer than two frames vanish. `trusted` (all matches, pair after pair) restricts the
+    matches. `xy` are the features' original pixels.
     """
     counts = [len(features) for features in correspondences.features]
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -62,6 +63,10 @@ def build_tracks(correspondences: Correspondences) -> Observations:
     if not ends:
         return _empty()
     first, second = (np.concatenate(side).astype(np.int64) for side in zip(*ends, strict=True))
+    if trusted is not None:
+        first, second = first[trusted], second[trusted]
+    if not len(first):
+        return _empty()
     nodes, local = np.unique(np.concatenate([first, second]), return_inverse=True)
     graph = coo_matrix((np.ones(len(first), bool), (local[: len(first)], local[len(first) :])), (len(nodes),) * 2)
     _, component = connected_components(graph, directed=False)

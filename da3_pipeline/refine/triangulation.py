@@ -74,7 +74,7 @@ def reprojection_errors(problem: Problem, estimate: Estimate, points: Float, obs
     for camera_id, chosen in _by_camera(problem, observations):
         projected = estimate.cameras[camera_id].project(np.nan_to_num(in_camera[chosen], nan=-1.0))
         errors[chosen] = np.linalg.norm(projected - observations.xy[chosen], axis=1)
-    return np.nan_to_num(errors, nan=np.inf)
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
 def ray_spread_deg(observations: Observations, origins: Float, points: Float, keep: Bool) -> Float:

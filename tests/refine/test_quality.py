@@ -1,0 +1,98 @@
+"""The verdict: every gate can fail by itself, and only gates that apply are asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from da3_pipeline.refine.config import QualityConfig
+from da3_pipeline.refine.quality import Evidence, judge_evidence, speed_jump
+from da3_pipeline.types import Frame
+
+GOOD = Evidence(
+    frames=20,
+    refined_share=1.0,
+    agreement=0.97,
+    median_error_px=0.3,
+    p95_error_px=1.4,
+    weakest=0.9,
+    observations_per_frame=800,
+    mean_track_length=3.4,
+    ray_spread_deg=12.0,
+    fov_deg=60.0,
+    exif_ratio=1.02,
+    speed_jump=2.0,
+)
+
+
+def test_a_good_scene_passes_every_gate() -> None:
+    verdict = judge_evidence(GOOD, QualityConfig())
+    assert verdict.passed
+    assert all(gate.passed for gate in verdict.gates)
+    assert verdict.summary.startswith("good")
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"),
+    [
+        ({"refined_share": 0.6}, "refined share"),
+        ({"agreement": 0.5}, "match agreement"),
+        ({"weakest": 0.2}, "weakest frames"),
+        ({"median_error_px": 1.6}, "median error"),
+        ({"p95_error_px": 3.9}, "p95 error"),
+        ({"observations_per_frame": 20}, "observations"),
+        ({"mean_track_length": 2.0}, "track length"),
+        ({"ray_spread_deg": 1.1}, "parallax"),
+        ({"fov_deg": 4.0}, "narrow view"),
+        ({"fov_deg": 160.0}, "wide view"),
+        ({"exif_ratio": 0.5}, "focal vs EXIF"),
+        ({"speed_jump": 60.0}, "speed jump"),
+    ],
+)
+def test_each_gate_fails_alone_and_is_named(change: dict[str, float], gate: str) -> None:
+    verdict = judge_evidence(replace(GOOD, **change), QualityConfig())  # type: ignore[arg-type]
+    assert not verdict.passed
+    assert [g.name for g in verdict.gates if not g.passed] == [gate]
+    assert gate in verdict.summary
+
+
+def test_gates_that_do_not_apply_are_left_out() -> None:
+    verdict = judge_evidence(replace(GOOD, exif_ratio=float("nan"), speed_jump=float("nan")), QualityConfig())
+    assert verdict.passed
+    assert not {"focal vs EXIF", "speed jump"} & {gate.name for gate in verdict.gates}
+
+
+def test_two_frames_need_no_longer_tracks() -> None:
+    assert judge_evidence(replace(GOOD, frames=2, mean_track_length=2.0), QualityConfig()).passed
+
+
+def test_nothing_refined_fails_on_that_alone() -> None:
+    verdict = judge_evidence(Evidence.nothing(7), QualityConfig())
+    assert not verdict.passed
+    assert [gate.name for gate in verdict.gates] == ["refined share"]
+
+
+def video(count: int) -> tuple[Frame, ...]:
+    return tuple(
+        Frame(f"v/{k}.jpg", Path(f"{k}.jpg"), 64, 48, "c", "x", time_s=0.5 * k, video="v.mp4") for k in range(count)
+    )
+
+
+def test_speed_jump_sees_a_fold_and_not_a_turn() -> None:
+    steady = np.column_stack([np.cos(np.arange(20) / 5), np.sin(np.arange(20) / 5), np.zeros(20)])
+    assert speed_jump(video(20), steady) == pytest.approx(1.0, abs=0.05)
+    folded = steady.copy()
+    folded[11:] += [8.0, 0, 0]
+    assert speed_jump(video(20), folded) > 15
+    assert np.isnan(speed_jump(video(3), steady[:3]))
+    photos = tuple(replace(frame, video=None) for frame in video(20))
+    assert np.isnan(speed_jump(photos, steady))
+
+
+def test_speed_jump_skips_frames_without_a_pose() -> None:
+    line = np.column_stack([np.arange(12.0), np.zeros(12), np.zeros(12)])
+    line[5] = np.nan
+    assert speed_jump(video(12), line) == pytest.approx(1.0)

@@ -1,0 +1,208 @@
+"""The refine stage against truth: from rough, useless and partly broken priors, and on scenes that cannot be solved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from da3_pipeline.geometry import Sim3, align_cameras, centres
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.refine import RefineConfig, run
+from da3_pipeline.refine.correspondences import Correspondences
+from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.types import Scene
+
+Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
+Poses = Callable[[int], NDArray[np.float64]]
+
+
+def refine(capture: Synthetic, config: RefineConfig | None = None) -> Scene:  # noqa: F821
+    return refine_with(capture.prediction, capture.correspondences, config or RefineConfig(), SilentProgress())
+
+
+def gate(scene: Scene, name: str) -> bool:
+    return next(g.passed for g in scene.verdict.gates if g.name == name)
+
+
+@pytest.mark.parametrize("prior", ["rough", "very rough", "identical", "random"])
+def test_recovers_poses_and_focal_length(
+    make_capture: Make, identical_poses: Poses, random_poses: Poses, prior: str
+) -> None:
+    capture = make_capture(prior_deg=20.0 if prior == "very rough" else 5.0, prior_shift=0.1)
+    if prior == "identical":
+        capture = capture.with_prior(identical_poses(8))
+    elif prior == "random":
+        capture = capture.with_prior(random_poses(8))
+    scene = refine(capture)
+    rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
+    assert rotation_deg < 0.2
+    assert shift < 0.01
+    assert scene.pose_source == ("refined",) * 8
+    assert scene.cameras["camera"].focal_px == pytest.approx(600, rel=0.01)
+    assert scene.verdict.passed, scene.verdict.summary
+    assert sum(candidate.chosen for candidate in scene.candidates) == 1
+
+
+def test_finds_k1_of_the_shared_camera(make_capture: Make) -> None:
+    capture = make_capture(k1=-0.12, points=900, noise_px=0.2)
+    camera = refine(capture).cameras["camera"]
+    grid = np.array([[40.0, 40], [320, 60], [600, 440], [320, 240]])
+    assert np.abs(camera.unproject(grid) - capture.camera.unproject(grid)).max() * 600 < 1.0
+
+
+def test_distortion_stays_out_where_features_bunch_in_the_centre(make_capture: Make) -> None:
+    capture = make_capture(layout="arc", points=600)
+    near = [np.linalg.norm(f.xy - [320, 240], axis=1) < 130 for f in capture.correspondences.features]
+    pairs = tuple(
+        replace(p, matches=p.matches[near[p.i][p.matches[:, 0]] & near[p.j][p.matches[:, 1]]])
+        for p in capture.correspondences.pairs
+    )
+    scene = refine(replace(capture, correspondences=replace(capture.correspondences, pairs=pairs)))
+    assert scene.cameras["camera"].model == "SIMPLE_PINHOLE"
+
+
+def test_a_camera_far_off_is_registered_anew(make_capture: Make, random_poses: Poses) -> None:
+    capture = make_capture(frames=10, prior_deg=2.0, prior_shift=0.02)
+    broken = capture.prediction.cam_from_world.copy()
+    broken[4] = random_poses(1)[0]
+    scene = refine(capture.with_prior(broken))
+    assert capture.pose_errors(scene.cam_from_world)[0] < 0.2
+    assert scene.candidates[0].name == "prior"
+
+
+def test_two_runs_give_the_same_bits(make_capture: Make, identical_poses: Poses) -> None:
+    for capture in (make_capture(), make_capture().with_prior(identical_poses(8))):
+        first, second = refine(capture), refine(capture)
+        assert np.array_equal(first.cam_from_world, second.cam_from_world)
+        assert np.array_equal(first.tracks.points, second.tracks.points)
+
+
+def test_tracks_are_consistent_with_the_scene(make_capture: Make) -> None:
+    capture = make_capture()
+    scene = refine(capture)
+    tracks, lengths = scene.tracks, np.bincount(scene.tracks.observation_point)
+    assert len(lengths) == len(tracks) and lengths.min() >= 2
+    seen = set(zip(tracks.observation_point.tolist(), tracks.observation_frame.tolist(), strict=True))
+    assert len(seen) == len(tracks.observation_point)
+    for index in range(8):
+        mine = tracks.observation_frame == index
+        pose = scene.cam_from_world[index]
+        in_camera = tracks.points[tracks.observation_point[mine]] @ pose[:, :3].T + pose[:, 3]
+        error = np.linalg.norm(scene.cameras["camera"].project(in_camera) - tracks.observation_xy[mine], axis=1)
+        assert np.median(error) < 0.6 and error.max() < 4.01
+    assert (tracks.colours == (200, 120, 40)).all()
+
+
+def test_large_photographs_are_solved_small_and_returned_in_their_own_pixels(make_capture: Make) -> None:
+    capture = make_capture()
+    config = RefineConfig.model_validate({"features": {"max_long_side_px": 320}})
+    scene = refine(capture, config)
+    assert scene.cameras["camera"].width == 640
+    assert scene.cameras["camera"].focal_px == pytest.approx(600, rel=0.01)
+    assert capture.pose_errors(scene.cam_from_world)[0] < 0.3
+
+
+def test_depth_scale_turns_the_priors_depth_into_scene_units(make_capture: Make) -> None:
+    capture = make_capture(surface="relief", prior_deg=1.0)
+    scene = refine(capture)
+    tracks = scene.tracks
+    for index in range(8):
+        mine = tracks.observation_frame == index
+        pose = scene.cam_from_world[index]
+        depth = tracks.points[tracks.observation_point[mine]] @ pose[2, :3] + pose[2, 3]
+        assert scene.depth_scale[index] == pytest.approx(np.median(depth), rel=0.05)  # the prior says 1 everywhere
+
+
+def test_planar_scene(make_capture: Make) -> None:
+    capture = make_capture(surface="plane", prior_focal=1.0)
+    scene = refine(capture)
+    assert capture.pose_errors(scene.cam_from_world)[0] < 1.5
+    assert scene.pose_source == ("refined",) * 8
+
+
+def test_pure_rotation_keeps_the_prior_and_says_so(make_capture: Make) -> None:
+    capture = make_capture(layout="rotation", prior_deg=1.0)
+    scene = refine(capture)
+    assert "refined" not in scene.pose_source
+    assert not scene.verdict.passed
+    assert not gate(scene, "refined share")
+    assert np.array_equal(scene.cam_from_world, capture.prediction.cam_from_world)
+
+
+def test_no_matches_at_all(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    features = tuple(type(f).empty() for f in capture.correspondences.features)
+    scene = refine(replace(capture, correspondences=Correspondences(features, ())))
+    assert scene.pose_source == ("prior",) * 4
+    assert len(scene.tracks) == 0
+    assert not scene.verdict.passed and "prior" in scene.verdict.summary
+
+
+def test_a_frame_without_features_follows_the_prior(make_capture: Make) -> None:
+    capture = make_capture(prior_deg=0.5, prior_shift=0.005)
+    features = list(capture.correspondences.features)
+    features[3] = type(features[3]).empty()
+    pairs = tuple(p for p in capture.correspondences.pairs if 3 not in (p.i, p.j))
+    # The prior lives in a world of its own: the frame must be moved along.
+    elsewhere = Sim3(3.0, align_cameras(capture.cam_from_world[:1], capture.cam_from_world[5:6]).rotation, np.ones(3))
+    prior = elsewhere.apply_to_cameras(capture.prediction.cam_from_world)
+    scene = refine(replace(capture.with_prior(prior), correspondences=Correspondences(tuple(features), pairs)))
+    assert scene.pose_source[3] == "prior" and scene.pose_source.count("refined") == 7
+    assert capture.pose_errors(scene.cam_from_world)[1] < 0.05
+    assert not gate(scene, "refined share")
+
+
+def test_disconnected_halves_fail_the_verdict(make_capture: Make) -> None:
+    capture = make_capture(frames=10, layout="halves", prior_deg=1.0, prior_shift=0.0)
+    scene = refine(capture)
+    assert scene.pose_source.count("refined") == 5
+    assert scene.figures["components"] == 2
+    assert not scene.verdict.passed
+    assert np.isfinite(scene.cam_from_world).all()
+
+
+def test_two_frames(make_capture: Make) -> None:
+    capture = make_capture(frames=2, prior_focal=1.0)
+    scene = refine(capture)
+    assert scene.pose_source == ("refined", "refined")
+    assert capture.pose_errors(scene.cam_from_world)[0] < 1.0
+    assert scene.cameras["camera"].focal_px == pytest.approx(600)
+
+
+def test_given_poses_and_camera_stay_untouched(make_capture: Make) -> None:
+    capture = make_capture()
+    frames = tuple(
+        replace(frame, known_cam_from_world=pose, known_camera=capture.camera)
+        for frame, pose in zip(capture.prediction.frames.frames, capture.cam_from_world, strict=True)
+    )
+    given = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames))
+    scene = refine(replace(capture, prediction=given))
+    assert np.abs(scene.cam_from_world - capture.cam_from_world).max() < 1e-12
+    assert scene.cameras["camera"].params == pytest.approx(capture.camera.params)
+    assert scene.verdict.passed and len(scene.tracks) > 400
+
+
+def test_wrong_matches_never_make_a_good_verdict(make_capture: Make) -> None:
+    capture = make_capture(frames=6)
+    rng = np.random.default_rng(0)
+    shuffled = tuple(
+        replace(p, matches=np.column_stack([p.matches[:, 0], rng.permutation(p.matches[:, 1])]))
+        for p in capture.correspondences.pairs
+    )
+    scene = refine(replace(capture, correspondences=replace(capture.correspondences, pairs=shuffled)))
+    assert not scene.verdict.passed
+
+
+def test_switched_off_gives_the_prior(make_capture: Make) -> None:
+    prediction = make_capture(frames=3).prediction
+    scene = run(prediction, RefineConfig(refine=False), SilentProgress())
+    assert np.array_equal(scene.cam_from_world, prediction.cam_from_world)
+    assert scene.pose_source == ("prior",) * 3
+    assert scene.cameras == prediction.cameras
+    assert (scene.depth_scale == 1).all()
+    assert not scene.verdict.passed
+    assert np.isfinite(centres(scene.cam_from_world)).all()
