@@ -68,7 +68,12 @@ def _still_of(video: Video, photos: Sequence[Frame]) -> str:
     if video.info.times_s[-1] - video.info.times_s[0] > _LIVE_PHOTO_S:
         return ""
     stem = PurePosixPath(video.file.name).with_suffix("")
-    return next((photo.name for photo in photos if PurePosixPath(photo.name).with_suffix("") == stem), "")
+    paths = (PurePosixPath(photo.name) for photo in photos)
+    return next((str(path) for path in paths if path.with_suffix("") == stem and _is_phone_format(path)), "")
+
+
+def _is_phone_format(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in (".heic", ".heif", ".jpg", ".jpeg")
 
 
 def _frame(photo: Photo, cameras: CameraRegister) -> Frame:

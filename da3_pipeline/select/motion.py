@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,11 @@ _CORNERS = 150
 _MIN_TRACKED = 30
 _ROUND_TRIP_PX = 1.0
 _THUMBNAIL = (32, 32)
+_FLOW: dict[str, Any] = {
+    "winSize": (15, 15),
+    "maxLevel": 3,
+    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
+}
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,8 @@ class MotionTracker:
         """Move the corners into the new frame, lose those that cannot be found; the share that was found."""
         if len(self._corners) == 0:
             return 0.0
-        there, found, _ = cv2.calcOpticalFlowPyrLK(previous, grey, self._corners, None, winSize=(15, 15), maxLevel=3)
-        back, returned, _ = cv2.calcOpticalFlowPyrLK(grey, previous, there, None, winSize=(15, 15), maxLevel=3)
+        there, found, _ = cv2.calcOpticalFlowPyrLK(previous, grey, self._corners, None, **_FLOW)
+        back, returned, _ = cv2.calcOpticalFlowPyrLK(grey, previous, there, None, **_FLOW)
         error_px = np.linalg.norm(back - self._corners, axis=1)
         good = (found.ravel() == 1) & (returned.ravel() == 1) & (error_px < _ROUND_TRIP_PX)
         self._corners, self._origin = there[good], self._origin[good]
