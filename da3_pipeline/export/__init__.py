@@ -1,7 +1,16 @@
-"""Export: from a scene to a data set that trainers read, and a report that people read."""
+"""The fifth stage: a data set that trainers read, and a report that people read."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 from .config import ExportConfig
-from .report import write_report
-from .stage import run
+
+if TYPE_CHECKING:
+    from .report import write_report
+    from .stage import run
 
 __all__ = ["ExportConfig", "run", "write_report"]
+
+__getattr__ = lazy_names(__name__, {"run": "stage", "write_report": "report"})

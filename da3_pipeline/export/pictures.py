@@ -112,7 +112,14 @@ def _viewer(points: Float, colours: Bytes, centres: Float, axes: Float) -> dict[
         "unit": 4 / _INT16_RANGE,
         "centres": ((centres - middle) / radius).round(4).tolist(),
         "axes": axes.round(4).tolist(),
+        "yaw": _first_yaw(axes[:, :, 2]),
     }
+
+
+def _first_yaw(forward: Float) -> float:
+    """Angle around z, radians, of an eye that looks over the cameras' shoulders, a little from the side."""
+    across = forward[:, :2].mean(axis=0)
+    return round(float(np.arctan2(-across[0], across[1])) + 0.45, 3)
 
 
 def _extent(points: Float, centres: Float) -> tuple[Float, float]:

@@ -7,7 +7,7 @@
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const points = new Int16Array(bytes(scene.points).buffer);
   const colours = bytes(scene.colours);
-  const HOME = { yaw: -0.6, pitch: 0.5, zoom: 1, x: 0, y: 0 };
+  const HOME = { yaw: scene.yaw, pitch: 0.4, zoom: 1, x: 0, y: 0 };
   const VIEWS = { orbit: HOME, top: { ...HOME, yaw: 0, pitch: Math.PI / 2 }, side: { ...HOME, yaw: 0, pitch: 0 } };
   const DISTANCE = 3.4;
   let view = { ...HOME };
@@ -26,7 +26,7 @@
     const width = (canvas.width = Math.round(canvas.clientWidth * ratio));
     const height = (canvas.height = Math.round(canvas.clientHeight * ratio));
     const [right, up, back] = basis();
-    const focal = Math.min(width, height) * 1.25 * view.zoom;
+    const focal = Math.min(width, height) * 1.6 * view.zoom;
     const project = (x, y, z) => {
       const depth = DISTANCE - (back[0] * x + back[1] * y + back[2] * z);
       const scale = focal / Math.max(depth, 0.05);
@@ -112,4 +112,5 @@
   }
 
   new ResizeObserver(redraw).observe(canvas);
+  draw();
 })();
