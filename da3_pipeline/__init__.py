@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "PipelineConfig", "__version__", "reconstruct", "run"]
 
-_HOMES = {"Outcome": "pipeline", "PipelineConfig": "config", "reconstruct": "pipeline", "run": "pipeline"}
-
-
-def __getattr__(name: str) -> Any:
-    """Public names are imported on first use, so that `import da3_pipeline` stays light."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = lazy_names(
+    __name__, {"Outcome": "pipeline", "PipelineConfig": "config", "reconstruct": "pipeline", "run": "pipeline"}
+)

@@ -15,9 +15,7 @@ from .geometry.cameras import Camera, PixelMap
 __all__ = ["read_artefact", "write_artefact"]
 
 _CLASSES: dict[str, type] = {
-    cls.__name__: cls
-    for cls in (Camera, PixelMap, *(getattr(types, name) for name in types.__all__))
-    if dataclasses.is_dataclass(cls)
+    cls.__name__: cls for cls in (Camera, PixelMap, *(getattr(types, name) for name in types.__all__))
 }
 
 

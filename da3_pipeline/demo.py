@@ -45,7 +45,7 @@ def run_demo(output: Path, config: PipelineConfig, *, frames: int, seed: int, pr
     progress.begin("render")
     walk = render_walk(seed=seed, frames=frames, width=_WIDTH, height=_HEIGHT)
     video = output / "handheld.mp4"
-    write_video(video, _counted(walk.images, frames, progress), _FRAMES_PER_S)
+    write_video(video, _counted(walk.frames(), frames, progress), _FRAMES_PER_S)
     progress.end(f"{frames} frames of a synthetic room in {video}")
     outcome = run([video], output / "session", config, progress)
     indices = [round(frame.time_s * _FRAMES_PER_S) for frame in outcome.scene.frames if frame.time_s is not None]

@@ -135,7 +135,7 @@ class _Stages:
         if found is not None and usable(found[0]):
             self.records.append(found[1])
             self.progress.end(f"{describe(found[0])}, from an earlier run")
-            return found[0]  # type: ignore[no-any-return]
+            return found[0]
         meter = Meter()
         artefact = compute()
         record = StageRecord(name, meter.seconds, meter.peak_memory_mb, reused=False)

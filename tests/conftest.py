@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,19 +18,17 @@ def rendered_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("capture")
     (folder / "images").mkdir()
-    step = 6
-    walk = render_walk(seed=1, frames=60, width=480, height=360)
+    walk = render_walk(seed=1, frames=10, width=480, height=360)
     truth = {}
-    for index, image in enumerate(walk.images):
-        if index % step == 0:
-            name = f"{index:03d}.png"
-            Image.fromarray(np.asarray(image)).save(folder / "images" / name)
-            truth[name] = {
-                "w2c": walk.cam_from_world[index].tolist(),
-                "K": walk.camera.K.tolist(),
-                "width": 480,
-                "height": 360,
-            }
+    for index, image in enumerate(walk.frames()):
+        name = f"{index:03d}.png"
+        Image.fromarray(image).save(folder / "images" / name)
+        truth[name] = {
+            "w2c": walk.cam_from_world[index].tolist(),
+            "K": walk.camera.K.tolist(),
+            "width": walk.camera.width,
+            "height": walk.camera.height,
+        }
     (folder / "truth.json").write_text(json.dumps({"images": truth}))
     return folder
 

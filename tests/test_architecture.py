@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "workflows" / "da3_workflows")
 
-BASE = frozenset({"types", "geometry", "imageio", "videoio", "errors", "progress"})
+BASE = frozenset({"types", "geometry", "lazy", "imageio", "videoio", "errors", "progress"})
 STAGES = frozenset({"ingest", "select", "infer", "refine", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),

@@ -50,7 +50,7 @@ def pose_errors(truth: Float, estimate: Float) -> PoseErrors:
     first, second = np.triu_indices(len(truth), 1)
     relative_truth = compose(truth[second], invert(truth[first]))
     relative = compose(estimate[second], invert(estimate[first]))
-    missing = ~np.isfinite(relative).all(axis=(1, 2))
+    missing = np.asarray(~np.isfinite(relative).all(axis=(1, 2)))
     relative = np.where(missing[:, None, None], np.eye(3, 4), relative)
     rotation_deg = rotation_angle_deg(relative_truth[:, :, :3], relative[:, :, :3])
     translation_deg = _direction_angle_deg(relative_truth[:, :, 3], relative[:, :, 3])

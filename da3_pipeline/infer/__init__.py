@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 from .config import InferConfig
-from .prediction_file import save_predictions
-from .stage import run
+
+if TYPE_CHECKING:
+    from .prediction_file import save_predictions
+    from .stage import run
 
 __all__ = ["InferConfig", "run", "save_predictions"]
+
+__getattr__ = lazy_names(__name__, {"run": "stage", "save_predictions": "prediction_file"})

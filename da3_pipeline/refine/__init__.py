@@ -1,6 +1,15 @@
-"""Bundle adjustment on verified matches: poses good enough to train on, from any prior, and a verdict."""
+"""The fourth stage: bundle adjustment on verified matches, poses good enough to train on, and a verdict."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 from .config import RefineConfig
-from .refinement import run
+
+if TYPE_CHECKING:
+    from .refinement import run
 
 __all__ = ["RefineConfig", "run"]
+
+__getattr__ = lazy_names(__name__, {"run": "refinement"})
