@@ -238,6 +238,22 @@ def test_a_failure_at_any_step_leaves_the_earlier_data_set(
     assert snapshot(tmp_path / "out") == before
 
 
+def test_a_model_that_the_disk_cut_short_is_noticed(room: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLMAP's streams do not raise when the disk is full."""
+    scene = room(names=("a.png", "b.png"), track_count=100)
+    write = pycolmap.Reconstruction.write_binary
+
+    def cut_short(model: pycolmap.Reconstruction, folder: Path) -> None:
+        write(model, folder)
+        with open(folder / "points3D.bin", "r+b") as file:
+            file.truncate(100)
+
+    monkeypatch.setattr(pycolmap.Reconstruction, "write_binary", cut_short)
+    with pytest.raises(ExportError, match=r"points3D\.bin.*in full"):
+        export(scene, tmp_path / "out")
+    assert not (tmp_path / "out" / "sparse").exists()
+
+
 def test_a_source_that_vanished_is_named(room: Any, tmp_path: Path) -> None:
     scene = room(names=("a.png", "b.png"), track_count=100)
     scene.frames[1].path.write_bytes(b"")
