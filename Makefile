@@ -33,7 +33,7 @@ unit: .venv/.stamp
 nerfstudio: export OMP_NUM_THREADS = 1
 nerfstudio: .venv-nerfstudio/.stamp
 	@if [ -s .venv-nerfstudio/.stamp ]; then cat .venv-nerfstudio/.stamp; else \
-	.venv-nerfstudio/bin/python -m pytest -q -m nerfstudio -o filterwarnings=ignore tests/plugins; fi
+	.venv-nerfstudio/bin/python -m pytest -q -m nerfstudio -o filterwarnings=ignore tests/plugins tests/export/test_nerfstudio_parsers.py; fi
 
 .venv/.stamp: pyproject.toml constraints.txt | $(OWN_UV)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }

@@ -25,6 +25,7 @@ from .types import StageRecord
 __all__ = ["Session", "file_stamps", "fingerprint", "sources_fingerprint"]
 
 _NAME = ".da3"
+_CHEAP = (_NAME, "ingest", "select")
 
 
 def fingerprint(*parts: object) -> str:
@@ -90,7 +91,7 @@ class Session:
                 yield session
         finally:
             if created:
-                session._remove_if_empty()
+                session._remove_if_cheap()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -100,8 +101,10 @@ class Session:
         except Timeout as error:
             message = f"{self.output}: another run is at work in this folder; wait for it, or choose another --output"
             raise UsageError(message) from error
-        with lock:
+        try:
             yield
+        finally:
+            lock.release()
 
     def _prepare(self) -> list[Path]:
         """Make the session folder; return the folders that had to be created, innermost first."""
@@ -122,10 +125,10 @@ class Session:
             ) from error
         return missing
 
-    def _remove_if_empty(self) -> None:
-        """A run that failed before its first finished stage leaves no folder behind."""
-        content = [path for path in self._folder.rglob("*") if path.is_file() and path.name != "lock"]
-        if not content and {path.name for path in self.output.iterdir()} == {_NAME}:
+    def _remove_if_cheap(self) -> None:
+        """A run that failed before anything dear was made (stills of a video, a prediction) leaves no folder behind."""
+        dear = [path for path in self._folder.rglob("*") if path.is_file() and path.parent.name not in _CHEAP]
+        if not dear and {path.name for path in self.output.iterdir()} == {_NAME}:
             shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.output.rmdir()

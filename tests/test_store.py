@@ -167,3 +167,19 @@ def test_files_named_by_a_configuration_are_part_of_its_identity(tmp_path: Path)
     assert file_stamps(settings) == []
     weights.write_bytes(b"123")
     assert [stamp[:2] for stamp in file_stamps(settings)] == [(str(weights), 3)]
+
+
+def test_a_run_that_fails_after_dear_work_can_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="late"), Session.open(tmp_path / "new") as session:
+        session.save("ingest", "key", prediction(tmp_path), RECORD)
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+        raise RuntimeError("late")
+    with Session.open(tmp_path / "new") as session:
+        assert session.load("infer", "key") is not None
+
+
+def test_a_run_that_fails_after_cheap_work_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="early"), Session.open(tmp_path / "new") as session:
+        session.save("ingest", "key", prediction(tmp_path), RECORD)
+        raise RuntimeError("early")
+    assert not (tmp_path / "new").exists()
