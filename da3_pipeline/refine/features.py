@@ -6,6 +6,7 @@ that is twice the keypoints at half the error for the same processor time, and b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,7 +23,6 @@ DESCRIPTOR_NORM = 512.0  # RootSIFT is kept in bytes at this length
 
 _CONTRAST = 0.02  # of extrema in the scale space, on grey values in [0, 1], times the levels an octave
 _FAINT_CONTRAST = 0.005  # where an image gives few keypoints
-_SURPLUS = 2
 _GRID_CELLS = 12  # along the longer side: the budget is shared evenly between them
 _LEAST_SIDE_PX = 16
 
@@ -55,15 +55,18 @@ def extract_features(grey: Image, config: FeatureConfig) -> Features:
     working = _reduced(grey, config.max_long_side_px)
     if min(working.shape) < _LEAST_SIDE_PX:
         return Features.empty()
-    keypoints, descriptors = _detect(working, config, _CONTRAST)
+    keypoints: Sequence[cv2.KeyPoint] = _detector(_CONTRAST).detect(working)
     if len(keypoints) < config.max_features // 4:
-        keypoints, descriptors = _detect(working, config, _FAINT_CONTRAST)
-    if len(keypoints) == 0:
+        keypoints = _detector(_FAINT_CONTRAST).detect(working)
+    if not keypoints:
         return Features.empty()
-    scale = np.array(grey.shape[::-1], np.float32) / np.array(working.shape[::-1], np.float32)
-    kept = _spread(keypoints[:, :2], keypoints[:, 2], working.shape, config.max_features)
-    xy, sigma = keypoints[kept, :2] * scale, keypoints[kept, 2] * np.sqrt(scale.prod())
-    return Features(xy.astype(np.float32), sigma.astype(np.float32), _root_sift(descriptors[kept]))
+    # Described after the choice: only then is the cost the same for every image.
+    spread = [keypoints[k] for k in _spread(keypoints, working.shape, config.max_features)]
+    chosen, descriptors = _detector(_CONTRAST).compute(working, spread)
+    scale = np.array(grey.shape[::-1]) / np.array(working.shape[::-1])
+    places = np.array([keypoint.pt for keypoint in chosen]) + 0.5  # OpenCV's origin is the centre of a pixel
+    sigma = np.array([keypoint.size / 2 for keypoint in chosen]) * np.sqrt(scale.prod())
+    return Features((places * scale).astype(np.float32), sigma.astype(np.float32), _root_sift(descriptors))
 
 
 def _reduced(grey: Image, long_side_px: int) -> Image:
@@ -75,21 +78,9 @@ def _reduced(grey: Image, long_side_px: int) -> Image:
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _detect(grey: Image, config: FeatureConfig, contrast: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Keypoints (K, 3) of x, y, sigma in pixels of `grey`, corner origin, and SIFT descriptors (K, 128)."""
-    sift = cv2.SIFT.create(
-        nfeatures=_SURPLUS * config.max_features,  # the most contrasted; `_spread` chooses among them
-        contrastThreshold=contrast,
-        enable_precise_upscale=True,  # otherwise keypoints are a quarter of a pixel off
-    )
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
-    if descriptors is None:
-        return np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)
-    places = (
-        np.array([keypoint.pt for keypoint in keypoints]) + 0.5
-    )  # OpenCV puts the origin into the centre of a pixel
-    sigma = np.array([keypoint.size / 2 for keypoint in keypoints], np.float32)
-    return np.column_stack([places, sigma]).astype(np.float32), descriptors
+def _detector(contrast: float) -> cv2.SIFT:
+    # Without the precise upscale keypoints are a quarter of a pixel off.
+    return cv2.SIFT.create(contrastThreshold=contrast, enable_precise_upscale=True)
 
 
 def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -98,14 +89,14 @@ def _root_sift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.minimum(np.rint(np.sqrt(descriptors / total) * DESCRIPTOR_NORM), 255).astype(np.uint8)
 
 
-def _spread(
-    xy: NDArray[np.float32], strength: NDArray[np.float32], shape: tuple[int, ...], budget: int
-) -> NDArray[np.intp]:
-    """Indices of at most `budget` keypoints: round by round the strongest left in each cell of a grid."""
-    cell_px = max(shape) / _GRID_CELLS
-    cell = (xy[:, 1] // cell_px).astype(np.int64) * (_GRID_CELLS + 1) + (xy[:, 0] // cell_px).astype(np.int64)
-    order = np.lexsort((-strength, cell))
+def _spread(keypoints: Sequence[cv2.KeyPoint], shape: tuple[int, ...], budget: int) -> NDArray[np.intp]:
+    """Indices of at most `budget` keypoints: round by round the largest left in each cell of a grid."""
+    places = np.array([keypoint.pt for keypoint in keypoints])
+    size = np.array([keypoint.size for keypoint in keypoints])
+    column, row = (places // (max(shape) / _GRID_CELLS)).astype(np.int64).T
+    cell = row * (_GRID_CELLS + 1) + column
+    order = np.lexsort((-size, cell))
     starts = np.flatnonzero(np.r_[True, np.diff(cell[order]) != 0])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    chosen = np.lexsort((-strength[order], rank))[:budget]
+    chosen = np.lexsort((-size[order], rank))[:budget]
     return np.sort(order[chosen])

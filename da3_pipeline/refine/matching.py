@@ -38,8 +38,8 @@ def match_descriptors(a: Features, b: Features, ratio: float, device: torch.devi
         part = slice(start, start + _CHUNK_ROWS)
         nearest[part], best[part], second[part], chunk_best = _best_two(rows[part] @ columns)
         column_best = np.maximum(column_best, chunk_best)
-    squared, squared_second = (2 * (DESCRIPTOR_NORM**2 - similarity) for similarity in (best, second))
-    distinct = squared < ratio**2 * np.maximum(squared_second, 0)
+    squared, squared_second = (np.maximum(2 * (DESCRIPTOR_NORM**2 - s), 0) for s in (best, second))
+    distinct = squared < ratio**2 * squared_second
     chosen = np.flatnonzero(distinct & (best == column_best[nearest]))
     # Two rows can tie for one column: the first keeps it.
     chosen = np.sort(chosen[np.unique(nearest[chosen], return_index=True)[1]])

@@ -36,7 +36,7 @@ _COMPARE_ALL_UP_TO = 100  # frames; beyond, only those of most similar VLAD are 
 _SHORTLIST = 40
 _VLAD_WORDS = 32
 _VLAD_SAMPLES = 20_000
-_USEFUL_RATIO = 1.15  # random poses reach 1.04, poses with 20 degrees and 20 % of noise 1.24 and more
+_USEFUL_SIGMAS = 3.0
 
 
 def appearance_scores(features: Sequence[Features], device: torch.device) -> Float:
@@ -88,14 +88,17 @@ def link_scores(count: int, verified: Iterable[Pair]) -> Float:
 
 
 def prior_is_useful(prior: Float, appearance: Float, each: int) -> bool:
-    """Whether frames that are near in the prior look more alike than frames at large.
+    """Whether frames that are near in the prior look more alike than frames at large, beyond chance.
 
     A prior of identical or random poses fails this, and costs no matching.
     """
     near = propose([prior], each, np.ones(len(prior), bool), set())
     alike = [appearance[pair] for pair in near if np.isfinite(appearance[pair])]
+    if not alike:
+        return False
     at_large = appearance[np.isfinite(appearance)]
-    return bool(alike) and float(np.mean(alike)) > _USEFUL_RATIO * float(at_large.mean())
+    standard_error = at_large.std() / np.sqrt(len(alike))
+    return bool(np.mean(alike) > at_large.mean() + _USEFUL_SIGMAS * standard_error)
 
 
 def propose(sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair]) -> list[Pair]:

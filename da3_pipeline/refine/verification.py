@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import pycolmap
 from numpy.typing import NDArray
 
 from .config import VerifyConfig
@@ -103,8 +104,20 @@ def _distinct(xy_i: NDArray[np.float32], xy_j: NDArray[np.float32], matches: NDA
 
 def _estimate(xy_i: Array, xy_j: Array, max_error_px: float, seed: int) -> Array | None:
     """The fundamental matrix by MAGSAC++ (Barath et al. 2020), None where there is none."""
-    fundamental, _ = cv2.findFundamentalMat(xy_i, xy_j, _usac(max_error_px, seed))
+    try:
+        fundamental, _ = cv2.findFundamentalMat(xy_i, xy_j, _usac(max_error_px, seed))
+    except cv2.error:  # every sample was degenerate: a plane, or a turn on the spot
+        return _estimate_degenerate(xy_i, xy_j, max_error_px, seed)
     return fundamental if fundamental is not None and fundamental.shape == (3, 3) else None
+
+
+def _estimate_degenerate(xy_i: Array, xy_j: Array, max_error_px: float, seed: int) -> Array | None:
+    """One of the many matrices that explain points on a plane, by COLMAP's estimator, slower and more patient."""
+    options = pycolmap.RANSACOptions()
+    options.max_error, options.random_seed = max_error_px, seed
+    options.min_num_trials, options.max_num_trials = 100, 2000
+    found = pycolmap.estimate_fundamental_matrix(xy_i, xy_j, options)
+    return None if found is None else np.asarray(found["F"])
 
 
 def _homography_share(xy_i: Array, xy_j: Array, max_error_px: float, seed: int) -> float:
