@@ -25,7 +25,7 @@ class Variant:
     commercial: bool
 
 
-_NANO = ModelConfig(192, 12, 4, (5, 7, 9, 11), 32, (24, 48, 96, 192))
+_NANO = ModelConfig(128, 10, 2, (3, 5, 7, 9), 16, (16, 24, 32, 48))
 _SMALL = ModelConfig(384, 12, 4, (5, 7, 9, 11), 64, (48, 96, 192, 384))
 _BASE = ModelConfig(768, 12, 4, (5, 7, 9, 11), 128, (96, 192, 384, 768))
 _LARGE = ModelConfig(1024, 24, 8, (11, 15, 19, 23), 256, (256, 512, 1024, 1024))

@@ -64,6 +64,7 @@ class LossConfig(_Frozen):
 class StudentConfig(_Frozen):
     """One run: a function of these values alone, on one kind of machine.
 
+    muon_rate: learning rate of the blocks' matrices under Muon; 0 leaves them to AdamW like all else.
     camera_leak: slope below zero of the camera decoder's rectifiers at the start, which keeps them alive while there
     is nothing yet to decode; from step `camera_leak_until` on they close within as many steps again as the warm-up.
     """
@@ -72,6 +73,7 @@ class StudentConfig(_Frozen):
     phases: tuple[Phase, ...]
     losses: LossConfig = LossConfig()
     learning_rate: float = 2e-4
+    muon_rate: float = 0.0
     weight_decay: float = 0.05
     warmup_steps: int = 8000
     decay_from: int
@@ -103,10 +105,10 @@ class StudentConfig(_Frozen):
         raise UsageError(f"step {step} lies beyond the schedule's {self.steps}")
 
     def rate(self, step: int) -> float:
-        """Learning rate: linear warm-up, constant, linear decay to nothing from `decay_from`."""
+        """Share of the full learning rates: linear warm-up, constant, linear decay to nothing from `decay_from`."""
         warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
         left = min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
-        return self.learning_rate * warm * left
+        return warm * left
 
     def leak(self, step: int) -> float:
         """Slope of the camera decoder's rectifiers below zero."""
@@ -145,19 +147,31 @@ PRESETS: dict[str, StudentConfig] = {
         model=ModelConfig(128, 10, 2, (3, 5, 7, 9), 16, (16, 24, 32, 48)),
         phases=(
             Phase(
-                until=6000,
+                until=1400,
                 views=(2,),
                 sizes=(_SMALL, _SMALL, (84, 112), (112, 70)),
                 steps_per_pool=48,
                 dense_share=0.125,
             ),
             Phase(
-                until=9000,
-                views=(2, 2, 3, 4),
-                sizes=(_SMALL, (84, 112), (126, 84), (126, 98)),
+                until=1900,
+                views=(2, 3, 4),
+                sizes=(_SMALL, (84, 112), (126, 84), (126, 98), (98, 126), (168, 112)),
+                pool_scenes=20,
                 pool_views=8,
-                pool_scenes=16,
-                steps_per_pool=16,
+                steps_per_pool=40,
+                dense_share=0.2,
+                pose_conditioning=0.05,
+            ),
+            Phase(
+                until=2600,
+                views=(2, 3, 4, 6, 8, 12, 16),
+                sizes=(_SMALL, (84, 112), (126, 84), (168, 112), (168, 126), (126, 168), (224, 168)),
+                pool_scenes=8,
+                pool_views=16,
+                steps_per_pool=40,
+                dense_share=0.4,
+                pose_conditioning=0.2,
             ),
         ),
         losses=LossConfig(
@@ -165,12 +179,13 @@ PRESETS: dict[str, StudentConfig] = {
             huber=0.1,
             reference_camera=0.1,
             correspondence=0.5,
-            correspondence_until=7000,
+            correspondence_until=1900,
             probe=1.0,
         ),
         learning_rate=1e-3,
+        muon_rate=0.02,
         warmup_steps=200,
-        decay_from=7000,
+        decay_from=1900,
         ema_decay=0.998,
         warm_start=True,
         camera_leak=0.2,

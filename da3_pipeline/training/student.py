@@ -25,6 +25,7 @@ from ..model import DepthAnything3, build
 from .config import Phase, StudentConfig
 from .evaluate import evaluate_pairs, held_out_views
 from .leak import make_leaky, set_leak
+from .optimisers import make_optimisers, set_rate
 from .probe import Probes
 from .samples import Batch, ScenePool, normalise_images, render_scenes
 from .step import StepOptions, student_loss
@@ -91,10 +92,7 @@ class _Run:
         self.net = self._fresh_network()
         self.probes = Probes(config.model).to(self.device)
         self.trained = [p for p in (*self.net.parameters(), *self.probes.parameters()) if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            _decay_groups(self.net, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
-        )
-        self.probe_optimiser = torch.optim.AdamW(self.probes.parameters(), lr=config.learning_rate)
+        self.optimisers = make_optimisers(self.net, self.probes, config)
         average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.ema = AveragedModel(self.net, multi_avg_fn=average)
         self.step = self.samples = 0
@@ -136,17 +134,15 @@ class _Run:
         set_leak(self.net, config.leak(step))
         set_leak(self.ema, config.leak(step))
         batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-        for group in (*self.optimiser.param_groups, *self.probe_optimiser.param_groups):
-            group["lr"] = config.rate(step)
+        set_rate(self.optimisers, config.rate(step))
         loss, figures = student_loss(self.net, self.probes, batch, config.losses, options)
-        self.optimiser.zero_grad(set_to_none=True)
-        self.probe_optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
-        self.optimiser.step()
-        if options.probed:
-            self.probe_optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.ema.update_parameters(self.net)
         self.samples += len(batch.images) * config.processes
         return figures
@@ -198,9 +194,8 @@ class _Run:
             "samples": self.samples,
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
             "probes": self.probes.state_dict(),
-            "probe_optimiser": self.probe_optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
         partial = self.folder / (CHECKPOINT + ".partial")
         torch.save(state, partial)
@@ -211,27 +206,15 @@ class _Run:
         self.step, self.samples = int(state["step"]), int(state["samples"])
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        if "probes" in state:
-            self.probes.load_state_dict(state["probes"])
-            self.probe_optimiser.load_state_dict(state["probe_optimiser"])
+        self.probes.load_state_dict(state["probes"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
 
 
 def _pool_size(config: StudentConfig, phase: Phase, step: int) -> tuple[int, int]:
     start = config.phase(step)[1]
     first = step - (step - start) % phase.steps_per_pool
     return phase.sizes[int(np.random.default_rng([config.seed, first, 2]).integers(0, len(phase.sizes)))]
-
-
-def _decay_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels decay; biases, norms, gains, tokens and position tables do not."""
-    trained = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
-    decayed = [p for name, p in trained if p.ndim >= 2 and "token" not in name and "pos_embed" not in name]
-    kept = {id(p) for p in decayed}
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": [p for _, p in trained if id(p) not in kept], "weight_decay": 0.0},
-    ]
 
 
 def _mean(figures: list[dict[str, float]]) -> dict[str, float]:

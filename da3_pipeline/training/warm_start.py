@@ -20,6 +20,7 @@ __all__ = ["warm_start"]
 
 _WHITENING = -0.35
 _PLACE_GAIN = 0.7
+_SHARPNESS = 1.4
 _CYCLES = (0.25, 2.5)
 
 
@@ -37,6 +38,8 @@ def warm_start(net: DepthAnything3, images: Tensor, generator: torch.Generator) 
     trunk.pos_embed.requires_grad_(False)
     for layer in net.config.global_layers:
         attention = trunk.blocks[layer].get_submodule("attn")
+        for norm in ("q_norm.weight", "k_norm.weight"):
+            torch.nn.init.constant_(attention.get_parameter(norm), _SHARPNESS)
         _start_matching(attention.get_parameter("qkv.weight"), attention.get_parameter("proj.weight"), generator)
 
 

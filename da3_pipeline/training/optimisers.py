@@ -1,0 +1,53 @@
+"""Who updates which parameter."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ..errors import UsageError
+from .config import StudentConfig
+
+__all__ = ["make_optimisers", "set_rate"]
+
+_BETAS = (0.9, 0.98)
+_MOMENTUM = 0.95
+
+
+def make_optimisers(net: nn.Module, probes: nn.Module, config: StudentConfig) -> list[Optimizer]:
+    """AdamW for everything that is trained; with `muon_rate`, Muon for the matrices inside the transformer's blocks.
+
+    Muon (Jordan et al. 2024) orthogonalises each matrix's momentum, which takes a short training further with the
+    same samples. Matrices and kernels decay; biases, norms, gains, tokens and position tables do not.
+    """
+    trained = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    matrices = (
+        {name for name, p in trained.items() if p.ndim == 2 and ".blocks." in name} if config.muon_rate else set()
+    )
+    rest = {name: p for name, p in trained.items() if name not in matrices}
+    decayed = {name for name, p in rest.items() if p.ndim >= 2 and "token" not in name and "pos_embed" not in name}
+    groups = [
+        {"params": [p for name, p in rest.items() if name in decayed], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in rest.items() if name not in decayed], "weight_decay": 0.0},
+        {"params": list(probes.parameters()), "weight_decay": 0.0},
+    ]
+    optimisers: list[Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS)]
+    if matrices:
+        if not hasattr(torch.optim, "Muon"):
+            raise UsageError("muon_rate needs PyTorch 2.9 or newer: upgrade torch, or set muon_rate to 0")
+        chosen = [trained[name] for name in sorted(matrices)]
+        optimisers.append(
+            torch.optim.Muon(chosen, lr=config.muon_rate, momentum=_MOMENTUM, weight_decay=config.weight_decay)
+        )
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["full_rate"] = group["lr"]
+    return optimisers
+
+
+def set_rate(optimisers: list[Optimizer], share: float) -> None:
+    """Every group at this share of its own full rate."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = share * group["full_rate"]
