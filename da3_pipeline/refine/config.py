@@ -49,9 +49,9 @@ class VerifyConfig(_Frozen):
 class SolveConfig(_Frozen):
     """Rounds of triangulation and bundle adjustment. Pixels are those of the working image."""
 
-    observations_per_frame: int = Field(default=600, ge=50, description="tracks are thinned to about so many a frame")
+    observations_per_frame: int = Field(default=400, ge=50, description="tracks are thinned to about so many a frame")
     max_rounds: int = Field(default=8, ge=1)
-    max_iterations: int = Field(default=15, ge=1, description="of the solver in each adjustment")
+    max_iterations: int = Field(default=10, ge=1, description="of the solver in each adjustment")
     focal_free_from_round: int = Field(default=1, ge=0, description="before, focal lengths stay at their guess")
     lens_free_below_px: float = Field(default=4.0, gt=0, description="median error under which k1 is estimated")
     min_ray_spread_deg: float = Field(default=1.0, ge=0, description="points seen under less parallax do not count")
@@ -66,7 +66,7 @@ class SolveConfig(_Frozen):
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
     refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
-    strict_rounds: int = Field(default=2, ge=0)
+    strict_rounds: int = Field(default=1, ge=0)
     strict_gate_px: float = Field(default=4.0, gt=0)
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
