@@ -45,7 +45,7 @@ def run_demo(output: Path, config: PipelineConfig, *, frames: int, seed: int, pr
     progress.begin("render")
     walk = render_walk(seed=seed, frames=frames, width=_WIDTH, height=_HEIGHT)
     video = output / "handheld.mp4"
-    write_video(video, _counted(walk.frames(), frames, progress), _FRAMES_PER_S)
+    write_video(video, _counted(walk.frames(), frames, progress))
     progress.end(f"{frames} frames of a synthetic room in {video}")
     outcome = run([video], output / "session", config, progress)
     indices = [round(frame.time_s * _FRAMES_PER_S) for frame in outcome.scene.frames if frame.time_s is not None]
@@ -58,18 +58,17 @@ def _counted(images: Iterable[NDArray[np.uint8]], total: int, progress: Progress
         yield image
 
 
-def write_video(path: Path, images: Iterable[NDArray[np.uint8]], frames_per_s: int) -> None:
-    """Encode (H, W, 3) uint8 RGB images as H.264; written beside its place and renamed when complete."""
+def write_video(path: Path, images: Iterable[NDArray[np.uint8]]) -> None:
+    """Encode RGB images of the demonstration's size as H.264; written beside its place and renamed when complete."""
     import av
 
     partial = path.with_suffix(".partial.mp4")
     with av.open(str(partial), "w") as container:
-        stream = container.add_stream(
-            "libx264", rate=Fraction(frames_per_s), options={"crf": "16", "preset": "veryfast"}
-        )
+        options = {"crf": "16", "preset": "veryfast"}
+        stream = container.add_stream("libx264", rate=Fraction(_FRAMES_PER_S), options=options)
         stream.pix_fmt = "yuv420p"
+        stream.width, stream.height = _WIDTH, _HEIGHT
         for image in images:
-            stream.height, stream.width = image.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     partial.replace(path)
