@@ -7,7 +7,6 @@ checkpoint goes on exactly as if nothing had happened.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from dataclasses import asdict
 from datetime import timedelta
@@ -41,7 +40,6 @@ CONFIG = "config.json"
 LOG = "log.jsonl"
 _LOG_EVERY = 20
 _PATIENCE = timedelta(days=1)
-_log = logging.getLogger(__name__)
 
 
 def train(config: StudentConfig, folder: Path) -> None:
@@ -60,7 +58,7 @@ def train(config: StudentConfig, folder: Path) -> None:
         return
     meeting = f"file://{(folder / 'meeting').absolute()}"
     (folder / "meeting").unlink(missing_ok=True)
-    multiprocessing.spawn(_work, (config, folder, meeting), nprocs=config.processes)  # type: ignore
+    multiprocessing.spawn(_work, (config, folder, meeting), nprocs=config.processes)  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _same_run(old: str, new: str) -> bool:
