@@ -62,7 +62,7 @@ class SolveConfig(_Frozen):
     convincing_score: float = Field(
         default=0.93, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
     )
-    min_shared_points: int = Field(default=15, ge=3, description="points with the rest that make a frame part of it")
+    min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
     refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
@@ -86,7 +86,7 @@ class QualityConfig(_Frozen):
     min_parallax_deg: float = 1.5
     min_fov_deg: float = 12.0
     max_fov_deg: float = 130.0
-    max_exif_log_ratio: float = Field(default=0.25, description="|log(refined focal length / EXIF's)|")
+    max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
 
 

@@ -1,7 +1,8 @@
 """Which lens model the observations of a camera can carry: distortion is only estimated where the image is covered.
 
 Observations that bunch in the centre leave distortion free to ruin the focal length, so the ladder is: focal
-length, then k1, then k1, k2 and the principal point where observations reach the border all around.
+length, then k1, then k1, k2 and the principal point where observations reach the border all around. Over flat
+ground a shifted principal point and another focal length look the same: there it stays in the centre.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Bool = NDArray[np.bool_]
 
 LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _GRID = 8
-_LARGEST_SHIFT = 0.06  # of the longer side, that a principal point may be off the centre
+_FLAT_SHARE = 0.8  # of the matches of the median pair explained by a homography: the scene is flat
+_LARGEST_SHIFT = 0.03  # of the longer side, that a principal point may be off the centre
 
 
 def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str) -> Estimate:
@@ -50,7 +52,9 @@ def carried_model(problem: Problem, camera_id: str, kept: Bool) -> str:
     cells = np.clip((place * _GRID).astype(int), 0, _GRID - 1)
     count = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID * _GRID).reshape(_GRID, _GRID)
     border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
-    rich = len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.7
+    pairs = problem.matches.homography_share[np.isin(problem.matches.frames, frames).all(1)]
+    deep = len(pairs) > 0 and np.median(pairs) < _FLAT_SHARE
+    rich = deep and len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.7
     return LADDER[2] if rich else LADDER[1]
 
 

@@ -150,6 +150,8 @@ def test_lens_ladder_follows_coverage(make_capture: Make) -> None:
     assert carried_model(rich, "camera", np.ones(len(rich.observations), bool)) == "RADIAL"
     middle = np.linalg.norm(rich.observations.xy - [320, 240], axis=1) < 150
     assert carried_model(rich, "camera", middle) == "SIMPLE_PINHOLE"
+    flat, _ = stated(make_capture(frames=10, points=1500, surface="plane"))
+    assert carried_model(flat, "camera", np.ones(len(flat.observations), bool)) == "SIMPLE_RADIAL"
     few, _ = stated(make_capture(frames=5, points=500))
     assert carried_model(few, "camera", np.ones(len(few.observations), bool)) == "SIMPLE_RADIAL"
 
