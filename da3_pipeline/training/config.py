@@ -65,8 +65,9 @@ class StudentConfig(_Frozen):
     """One run: a function of these values alone, on one kind of machine.
 
     muon_rate: learning rate of the blocks' matrices under Muon; 0 leaves them to AdamW like all else.
-    camera_leak: slope below zero of the camera decoder's rectifiers at the start, which keeps them alive while there
-    is nothing yet to decode; from step `camera_leak_until` on they close within as many steps again as the warm-up.
+    camera_leak: slope below zero of the camera decoder's rectifiers up to step `camera_leak_until`, where it is folded
+    into the weights; it keeps the decoder alive while there is nothing yet to decode. camera_rate: the decoder's own
+    learning rate from there on.
     """
 
     model: ModelConfig
@@ -82,6 +83,7 @@ class StudentConfig(_Frozen):
     warm_start: bool = False
     camera_leak: float = 0.0
     camera_leak_until: int = 0
+    camera_rate: float = 2e-4
     seed: int = 0
     processes: int = 1
     bf16: bool = True
@@ -112,8 +114,7 @@ class StudentConfig(_Frozen):
 
     def leak(self, step: int) -> float:
         """Slope of the camera decoder's rectifiers below zero."""
-        closing = (step - self.camera_leak_until) / max(self.warmup_steps, 1)
-        return self.camera_leak * min(1.0, max(0.0, 1.0 - closing))
+        return self.camera_leak if step < self.camera_leak_until else 0.0
 
     def correspondence_weight(self, step: int) -> float:
         """Constant, then annealed to nothing at the end."""
@@ -147,14 +148,14 @@ PRESETS: dict[str, StudentConfig] = {
         model=ModelConfig(128, 10, 2, (3, 5, 7, 9), 16, (16, 24, 32, 48)),
         phases=(
             Phase(
-                until=1300,
+                until=1400,
                 views=(2,),
                 sizes=(_SMALL, _SMALL, (84, 112), (112, 70)),
                 steps_per_pool=48,
                 dense_share=0.125,
             ),
             Phase(
-                until=1750,
+                until=1700,
                 views=(2, 3, 4),
                 sizes=(_SMALL, (84, 112), (126, 84), (126, 98), (98, 126), (168, 112)),
                 pool_scenes=20,
@@ -164,8 +165,8 @@ PRESETS: dict[str, StudentConfig] = {
                 pose_conditioning=0.05,
             ),
             Phase(
-                until=2350,
-                views=(2, 3, 4, 6, 8, 12, 16),
+                until=2050,
+                views=(2, 3, 4, 6, 8, 12),
                 sizes=(_SMALL, (84, 112), (126, 84), (168, 112), (168, 126), (126, 168), (224, 168)),
                 pool_scenes=8,
                 pool_views=16,
@@ -179,17 +180,18 @@ PRESETS: dict[str, StudentConfig] = {
             huber=0.1,
             reference_camera=0.1,
             correspondence=0.5,
-            correspondence_until=1750,
+            correspondence_until=1400,
             probe=1.0,
         ),
         learning_rate=1e-3,
         muon_rate=0.02,
         warmup_steps=200,
-        decay_from=1700,
+        decay_from=1200,
         ema_decay=0.998,
         warm_start=True,
         camera_leak=0.2,
-        camera_leak_until=1300,
+        camera_leak_until=1200,
+        camera_rate=5e-5,
         processes=2,
     ),
 }

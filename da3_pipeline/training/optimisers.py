@@ -7,9 +7,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..errors import UsageError
+from ..model import DepthAnything3
 from .config import StudentConfig
 
-__all__ = ["make_optimisers", "set_rate"]
+__all__ = ["make_camera_optimiser", "make_optimisers", "set_rate"]
 
 _BETAS = (0.9, 0.98)
 _MOMENTUM = 0.95
@@ -40,10 +41,23 @@ def make_optimisers(net: nn.Module, probes: nn.Module, config: StudentConfig) ->
         optimisers.append(
             torch.optim.Muon(chosen, lr=config.muon_rate, momentum=_MOMENTUM, weight_decay=config.weight_decay)
         )
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["full_rate"] = group["lr"]
-    return optimisers
+    return [_remembering_its_rate(optimiser) for optimiser in optimisers]
+
+
+def make_camera_optimiser(net: DepthAnything3, config: StudentConfig) -> Optimizer:
+    """AdamW at `camera_rate` for the camera decoder after its leak is folded.
+
+    What it reads is not normalised and grows to ten times unit size; at the rate of the rest a single step moves its
+    units by more than their spread, and plain rectifiers die of that.
+    """
+    optimiser = torch.optim.AdamW(net.cam_dec.parameters(), lr=config.camera_rate, betas=_BETAS, weight_decay=0.0)
+    return _remembering_its_rate(optimiser)
+
+
+def _remembering_its_rate(optimiser: Optimizer) -> Optimizer:
+    for group in optimiser.param_groups:
+        group["full_rate"] = group["lr"]
+    return optimiser
 
 
 def set_rate(optimisers: list[Optimizer], share: float) -> None:

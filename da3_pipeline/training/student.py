@@ -16,15 +16,15 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import multiprocessing, nn
+from torch import Tensor, multiprocessing, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import UsageError
 from ..model import DepthAnything3, build
 from .config import Phase, StudentConfig
 from .evaluate import evaluate_pairs, held_out_views
-from .leak import make_leaky, set_leak
-from .optimisers import make_optimisers, set_rate
+from .leak import apply_fold, make_leaky, mostly_negative, set_leak
+from .optimisers import make_camera_optimiser, make_optimisers, set_rate
 from .probe import Probes
 from .samples import Batch, ScenePool, normalise_images, render_scenes
 from .step import StepOptions, student_loss
@@ -39,6 +39,7 @@ CHECKPOINT = "checkpoint.pt"
 CONFIG = "config.json"
 LOG = "log.jsonl"
 _LOG_EVERY = 20
+_SAMPLE_SCENES = 32
 _PATIENCE = timedelta(days=1)
 
 
@@ -91,6 +92,7 @@ class _Run:
         self.probes = Probes(config.model).to(self.device)
         self.trained = [p for p in (*self.net.parameters(), *self.probes.parameters()) if p.requires_grad]
         self.optimisers = make_optimisers(self.net, self.probes, config)
+        self.camera_optimiser = make_camera_optimiser(self.net, config)
         average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.ema = AveragedModel(self.net, multi_avg_fn=average)
         self.step = self.samples = 0
@@ -129,21 +131,30 @@ class _Run:
         )
         size = _pool_size(config, phase, step)
         batch = pool.draw(np.random.default_rng([config.seed, step, self.rank]), phase.batch(views, size), views)
+        if step == config.camera_leak_until and config.camera_leak > 0:
+            self._fold_leak()
         set_leak(self.net, config.leak(step))
         set_leak(self.ema, config.leak(step))
         batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-        set_rate(self.optimisers, config.rate(step))
+        set_rate([*self.optimisers, self.camera_optimiser], config.rate(step))
         loss, figures = student_loss(self.net, self.probes, batch, config.losses, options)
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        self._update()
         self.ema.update_parameters(self.net)
         self.samples += len(batch.images) * config.processes
         return figures
+
+    def _update(self) -> None:
+        """One step of every optimiser; once the leak is folded the camera decoder has one of its own."""
+        if self.config.camera_leak > 0 and self.step >= self.config.camera_leak_until:
+            self.camera_optimiser.step()
+            self.camera_optimiser.zero_grad(set_to_none=True)  # without gradients the others leave it alone
+        for optimiser in self.optimisers:
+            optimiser.step()
 
     def _average_gradients(self) -> None:
         if self.config.processes == 1:
@@ -168,12 +179,25 @@ class _Run:
         size = _pool_size(self.config, phase, step)
         return ScenePool(render_scenes(seeds, self.atlas, phase.pool_views, size))
 
+    def _fold_leak(self) -> None:
+        """Close the camera decoder's rectifiers, alike in every process."""
+        with torch.no_grad():
+            pairs = torch.unflatten(self._sample_images(), 0, (-1, 2))
+            tokens = self.net.trunk(pairs, None, "first").camera[-1]
+        flips = mostly_negative(self.net, tokens)
+        for net in (self.net, cast(DepthAnything3, self.ema.module)):
+            apply_fold(net, flips, self.config.camera_leak)
+
+    def _sample_images(self) -> Tensor:
+        """(N, 3, H, W) input of the network, the same in every process; pairs of views one after the other."""
+        scenes = render_scenes(range(_SAMPLE_SCENES), self.atlas, 2, self.config.phases[0].sizes[0])
+        return normalise_images(scenes.images.flatten(0, 1)).to(self.device)
+
     def _fresh_network(self) -> DepthAnything3:
         generator = torch.Generator().manual_seed(self.config.seed)
         net = build(self.config.model, generator=generator)
         if self.config.warm_start:
-            scenes = render_scenes(range(32), self.atlas, 2, self.config.phases[0].sizes[0])
-            warm_start(net, normalise_images(scenes.images.flatten(0, 1)), generator)
+            warm_start(net, self._sample_images().cpu(), generator)
         if self.config.camera_leak > 0:
             make_leaky(net)
         return net.to(self.device).train()
@@ -193,6 +217,7 @@ class _Run:
             "net": self.net.state_dict(),
             "ema": self.ema.state_dict(),
             "probes": self.probes.state_dict(),
+            "camera_optimiser": self.camera_optimiser.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
         partial = self.folder / (CHECKPOINT + ".partial")
@@ -205,6 +230,8 @@ class _Run:
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
         self.probes.load_state_dict(state["probes"])
+        if "camera_optimiser" in state:
+            self.camera_optimiser.load_state_dict(state["camera_optimiser"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
 

@@ -38,6 +38,8 @@ def tiny() -> StudentConfig:
         warmup_steps=2,
         decay_from=4,
         warm_start=True,
+        camera_leak=0.2,
+        camera_leak_until=2,
         bf16=False,
         procedural_textures=9,
         photographic_textures=0,
