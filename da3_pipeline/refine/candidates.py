@@ -16,7 +16,7 @@ from .config import RefineConfig, SolveConfig
 from .mapper import map_with_colmap
 from .problem import Estimate, Problem
 from .rounds import Fit, calibrate, fit_points, refine_estimate
-from .score import agreement
+from .score import AGREE_PX, frame_agreement, match_errors_px
 from .tracks import spread_subset
 from .two_view import RelativePoses, relative_poses, vote_focal_px
 
@@ -27,10 +27,14 @@ _OBSERVATIONS_TO_POSITION = 150  # a frame; global positioning needs no more, an
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fit of the thinned problem, and what it scores on all matches."""
+    """A fit of the thinned problem, and what it scores on all matches.
+
+    weakest_agreement: the score of the frame whose matches agree least; NaN when no frame has any.
+    """
 
     fit: Fit
     score: CandidateScore
+    weakest_agreement: float
 
 
 def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple[Candidate, ...]:
@@ -67,21 +71,27 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
 
 
 def _entered(name: str, problem: Problem, fit: Fit, seconds: float, chosen: bool = False) -> Candidate:
-    score = agreement(problem, fit.estimate)
+    errors_px = match_errors_px(problem, fit.estimate)
+    score = float((errors_px < AGREE_PX).mean()) if len(errors_px) else 0.0
+    weakest = float(np.nanmin(frame_agreement(problem, errors_px))) if len(errors_px) else float("nan")
     registered = int(fit.estimate.posed.sum())
-    return Candidate(fit, CandidateScore(name, score, registered, fit.median_px, seconds, chosen))
+    return Candidate(fit, CandidateScore(name, score, registered, fit.median_px, seconds, chosen), weakest)
 
 
 def _convincing(candidates: list[Candidate], config: SolveConfig) -> bool:
     """Whether the last candidate ends the contest: it explains nearly all matches, or as many as an earlier one.
 
+    Nearly all is not enough where some frame's own matches disagree: few frames in a wrong place cost the total little.
     Repeated structure leaves false matches that no true solution explains; then two starts that end alike decide.
     """
     last = candidates[-1].score
     if last.median_error_px > config.good_median_px:
         return False
     alike = [c for c in candidates[:-1] if abs(c.score.score - last.score) < 0.004]
-    return last.score >= config.convincing_score or (last.score >= config.desperate_score and bool(alike))
+    convincing = last.score >= config.convincing_score and not (
+        candidates[-1].weakest_agreement < config.convincing_frame_agreement
+    )
+    return convincing or (last.score >= config.desperate_score and bool(alike))
 
 
 def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:

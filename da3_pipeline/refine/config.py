@@ -60,8 +60,9 @@ class SolveConfig(_Frozen):
     hopeless_median_px: float = Field(default=30.0, gt=0, description="median error then at which a start is given up")
     good_median_px: float = Field(default=1.0, gt=0, description="median error at which rounds end in strict passes")
     convincing_score: float = Field(
-        default=0.93, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
+        default=0.97, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
     )
+    convincing_frame_agreement: float = Field(default=0.5, ge=0, le=1, description="and of each frame's own matches")
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
