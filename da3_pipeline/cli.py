@@ -191,6 +191,19 @@ def bench_pose(
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
 
 
+@train_app.command("student")
+def train_student(
+    folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],
+    preset: Annotated[str, typer.Option(help="nano or paper.")] = "nano",
+    seed: Annotated[int, typer.Option(help="Seed of weights, scenes and schedule.")] = 0,
+) -> None:
+    """Train a student on synthetic scenes; the same command again resumes."""
+    from .training.config import preset as settings_of
+    from .training.student import train
+
+    train(settings_of(preset).model_copy(update={"seed": seed}), folder)
+
+
 def _config(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
     from pydantic import ValidationError
 

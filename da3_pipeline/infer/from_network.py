@@ -28,7 +28,7 @@ __all__ = ["NetworkViews", "views_from_network"]
 
 logger = logging.getLogger(__name__)
 
-_FULL_RES_PX, _COMPACT_RES_PX = 504, 252  # the published networks' resolution; that of nets narrower than small
+_FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
 _SMALLEST_PUBLISHED_WIDTH = 384
 _LITTLE_KEPT = 0.7
 

@@ -29,7 +29,6 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress) -> Prediction
     with a reason. Poses are in the world of the known poses where frames have them, else in the prior's own.
     Raises InferenceError where no frame is left, WeightsError where the network cannot be loaded.
     """
-    progress.begin("infer")
     if not frames.frames:
         raise InferenceError("there are no frames to infer from")
     if config.predictions is not None:
@@ -43,9 +42,7 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress) -> Prediction
         dropped = (*result.dropped, *failed)
     if not tied:
         views = onto_known_poses(views, kept)
-    prediction = replace(_prediction(frames, kept, views, maps, source), dropped=dropped)
-    progress.end(_summary(prediction))
-    return prediction
+    return replace(_prediction(frames, kept, views, maps, source), dropped=dropped)
 
 
 def _without_failures(
@@ -87,9 +84,3 @@ def _prediction(
         pixel_maps=maps,
         descriptors=views.descriptors,
     )
-
-
-def _summary(prediction: Prediction) -> str:
-    height, width = prediction.depth.shape[1:]
-    count = len(prediction.frames)
-    return f"{count} view{'s' * (count != 1)} of {width} x {height} px from {prediction.source}"
