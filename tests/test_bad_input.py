@@ -76,13 +76,6 @@ def test_nothing_usable(make: Callable[[Path], Path], tmp_path: Path, cli: Run) 
     assert not (tmp_path / "out").exists()
 
 
-def wrong_variant(path: Path) -> Path:
-    from da3_pipeline.model import build, save_checkpoint
-
-    save_checkpoint(build("da3-small"), path)
-    return path
-
-
 def corrupt(path: Path) -> Path:
     path.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{broken")
     return path
@@ -108,6 +101,20 @@ def test_checkpoints_that_cannot_be_used(make: Callable[[Path], Path], tmp_path:
     assert code == EXIT_BAD_INPUT
     assert "net.safetensors" in one_line(stderr)
     assert not (tmp_path / "out" / "images").exists()
+
+
+def test_a_checkpoint_of_another_variant(tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from da3_pipeline.model import build, save_checkpoint
+
+    monkeypatch.setenv("DA3_PIPELINE_WEIGHTS", str(tmp_path))
+    save_checkpoint(build("da3-nano"), tmp_path / "da3-small.safetensors")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(2):
+        noise_jpeg(photos / f"{index}.jpg", seed=index)
+    code, _, stderr = cli("run", photos, "--output", tmp_path / "out", "--model", "da3-small")
+    assert code == EXIT_BAD_INPUT
+    assert "da3-small.safetensors" in one_line(stderr)
 
 
 def test_nan_in_given_intrinsics(tmp_path: Path, cli: Run) -> None:
