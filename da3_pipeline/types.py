@@ -24,7 +24,9 @@ __all__ = [
     "Frame",
     "FrameSet",
     "Gate",
+    "GaussianCloud",
     "GpsPosition",
+    "MetricScale",
     "Prediction",
     "Scene",
     "StageRecord",
@@ -123,6 +125,35 @@ class FrameSet:
 
 
 @dataclass(frozen=True)
+class MetricScale:
+    """How long a unit of a world is, who says so, and how sure that is (one sigma, relative)."""
+
+    metres_per_unit: float
+    relative_sigma: float
+    source: str
+
+
+@dataclass(frozen=True)
+class GaussianCloud:
+    """G Gaussians for splatting, in one world.
+
+    means (G, 3); scales (G, 3) standard deviations along the own axes, world units; rotations (G, 4) unit
+    quaternions (w, x, y, z), world from own axes; harmonics (G, 3, K) real spherical harmonics of the colour, K = 1,
+    4, 9 or 16 in the order and sign of 3DGS; opacities (G,) in 0..1; view (G,) index of the frame it came from.
+    """
+
+    means: NDArray[np.float32]
+    scales: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    harmonics: NDArray[np.float32]
+    opacities: NDArray[np.float32]
+    view: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the prior says: the network's, or a `--predictions` file's.
 
@@ -132,6 +163,8 @@ class Prediction:
     cameras: one shared camera per camera_id, original pixels.
     view_intrinsics (N, 3, 3): each view's own, original pixels.
     descriptors (N, D) float32, unit length: for retrieval; None where the source has none.
+    sky (N, h, w): where the source says that there is nothing but sky; None where it does not say.
+    metric: the length of a unit, where the source knows it. gaussians: where asked for, in this world.
     """
 
     frames: FrameSet
@@ -143,6 +176,9 @@ class Prediction:
     view_intrinsics: Float
     pixel_maps: tuple[PixelMap, ...]
     descriptors: NDArray[np.float32] | None = None
+    sky: NDArray[np.bool_] | None = None
+    metric: MetricScale | None = None
+    gaussians: GaussianCloud | None = None
     dropped: tuple[Dropped, ...] = ()
 
 
@@ -218,6 +254,8 @@ class Scene:
     pose_source (N,): 'refined' (bundle adjusted on verified tracks), 'prior' or 'none'.
     cameras: by camera_id, original pixels.
     depth_scale (N,): multiplies prediction.depth into scene units; NaN where it could not be found.
+    metric: the length of a unit of the scene and who says so; None where nothing does. up_source: who says that +z
+    is up in this world ('gps', 'cameras', ...); None where the world has no known up.
     """
 
     prediction: Prediction
@@ -228,6 +266,8 @@ class Scene:
     depth_scale: Float
     verdict: Verdict
     candidates: tuple[CandidateScore, ...]
+    metric: MetricScale | None = None
+    up_source: str | None = None
     dropped: tuple[Dropped, ...] = ()
     figures: dict[str, float] = field(default_factory=dict)
 
