@@ -71,6 +71,16 @@ def _implicit(kind: Kind, half: np.ndarray, point: np.ndarray) -> np.ndarray:
     return np.hypot(ring, point[:, 2]) - half[2]
 
 
+def _at_a_rim(kind: Kind, half: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Where two faces meet: rounding may give the normal of either."""
+    if kind in (Kind.BOX, Kind.ROOM):
+        return (np.abs(np.abs(point) - half) < 0.01).sum(-1) > 1
+    if kind == Kind.CYLINDER:
+        side = np.abs(np.hypot(*(point[:, :2] / half[:2]).T) - 1) * half[:2].min() < 0.01
+        return side & (np.abs(np.abs(point[:, 2]) - half[2]) < 0.01)
+    return np.zeros(len(point), bool)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([Kind.BOX, Kind.ROOM, Kind.ELLIPSOID, Kind.CYLINDER, Kind.TORUS]), st.integers(0, 10_000))
 def test_hits_lie_on_the_surface_and_face_the_ray(kind: Kind, seed: int) -> None:
@@ -97,7 +107,7 @@ def test_hits_lie_on_the_surface_and_face_the_ray(kind: Kind, seed: int) -> None
     normal = local_normal(solid, torch.zeros(int(seen.sum()), dtype=torch.int64), hits.local[seen])
     np.testing.assert_allclose(normal.norm(dim=-1).numpy(), 1, atol=1e-4)
     facing = (hits.world_normal.numpy()[seen] * rays[seen]).sum(-1) / np.linalg.norm(rays[seen], axis=-1)
-    assert (facing < 0.02).mean() > 0.99  # where two faces meet, rounding may give the normal of either
+    assert (facing[~_at_a_rim(kind, half, local)] < 0.02).all()
 
 
 def test_the_ray_parameter_is_z_depth() -> None:
