@@ -1,4 +1,4 @@
-"""What a network of the Depth Anything 3 any-view family is made of."""
+"""What a network of the Depth Anything 3 family is made of."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class ModelConfig:
     embed_dim: width C of the trunk, a multiple of 64 (heads of 64).
     depth: number of transformer blocks.
     alt_start: from this block on odd blocks attend across views, queries and keys are normalised and
-        rotated, and token 0 of each view is its camera token.
-    out_layers: the four cross-view blocks that feed the head, shallow to deep.
+        rotated, and token 0 of each view is its camera token. Equal to `depth` in a monocular network, whose
+        views never see each other.
+    out_layers: the four blocks that feed the head, shallow to deep; cross-view blocks where there are any.
     head_features: width F of the head's fusion chains, a multiple of 8.
     head_channels: channels of the four projected taps, multiples of 4.
     ffn: feed-forward layer of the trunk's blocks.
@@ -40,8 +41,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for problem, wrong in (
             ("embed_dim must be a positive multiple of 64", self.embed_dim < 64 or self.embed_dim % HEAD_DIM),
-            ("alt_start must lie in 2..depth-1", not 2 <= self.alt_start < self.depth),
-            ("out_layers must be four rising cross-view blocks", not self._out_layers_are_valid()),
+            ("alt_start must lie in 2..depth", not 2 <= self.alt_start <= self.depth),
+            (f"out_layers must be four rising blocks of {self._tappable}", not self._out_layers_are_valid()),
             ("head_features must be a positive multiple of 8", self.head_features < 8 or self.head_features % 8),
             ("head_channels must be four positive multiples of 4", not self._head_channels_are_valid()),
             ("ffn must be 'mlp' or 'swiglu'", self.ffn not in ("mlp", "swiglu")),
@@ -51,10 +52,24 @@ class ModelConfig:
 
     def _out_layers_are_valid(self) -> bool:
         layers = self.out_layers
-        return len(layers) == 4 and list(layers) == sorted(set(layers)) and set(layers) <= set(self.global_layers)
+        return len(layers) == 4 and list(layers) == sorted(set(layers)) and set(layers) <= set(self._tappable)
 
     def _head_channels_are_valid(self) -> bool:
         return len(self.head_channels) == 4 and all(width > 0 and width % 4 == 0 for width in self.head_channels)
+
+    @property
+    def _tappable(self) -> tuple[int, ...]:
+        return tuple(range(self.depth)) if self.is_monocular else self.global_layers
+
+    @property
+    def is_monocular(self) -> bool:
+        """Whether each view is seen on its own: depth and sky, no cameras."""
+        return self.alt_start == self.depth
+
+    @property
+    def tap_width(self) -> int:
+        """Channels of the taps that feed the heads: within and across views, or only within."""
+        return self.embed_dim if self.is_monocular else 2 * self.embed_dim
 
     @property
     def heads(self) -> int:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .dual_dpt import ResidualConvUnit
+from .dpt_blocks import ResidualConvUnit
 from .layers import LayerScale
 from .network import DepthAnything3
 
@@ -43,7 +43,8 @@ def initialise(net: DepthAnything3, generator: torch.Generator | None = None) ->
             _preserve_variance(module.conv1, math.sqrt(2), generator)
             _preserve_variance(module.conv2, _RESIDUAL_GAIN, generator)
     trunk = net.trunk
-    for table in (trunk.cls_token, trunk.camera_token, trunk.pos_embed):
+    tokens = [trunk.cls_token, *(() if trunk.config.is_monocular else (trunk.camera_token,))]
+    for table in (*tokens, trunk.pos_embed):
         nn.init.trunc_normal_(table, std=_STD, generator=generator)
     _start_outputs(net, generator)
 

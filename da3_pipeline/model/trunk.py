@@ -1,4 +1,4 @@
-"""The vision transformer trunk that alternates between attention within a view and across views (SPEC 1.2)."""
+"""The vision transformer trunk, whose later blocks alternate between attention within and across views (SPEC 1.2)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ PRETRAINED_SIDE = 37
 
 @dataclass(frozen=True)
 class TrunkOutput:
-    """patches: for each of `out_layers`, (B, S, rows*columns, 2C), the cross-view half normalised.
-    camera: for each of `out_layers`, token 0 (B, S, 2C), not normalised.
+    """patches: for each of `out_layers`, (B, S, rows*columns, 2C), the cross-view half normalised; in a
+        monocular network (B, S, rows*columns, C), normalised.
+    camera: for each of `out_layers`, token 0 (B, S, 2C), not normalised; nothing in a monocular network.
     features: by layer, normalised patches (B, S, rows, columns, C); order of the views as published:
         from layer `alt_start - 1` on the reference view comes first.
     reference_view: (B,) its index among the input views.
@@ -45,14 +46,15 @@ class PatchEmbedding(nn.Module):
 
 
 class Trunk(nn.Module):
-    """DINOv2-shaped transformer whose later blocks also look across views."""
+    """DINOv2-shaped transformer whose later blocks also look across views; in a monocular network none does."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         width = config.embed_dim
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.camera_token = nn.Parameter(torch.zeros(1, 2, width))
+        if not config.is_monocular:
+            self.camera_token = nn.Parameter(torch.zeros(1, 2, width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + PRETRAINED_SIDE**2, width))
         self.patch_embed = PatchEmbedding(width)
         self.blocks = nn.ModuleList(
@@ -89,7 +91,7 @@ class Trunk(nn.Module):
         reference = torch.zeros(batch, dtype=torch.long, device=images.device)
         patches, camera, features = [], [], {}
         for layer, block in enumerate(self.blocks):
-            if layer == alternation - 1 and views >= 3 and camera_tokens is None:
+            if layer == alternation - 1 and views >= 3 and camera_tokens is None and not self.config.is_monocular:
                 reference = select_reference_view(x[:, :, 0], reference_view)
             if layer == alternation:
                 start = self._camera_tokens(reference, views) if camera_tokens is None else camera_tokens
@@ -98,7 +100,9 @@ class Trunk(nn.Module):
                 x = block(x.flatten(1, 2), across).view_as(x)
             else:
                 x = local = block(x.flatten(0, 1), within if layer >= alternation else None).view_as(x)
-            if layer in self.config.out_layers:
+            if layer in self.config.out_layers and self.config.is_monocular:
+                patches.append(self.norm(x[:, :, 1:]))
+            elif layer in self.config.out_layers:
                 patches.append(torch.cat([local[:, :, 1:], self.norm(x[:, :, 1:])], dim=-1))
                 camera.append(torch.cat([local[:, :, 0], x[:, :, 0]], dim=-1))
             if layer in feature_layers:
