@@ -35,8 +35,8 @@ class NetworkOutput:
     cam_from_world (B, S, 3, 4), intrinsics (B, S, 3, 3) in pixels of the given images: from
         pose_encoding, or from the rays if asked for.
     reference_view (B,): the view that was taken as reference; 0 when poses were given.
-    features: by layer, (B, S, rows, columns, C), normalised. As in the published code the reference view
-        comes first from layer `reference_first_from` on; `features_by_view` puts them back.
+    features: by layer, (B, S, rows, columns, C), normalised, in the order of the input views. The published
+        code puts the reference view first from layer `reference_first_from` on; see `features_as_published`.
     """
 
     depth: Tensor
@@ -50,12 +50,10 @@ class NetworkOutput:
     reference_first_from: int
     features: dict[int, Tensor] = field(default_factory=dict)
 
-    def features_by_view(self) -> dict[int, Tensor]:
-        """`features` in the order of the input views."""
+    def features_as_published(self) -> dict[int, Tensor]:
+        """`features` in the order in which the published code leaves them."""
         return {
-            layer: _undo_reference_first(feature, self.reference_view)
-            if layer >= self.reference_first_from
-            else feature
+            layer: _reference_first(feature, self.reference_view) if layer >= self.reference_first_from else feature
             for layer, feature in self.features.items()
         }
 
@@ -152,7 +150,8 @@ def _check(images: Tensor, cam_from_world: Tensor | None, intrinsics: Tensor | N
             raise InferenceError(f"{name} of shape {tuple(given.shape)} does not fit images of shape {shape}")
 
 
-def _undo_reference_first(x: Tensor, reference: Tensor) -> Tensor:
+def _reference_first(x: Tensor, reference: Tensor) -> Tensor:
+    """(B, S, ...) with each item's reference view moved to the front, the others in order."""
     views = torch.arange(x.shape[1], device=x.device)
-    source = torch.where(views == reference[:, None], 0, views + (views < reference[:, None]))
-    return x[torch.arange(len(x), device=x.device)[:, None], source]
+    order = torch.where(views == reference[:, None], -1, views).argsort(dim=1)
+    return x[torch.arange(len(x), device=x.device)[:, None], order]

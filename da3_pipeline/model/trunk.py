@@ -23,8 +23,7 @@ class TrunkOutput:
     """patches: for each of `out_layers`, (B, S, rows*columns, 2C), the cross-view half normalised; in a
         monocular network (B, S, rows*columns, C), normalised.
     camera: for each of `out_layers`, token 0 (B, S, 2C), not normalised; nothing in a monocular network.
-    features: by layer, normalised patches (B, S, rows, columns, C); order of the views as published:
-        from layer `alt_start - 1` on the reference view comes first.
+    features: by layer, normalised patches (B, S, rows, columns, C).
     reference_view: (B,) its index among the input views.
     """
 
@@ -106,8 +105,7 @@ class Trunk(nn.Module):
                 patches.append(torch.cat([local[:, :, 1:], self.norm(x[:, :, 1:])], dim=-1))
                 camera.append(torch.cat([local[:, :, 0], x[:, :, 0]], dim=-1))
             if layer in feature_layers:
-                feature = torch.unflatten(self.norm(x[:, :, 1:]), 2, grid)
-                features[layer] = _reference_first(feature, reference) if layer >= alternation - 1 else feature
+                features[layer] = torch.unflatten(self.norm(x[:, :, 1:]), 2, grid)
         return TrunkOutput(tuple(patches), tuple(camera), features, reference)
 
     def _embed(self, images: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -126,10 +124,3 @@ class Trunk(nn.Module):
         """(B, S, C): the learned token of the reference view and, for all others, that of any other view."""
         is_reference = torch.arange(views, device=reference.device) == reference[:, None]
         return torch.where(is_reference[..., None], self.camera_token[:, :1], self.camera_token[:, 1:])
-
-
-def _reference_first(x: Tensor, reference: Tensor) -> Tensor:
-    """(B, S, ...) with each item's reference view moved to the front, the others in order."""
-    views = torch.arange(x.shape[1], device=x.device)
-    order = torch.where(views == reference[:, None], -1, views).argsort(dim=1)
-    return x[torch.arange(len(x), device=x.device)[:, None], order]

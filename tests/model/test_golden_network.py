@@ -87,6 +87,6 @@ def _named(output: NetworkOutput, trunk: TrunkOutput) -> dict[str, Tensor]:
         named[f"tap_feat{index}_slice"] = patches[:, :, ::37, ::29]
         named[f"tap_feat{index}_absmean"] = patches.abs().mean()
         named[f"tap_camtok{index}"] = camera
-    for layer, feature in output.features.items():
+    for layer, feature in output.features_as_published().items():
         named[f"aux_feat_layer_{layer}"] = feature[:, :, ::3, ::3, ::29]
     return named

@@ -104,24 +104,23 @@ def test_known_cameras_change_the_prediction_and_need_no_reference(tiny: DepthAn
     _assert_equal(told, _run(tiny, images, poses[..., :3, :], intrinsics, reference_view="middle"))
 
 
-def test_features_come_reference_first_as_published_and_can_be_put_back(tiny: DepthAnything3) -> None:
+def test_features_follow_the_views_and_can_be_had_reference_first_as_published(tiny: DepthAnything3) -> None:
     images, order = _images(2, 4, 3, 28, 42), [2, 0, 1, 3]
     straight = _run(tiny, images, feature_layers=(0, 5))
     assert (straight.reference_view > 0).any(), "the case must need reordering"
     shuffled = _run(tiny, images[:, order], feature_layers=(0, 5))
     for layer in (0, 5):
-        mine, theirs = straight.features_by_view()[layer], shuffled.features_by_view()[layer]
-        torch.testing.assert_close(mine[:, order], theirs, rtol=1e-4, atol=1e-5)
-    assert torch.equal(straight.features[0], straight.features_by_view()[0])
-    by_item = zip(straight.features[5], straight.features_by_view()[5], straight.reference_view.tolist(), strict=True)
-    for published, restored, reference in by_item:
+        torch.testing.assert_close(straight.features[layer][:, order], shuffled.features[layer], rtol=1e-4, atol=1e-5)
+    published = straight.features_as_published()
+    assert torch.equal(straight.features[0], published[0])
+    for feature, reordered, reference in zip(straight.features[5], published[5], straight.reference_view, strict=True):
         others = [view for view in range(4) if view != reference]
-        assert torch.equal(published, restored[[reference, *others]])
+        assert torch.equal(reordered, feature[[int(reference), *others]])
 
 
 def test_features_stay_in_order_without_a_reference(tiny: DepthAnything3) -> None:
     output = _run(tiny, _images(1, 3, 3, 28, 42), *_cameras(3), feature_layers=(5,))
-    assert torch.equal(output.features[5], output.features_by_view()[5])
+    assert torch.equal(output.features[5], output.features_as_published()[5])
 
 
 def test_ray_pose_replaces_the_decoder(tiny: DepthAnything3) -> None:
