@@ -12,6 +12,7 @@ from .poses import (
     rotation_angle_deg,
     transform_points,
 )
+from .sim3_algebra import invert_sim3, sim3_exp, sim3_log, sim3_matrix, sim3_of
 
 __all__ = [
     "Camera",
@@ -22,8 +23,13 @@ __all__ = [
     "compose",
     "identity",
     "invert",
+    "invert_sim3",
     "nearest_rotation",
     "rotation_angle_deg",
+    "sim3_exp",
+    "sim3_log",
+    "sim3_matrix",
+    "sim3_of",
     "transform_points",
     "umeyama",
 ]

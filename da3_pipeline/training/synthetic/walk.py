@@ -17,7 +17,7 @@ from .render import View, render_antialiased
 from .scenes import HELD_OUT_SEED, make_scene
 from .viewpoints import is_clear, look_at
 
-__all__ = ["Walk", "render_walk"]
+__all__ = ["Walk", "render_walk", "tremor"]
 
 Float = NDArray[np.float64]
 _PROCEDURAL_TEXTURES = 90
@@ -45,11 +45,15 @@ class Walk:
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """The pictures in order, (H, W, 3) uint8 RGB, with sensor noise; rendered as they are asked for."""
         for index in range(len(self)):
-            noise = np.random.default_rng([self._seed, index]).normal(
-                0, _NOISE, (self.camera.height, self.camera.width, 1)
-            )
-            colour = 255 * self._view(index).colour.numpy()
-            yield np.asarray((colour + noise).clip(0, 255), np.uint8)
+            yield self.picture(index)[0]
+
+    def picture(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """One picture (H, W, 3) uint8 RGB, with sensor noise, and its true z-depth (H, W) in metres, 0 at the sky."""
+        size = (self.camera.height, self.camera.width, 1)
+        noise = np.random.default_rng([self._seed, index]).normal(0, _NOISE, size)
+        view = self._view(index)
+        rgb = np.asarray((255 * view.colour.numpy() + noise).clip(0, 255), np.uint8)
+        return rgb, np.asarray(view.depth.numpy(), np.float32)
 
     def depth(self, index: int) -> NDArray[np.float32]:
         """True z-depth (H, W) of one frame, metres."""
@@ -86,7 +90,7 @@ def _handheld(rng: np.random.Generator, scene: Scene, frames: int) -> Float:
     start = rng.uniform(0, 2 * np.pi)
     time = np.linspace(0, 1, frames)
     swing = _SWING_RAD * np.sin(np.pi * (time - 0.5))
-    tremor = _tremor(rng, frames)
+    tremor = tremor(rng, frames)
     poses = []
     for k in range(frames):
         angle = start + swing[k]
@@ -99,7 +103,7 @@ def _handheld(rng: np.random.Generator, scene: Scene, frames: int) -> Float:
     return np.stack(poses)
 
 
-def _tremor(rng: np.random.Generator, frames: int) -> Float:
+def tremor(rng: np.random.Generator, frames: int) -> Float:
     """(F, 7) smooth random motions of about unit size: a hand's, of 0.3 to 3 cycles a second at 30 frames a second."""
     time = np.arange(frames) / 30
     frequency = np.geomspace(0.3, 3, 6)
