@@ -1,0 +1,45 @@
+"""Gaussians for splatting: moving, pruning, files, pictures, videos; knows nothing of stages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .ply import read_gaussians_ply, write_gaussians_ply
+    from .rendering import Picture, Rendering, rasterise, render
+    from .selection import Pruning, View, concatenate, pruned, subset, with_bands
+    from .splats import PinholeView, Splats, pinhole_view, splats_of
+    from .transform import moved, moved_by_view
+
+__all__ = [
+    "Picture",
+    "PinholeView",
+    "Pruning",
+    "Rendering",
+    "Splats",
+    "View",
+    "concatenate",
+    "moved",
+    "moved_by_view",
+    "pinhole_view",
+    "pruned",
+    "rasterise",
+    "read_gaussians_ply",
+    "render",
+    "splats_of",
+    "subset",
+    "with_bands",
+    "write_gaussians_ply",
+]
+
+_HOMES = {
+    "ply": ("read_gaussians_ply", "write_gaussians_ply"),
+    "rendering": ("Picture", "Rendering", "rasterise", "render"),
+    "selection": ("Pruning", "View", "concatenate", "pruned", "subset", "with_bands"),
+    "splats": ("PinholeView", "Splats", "pinhole_view", "splats_of"),
+    "transform": ("moved", "moved_by_view"),
+}
+
+__getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})
