@@ -59,7 +59,7 @@ def render(
         require_gsplat()
     device = "cuda" if backend != "torch" and gsplat_is_usable() else "cpu"
     view = pinhole_view(camera, cam_from_world, device)
-    with torch.inference_mode():
+    with torch.no_grad():
         result = rasterise(splats_of(cloud, device), view, background=background, backend=backend)
     return Picture(*(part.float().cpu().numpy() for part in (result.image, result.depth, result.alpha)))
 
