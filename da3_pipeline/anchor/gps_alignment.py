@@ -1,0 +1,209 @@
+"""The similarity from a scene to GPS, with its uncertainty. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from ..geometry import Sim3
+from ..geometry.gravity import Up
+from .gps_start import starts
+
+__all__ = ["GpsAlignment", "align_to_gps"]
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+_HORIZONTAL_M, _VERTICAL_M = 4.0, 10.0  # usual errors of consumer receivers, one sigma an axis
+_WEIGHT_OF_USUAL = 2.0  # degrees of freedom that they are worth beside the residuals
+_OUTLIER_SIGMAS = 3.5
+_LEAST_SIGMA_M = 1.0  # residuals are not called false for being a few times smaller than any receiver's error
+_RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
+_ROUNDS = 30
+_VAGUE_RAD = 1.0  # around the starting orientation, for what nothing else determines
+_AGREE_CHI2 = 13.8  # 99.9 % of chi-square with two degrees of freedom
+_CLEARLY_BETTER = 10.0  # in squared sigmas: what the fit that the cameras' up had no part in must gain
+_LEAST_RELATIVE_SIGMA = 0.002
+
+
+@dataclass(frozen=True)
+class GpsAlignment:
+    """enu_from_scene: metres, x east, y north, z up. Sigmas are one sigma; tilt is that of the less certain axis.
+
+    used (N,): positions that are not called false. with_cameras: the cameras' up took part.
+    rms_horizontal_m, rms_vertical_m: of the residuals of the used positions; NaN without altitudes.
+    """
+
+    enu_from_scene: Sim3
+    relative_sigma: float
+    heading_sigma_deg: float
+    tilt_sigma_deg: float
+    used: Bool
+    with_cameras: bool
+    rms_horizontal_m: float
+    rms_vertical_m: float
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """One least-squares solution: inliers in the plane and in height (N,), variances (3,), covariance (7, 7)."""
+
+    sim3: Sim3
+    level: Bool
+    height: Bool
+    noise: Float
+    covariance: Float
+
+
+def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> GpsAlignment | None:
+    """Fit camera centres `places` (N, 3) to `metres` (N, 3) east, north, up; z is NaN without an altitude.
+
+    Horizontal and vertical noise are estimated apart from the residuals, with usual values as a prior, so that bad
+    altitudes lose their weight. The cameras' up joins as a measurement of the tilt unless GPS contradicts it; it
+    decides the roll about a straight track. None for fewer than two different positions or places.
+    """
+    if len(places) < 2 or not (np.ptp(places, axis=0).max() > 0 and np.ptp(metres[:, :2], axis=0).max() > 0):
+        return None
+    fits = [_fitted(start, places, metres, None) for start in starts(places, metres, up, seed)]
+    if not fits:
+        return None
+    fit = _better(fits, places, metres)
+    with_cameras = up is not None and _agrees(fit, up)
+    if with_cameras:
+        fit = _fitted(fit.sim3, places, metres, up)
+    sigma = np.sqrt(np.diag(fit.covariance))
+    tilt = float(np.sqrt(np.linalg.eigvalsh(fit.covariance[:2, :2])[-1]))
+    residual = metres - fit.sim3.apply(places)
+    return GpsAlignment(
+        fit.sim3,
+        max(float(sigma[3]), _LEAST_RELATIVE_SIGMA),
+        float(np.degrees(sigma[2])),
+        float(np.degrees(tilt)),
+        fit.level,
+        with_cameras,
+        _rms(np.linalg.norm(residual[fit.level, :2], axis=1)),
+        _rms(residual[fit.height, 2]),
+    )
+
+
+def _agrees(fit: _Fit, up: Up) -> bool:
+    """Whether the cameras' up is where GPS has it, as far as both are certain."""
+    offset = (fit.sim3.rotation @ up.direction)[:2]
+    if (fit.sim3.rotation @ up.direction)[2] <= 0:
+        return False
+    # A turn by w about x and y moves the vertical by (w_y, -w_x).
+    moved = fit.covariance[:2, :2][::-1, ::-1] * [[1, -1], [-1, 1]]
+    covariance = moved + np.radians(up.sigma_deg) ** 2 * np.eye(2)
+    return bool(offset @ np.linalg.solve(covariance, offset) < _AGREE_CHI2)
+
+
+def _better(fits: Sequence[_Fit], places: Float, metres: Float) -> _Fit:
+    """The first fit, unless another's residuals are clearly smaller: on a straight track they all have the same."""
+    noise = min((fit.noise for fit in fits), key=lambda variances: float(variances[0]))
+    costs = [_cost(metres - fit.sim3.apply(places), noise) for fit in fits]
+    best = int(np.argmin(costs))
+    return fits[best] if costs[best] < costs[0] - _CLEARLY_BETTER else fits[0]
+
+
+def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None) -> _Fit:
+    """Gauss-Newton on (turn about x, y, z, log scale, position), inliers and noise renewed in every round."""
+    sim3 = start
+    covariance: Float = np.eye(7)
+    for _ in range(_ROUNDS):
+        level, height, noise = _judged(metres - sim3.apply(places), known=np.isfinite(metres[:, 2]))
+        middle = sim3.apply(places[level].mean(axis=0, keepdims=True))[0]
+        hessian, gradient = _equations(sim3, places, metres, (level, height), noise, middle)
+        hessian[:3, :3] += np.eye(3) / _VAGUE_RAD**2
+        gradient[:3] -= Rotation.from_matrix(sim3.rotation @ start.rotation.T).as_rotvec() / _VAGUE_RAD**2
+        if up is not None:
+            _add_up(hessian, gradient, sim3, up)
+        covariance = np.linalg.inv(hessian)
+        step = covariance @ gradient
+        sim3 = _moved(sim3, step, middle)
+        if np.abs(step[:4]).max() < 1e-10:
+            break
+    level, height, noise = _judged(metres - sim3.apply(places), known=np.isfinite(metres[:, 2]))
+    return _Fit(sim3, level, height, noise, covariance)
+
+
+def _judged(residual: Float, known: Bool) -> tuple[Bool, Bool, Float]:
+    """Inliers in the plane and in height, and the variances (3,) of the three axes."""
+    plane, rise = np.linalg.norm(residual[:, :2], axis=1), np.abs(residual[:, 2])
+    level = plane <= _threshold(plane / _RAYLEIGH_MEDIAN, len(plane))
+    height = known & level
+    if height.any():
+        height &= rise <= _threshold(rise[height] * 1.4826, int(height.sum()))
+    horizontal = _variance(residual[level, :2], _HORIZONTAL_M, parameters=4)
+    vertical = _variance(residual[height, 2], _VERTICAL_M, parameters=3)
+    return level, height, np.array([horizontal, horizontal, vertical])
+
+
+def _threshold(sizes: Float, count: int) -> float:
+    """Beyond which a residual is false: a multiple of the median, wider where few were fitted closely."""
+    scale = float(np.median(sizes)) * (1 + 5 / max(count - 2, 1))
+    return _OUTLIER_SIGMAS * max(scale, _LEAST_SIGMA_M)
+
+
+def _variance(residual: Float, usual_m: float, parameters: int) -> float:
+    """Posterior mean scale of the noise: residuals, and the usual value as if seen in a few more."""
+    freedom = max(residual.size - parameters, 0)
+    return float((_WEIGHT_OF_USUAL * usual_m**2 + (residual**2).sum()) / (_WEIGHT_OF_USUAL + freedom))
+
+
+def _equations(
+    sim3: Sim3, places: Float, metres: Float, inliers: tuple[Bool, Bool], noise: Float, middle: Float
+) -> tuple[Float, Float]:
+    """Normal equations; turn and scale are about `middle`, which decouples them from the position."""
+    level, height = inliers
+    arms = sim3.apply(places) - middle
+    residual = np.nan_to_num(metres - sim3.apply(places))
+    weight = np.stack([level, level, height], axis=1) / noise
+    jacobian = np.zeros((len(places), 3, 7))
+    jacobian[:, :, :3] = -_cross(arms)
+    jacobian[:, :, 3] = arms
+    jacobian[:, :, 4:] = np.eye(3)
+    hessian = np.einsum("nai,na,naj->ij", jacobian, weight, jacobian)
+    gradient = np.einsum("nai,na,na->i", jacobian, weight, residual)
+    if not height.any():
+        hessian[6, 6] += 1 / noise[2]
+    return hessian, gradient
+
+
+def _add_up(hessian: Float, gradient: Float, sim3: Sim3, up: Up) -> None:
+    """Add the cameras' up, whose horizontal part should be zero, to the normal equations."""
+    turned = sim3.rotation @ up.direction
+    jacobian = -_cross(turned[None])[0, :2]
+    information = 1 / np.radians(up.sigma_deg) ** 2
+    hessian[:3, :3] += information * jacobian.T @ jacobian
+    gradient[:3] -= information * jacobian.T @ turned[:2]
+
+
+def _moved(sim3: Sim3, step: Float, middle: Float) -> Sim3:
+    turn = Rotation.from_rotvec(step[:3]).as_matrix()
+    growth = float(np.exp(np.clip(step[3], -1, 1)))
+    rotation = turn @ sim3.rotation
+    translation = middle + growth * turn @ (sim3.translation - middle) + step[4:]
+    return replace(sim3, scale=sim3.scale * growth, rotation=rotation, translation=translation)
+
+
+def _cross(vectors: Float) -> Float:
+    """(N, 3, 3) matrices of the cross product with (N, 3) vectors."""
+    x, y, z = vectors.T
+    zero = np.zeros(len(vectors))
+    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
+    return np.array(rows).transpose(2, 0, 1)
+
+
+def _cost(residual: Float, noise: Float) -> float:
+    """Truncated squares in sigmas of `noise`: comparable between fits with different inliers."""
+    squares = np.nan_to_num(residual) ** 2 / noise
+    limit = _OUTLIER_SIGMAS**2
+    return float(np.minimum(squares[:, :2].sum(axis=1), limit).sum() + np.minimum(squares[:, 2], limit).sum())
+
+
+def _rms(values: Float) -> float:
+    return float(np.sqrt((values**2).mean())) if len(values) else float("nan")
