@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .rendering import Picture, Rendering, rasterise, render
     from .selection import Pruning, View, concatenate, pruned, subset, with_bands
     from .splats import PinholeView, Splats, pinhole_view, splats_of
+    from .spz import read_spz, write_spz
     from .transform import moved, moved_by_view
 
 __all__ = [
@@ -27,11 +28,13 @@ __all__ = [
     "pruned",
     "rasterise",
     "read_gaussians_ply",
+    "read_spz",
     "render",
     "splats_of",
     "subset",
     "with_bands",
     "write_gaussians_ply",
+    "write_spz",
 ]
 
 _HOMES = {
@@ -39,6 +42,7 @@ _HOMES = {
     "rendering": ("Picture", "Rendering", "rasterise", "render"),
     "selection": ("Pruning", "View", "concatenate", "pruned", "subset", "with_bands"),
     "splats": ("PinholeView", "Splats", "pinhole_view", "splats_of"),
+    "spz": ("read_spz", "write_spz"),
     "transform": ("moved", "moved_by_view"),
 }
 
