@@ -12,7 +12,15 @@ from .poses import (
     rotation_angle_deg,
     transform_points,
 )
-from .sim3_algebra import invert_sim3, sim3_exp, sim3_log, sim3_matrix, sim3_of
+from .sim3_algebra import (
+    inverse_right_jacobian,
+    invert_sim3,
+    sim3_adjoint,
+    sim3_exp,
+    sim3_log,
+    sim3_matrix,
+    sim3_of,
+)
 
 __all__ = [
     "Camera",
@@ -22,10 +30,12 @@ __all__ = [
     "centres",
     "compose",
     "identity",
+    "inverse_right_jacobian",
     "invert",
     "invert_sim3",
     "nearest_rotation",
     "rotation_angle_deg",
+    "sim3_adjoint",
     "sim3_exp",
     "sim3_log",
     "sim3_matrix",

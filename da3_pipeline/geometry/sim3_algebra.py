@@ -1,4 +1,4 @@
-"""Exponential and logarithm of similarities, on stacks of matrices.
+"""Exponential, logarithm and their derivatives for similarities, on stacks of matrices.
 
 A similarity x -> s R x + t is the (4, 4) matrix [sR t; 0 1]; its logarithm is the 7-vector (u, w, lambda) with
 rotation vector w in radians, s = e^lambda and t = V u, where V is the integral of exp(k (lambda I + [w])) over k in
@@ -19,10 +19,11 @@ from scipy.spatial.transform import Rotation
 
 from .poses import Sim3
 
-__all__ = ["invert_sim3", "sim3_exp", "sim3_log", "sim3_matrix", "sim3_of"]
+__all__ = ["inverse_right_jacobian", "invert_sim3", "sim3_adjoint", "sim3_exp", "sim3_log", "sim3_matrix", "sim3_of"]
 
 Array = NDArray[np.float64]
 
+_BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 5 / 239500800)  # B(2k) / (2k)!
 _TINY = 1e-100  # phi is 1 to every digit long before
 
 
@@ -71,17 +72,54 @@ def sim3_log(matrices: Array) -> Array:
     return np.concatenate([u, w, log_scale[..., None]], axis=-1)
 
 
+def sim3_adjoint(matrices: Array) -> Array:
+    """(..., 7, 7) such that M exp(d) = exp(adjoint(M) d) M, of (..., 4, 4) similarities M."""
+    scale = np.cbrt(np.linalg.det(matrices[..., :3, :3]))
+    rotation, translation = matrices[..., :3, :3] / scale[..., None, None], matrices[..., :3, 3]
+    adjoint = np.zeros((*matrices.shape[:-2], 7, 7))
+    adjoint[..., :3, :3] = matrices[..., :3, :3]
+    adjoint[..., :3, 3:6] = _cross(translation) @ rotation
+    adjoint[..., :3, 6] = -translation
+    adjoint[..., 3:6, 3:6] = rotation
+    adjoint[..., 6, 6] = 1
+    return adjoint
+
+
+def inverse_right_jacobian(tangents: Array) -> Array:
+    """(..., 7, 7) J such that log(exp(r) exp(d)) = r + J d to first order in d, at (..., 7) tangents r.
+
+    The series in the bracket of r with Bernoulli's numbers, which converges for |w + i lambda| under 2 pi; here up to
+    the tenth power, an error under 1e-5 at |r| = 2 and under 1e-11 at |r| = 0.5.
+    """
+    u, w = tangents[..., :3], tangents[..., 3:6]
+    bracket = np.zeros((*tangents.shape[:-1], 7, 7))
+    bracket[..., :3, :3] = _cross(w) + tangents[..., 6, None, None] * np.eye(3)
+    bracket[..., :3, 3:6] = _cross(u)
+    bracket[..., :3, 6] = -u
+    bracket[..., 3:6, 3:6] = _cross(w)
+    square = bracket @ bracket
+    power, total = np.broadcast_to(np.eye(7), bracket.shape), np.eye(7) + bracket / 2
+    for coefficient in _BERNOULLI:
+        power = power @ square
+        total = total + coefficient * power
+    return np.asarray(total)
+
+
+def _cross(vectors: Array) -> Array:
+    """(..., 3, 3) matrices of the cross product with (..., 3) vectors."""
+    matrix = np.zeros((*vectors.shape, 3))
+    matrix[..., 0, 1], matrix[..., 0, 2], matrix[..., 1, 2] = -vectors[..., 2], vectors[..., 1], -vectors[..., 0]
+    return matrix - np.swapaxes(matrix, -1, -2)
+
+
 def _velocity_to_translation(w: Array, log_scale: Array) -> Array:
     """V of the module's head, (..., 3, 3)."""
     angle = np.linalg.norm(w, axis=-1)
     axis = w / np.where(angle > 0, angle, 1.0)[..., None]
     along, across = _phi(log_scale.astype(np.complex128)).real, _phi(log_scale + 1j * angle)
     outer = axis[..., :, None] * axis[..., None, :]
-    cross = np.zeros((*axis.shape, 3))
-    cross[..., 0, 1], cross[..., 0, 2], cross[..., 1, 2] = -axis[..., 2], axis[..., 1], -axis[..., 0]
-    cross = cross - np.swapaxes(cross, -1, -2)
     along, real, imaginary = (part[..., None, None] for part in (along, across.real, across.imag))
-    return np.asarray(along * outer + real * (np.eye(3) - outer) + imaginary * cross)
+    return np.asarray(along * outer + real * (np.eye(3) - outer) + imaginary * _cross(axis))
 
 
 def _phi(z: NDArray[np.complex128]) -> NDArray[np.complex128]:

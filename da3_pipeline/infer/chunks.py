@@ -1,37 +1,35 @@
-"""Passes over more frames than the network can see at once, and how their results become one.
+"""Which frames go into which pass of the network, when one pass cannot hold all of them.
 
-Every pass sees a run of consecutive frames that overlaps its neighbours, and the same few anchor frames spread
-over the whole capture, so that errors do not add up from pass to pass. A frame's result comes from the pass in
-whose run it first lies; anchors and overlaps only tie the passes together, by a robust similarity.
+Long captures are walked through: every pass continues where the last one ended and shares its last frames, so that
+only one pass is in memory. Photographs of no particular order, when they are few, do better with anchors: a few frames
+spread over the whole capture that every pass sees, so that errors do not add up from pass to pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import align_views
-from .views import RawViews
-
-__all__ = ["Chunk", "chunk_layout", "merge_chunks"]
+__all__ = ["ANCHORED_UP_TO", "Chunk", "chunk_layout", "fresh_quota", "view_weights"]
 
 Index = NDArray[np.int64]
+
+ANCHORED_UP_TO = 200
+"""Frames from which on a capture is walked through instead of hung on anchors."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One pass. `views` (V,) ascending frame indices the network sees; `home` (H,) those whose result is kept."""
+    """One pass. `views` (V,) ascending frame indices the network sees; `run` (R,) those not there as anchors."""
 
     views: Index
-    home: Index
+    run: Index
 
 
 def chunk_layout(count: int, size: int, overlap: int) -> tuple[Chunk, ...]:
-    """Passes of at most `size` frames over `count` frames; each frame is at home in exactly one.
+    """Anchored passes of at most `size` frames over `count` frames; each frame is in the run of one or two.
 
     `overlap` frames are shared with the pass before, and as many anchors with all passes; both shrink where
     `size` is small, so that every pass brings in new frames.
@@ -49,51 +47,37 @@ def chunk_layout(count: int, size: int, overlap: int) -> tuple[Chunk, ...]:
     while start < count:
         first = max(0, start - shared) if chunks else 0
         end = min(count, first + run)
-        views = np.union1d(anchors, np.arange(first, end))
-        chunks.append(Chunk(views, np.arange(start, end)))
+        chunks.append(Chunk(np.union1d(anchors, np.arange(first, end)), np.arange(first, end)))
         start = end
     return tuple(chunks)
 
 
-def merge_chunks(chunks: tuple[Chunk, ...], count: int, predict: Callable[[Index], RawViews], tied: bool) -> RawViews:
-    """Predict every chunk and bring all into the world of the first.
+def fresh_quota(remaining: int, carried: int, size: int, overlap: int) -> int:
+    """How many new frames the next pass of a walk takes, beside `carried` ones of the pass before.
 
-    `predict` gives the views of the frames it is asked for. With `tied` the chunks already share one world
-    (their poses were given) and are only put together.
+    As few passes as `size` and `overlap` allow, of even length: no pass of one or two frames is left over.
     """
-    placed: RawViews | None = None
-    have = np.zeros(count, bool)
-    for chunk in chunks:
-        views = predict(chunk.views)
-        if len(chunks) == 1:
-            return views
-        if placed is None:
-            placed = _empty_like(views, count)
-        elif not tied:
-            common = have[chunk.views]
-            views = views.moved(align_views(views.subset(np.flatnonzero(common)), placed.subset(chunk.views[common])))
-        fresh = np.isin(chunk.views, chunk.home) | ~have[chunk.views]
-        _store(placed, chunk.views[fresh], views.subset(np.flatnonzero(fresh)))
-        have[chunk.views] = True
-    if placed is None:
-        raise ValueError("no chunks to merge")
-    return placed
+    room = max(1, size - carried)
+    if remaining <= room:
+        return remaining
+    later = max(1, size - min(overlap, size - 1))
+    passes = 1 + -(-(remaining - room) // later)
+    shared = (passes - 1) * (size - later) + carried
+    return max(1, min(room, -(-(remaining + shared) // passes) - carried))
 
 
-def _empty_like(views: RawViews, count: int) -> RawViews:
-    def room(array: NDArray[Any]) -> NDArray[Any]:
-        return np.zeros((count, *array.shape[1:]), array.dtype)
+def view_weights(runs: list[Index]) -> list[NDArray[np.float64]]:
+    """For every pass the weight of each frame of its run: 1, falling to its ends where neighbours share frames.
 
-    descriptors = None if views.descriptors is None else room(views.descriptors)
-    return RawViews(
-        room(views.depth), room(views.conf), room(views.cam_from_world), room(views.intrinsics), descriptors
-    )
-
-
-def _store(placed: RawViews, indices: Index, views: RawViews) -> None:
-    placed.depth[indices] = views.depth
-    placed.conf[indices] = views.conf
-    placed.cam_from_world[indices] = views.cam_from_world
-    placed.intrinsics[indices] = views.intrinsics
-    if placed.descriptors is not None and views.descriptors is not None:
-        placed.descriptors[indices] = views.descriptors
+    Over the passes that share a frame the weights add up to 1.
+    """
+    weights = []
+    for order, run in enumerate(runs):
+        weight = np.ones(len(run))
+        for neighbour, ascending in ((order - 1, True), (order + 1, False)):
+            if 0 <= neighbour < len(runs):
+                common = np.flatnonzero(np.isin(run, runs[neighbour]))
+                ramp = np.arange(1, len(common) + 1) / (len(common) + 1)
+                weight[common] *= ramp if ascending else ramp[::-1]
+        weights.append(weight)
+    return weights

@@ -40,4 +40,7 @@ class InferConfig(BaseModel):
     chunk_overlap: int = Field(
         default=8, ge=2, description="frames that two neighbouring passes share when one pass cannot hold all frames"
     )
+    loop_closure: bool = Field(
+        default=True, description="in long captures, look for places that are visited again and take the drift out"
+    )
     reading_threads: int = Field(default=0, ge=0, description="threads that read photographs; 0: one for each core")

@@ -1,28 +1,38 @@
-"""The network run over the frames of this run: planning, reading, passes, merging."""
+"""The network run over the frames of this run: planning, passes, one prediction of them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import __version__
 from ..errors import InferenceError
 from ..geometry import PixelMap
-from ..imageio import UnreadableImageError
 from ..progress import Progress
 from ..types import Dropped, Frame
-from .chunks import chunk_layout, merge_chunks
+from .chunk_store import ChunkStore, digest, recall, remember
 from .config import InferConfig
 from .device import memory_limit_bytes, pick_device
-from .given_poses import given_cameras
+from .frame_reader import FrameReader
+from .given_poses import given_cameras, known_poses
 from .memory import NetworkCost
+from .merge import MergedViews
 from .network_pass import NetworkPass
 from .plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
-from .preprocess import Layout, common_layouts, read_views
+from .preprocess import Layout, common_layouts
+from .sequence import SequenceSettings, predict_sequence
 from .views import RawViews
+
+if TYPE_CHECKING:
+    from ..model import Network
 
 __all__ = ["NetworkViews", "views_from_network"]
 
@@ -31,90 +41,146 @@ logger = logging.getLogger(__name__)
 _FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
 _SMALLEST_PUBLISHED_WIDTH = 384
 _LITTLE_KEPT = 0.7
+_WITHOUT_INFLUENCE = {"device", "max_memory_gb", "max_views_per_pass", "reading_threads", "predictions"}
 
 
 @dataclass(frozen=True)
 class NetworkViews:
-    """The frames that could be read, what the network says of them, and how the run was planned.
+    """The frames that the network says something of, what it says, and the frames that are left out.
 
-    `conditioned`: the network was told the poses, and the views are in their world and scale.
+    `confidence` (N,): the median of each view's. The views are in the world of the known poses where there are any.
     """
 
     frames: tuple[Frame, ...]
     views: RawViews
+    confidence: NDArray[np.float64]
     pixel_maps: tuple[PixelMap, ...]
     dropped: tuple[Dropped, ...]
-    plan: Plan
-    conditioned: bool
 
 
-def views_from_network(frames: Sequence[Frame], config: InferConfig, progress: Progress) -> NetworkViews:
+def views_from_network(
+    frames: Sequence[Frame], config: InferConfig, progress: Progress, workspace: Path | None = None
+) -> NetworkViews:
     """Run the configured network over the frames.
 
-    Raises InferenceError where nothing can be read, memory does not suffice or a device is absent, and
-    WeightsError where the network cannot be loaded.
+    Finished passes are kept in `workspace` and found there by a later run; the maps of a long capture stay there and
+    are memory-mapped. Raises InferenceError where nothing can be read, the network gives nothing usable, memory does
+    not suffice or a device is absent, and WeightsError where the network cannot be loaded.
     """
     from .. import model
 
     device = pick_device(config.device)
     network = model.load(config.model, device=device).eval()
-    sources = [(frame.width, frame.height) for frame in frames]
-    limits = Limits(
-        memory_limit_bytes(device, config.max_memory_gb),
-        CPU_ATTENTION_RATIO if device.type == "cpu" else None,
-        config.max_views_per_pass,
-    )
+    network_pass = NetworkPass(network, device, config)
+    with _workspace(workspace) as folder:
+        identity = _identity(frames, config)
+        plan = _plan(network, frames, config, memory_limit_bytes(device, config.max_memory_gb), device.type == "cpu")
+        plan = _as_before(plan, frames, config, recall(folder, identity))
+        remember(folder, identity, {"resolution_px": plan.resolution_px, "views_per_pass": plan.views_per_pass})
+        sources = [(frame.width, frame.height) for frame in frames]
+        layouts = common_layouts(sources, plan.resolution_px, config.resize_method)
+        _log_plan(plan, frames, layouts)
+        maps = tuple(layout.pixel_map for layout in layouts)
+        given = given_cameras(frames, maps)
+
+        def run_pass(indices: NDArray[np.int64], pixels: NDArray[np.uint8]) -> RawViews:
+            return network_pass(pixels, None if given is None else given.subset(indices))
+
+        store = ChunkStore(folder, digest(identity, plan.size), [frame.fingerprint for frame in frames])
+        settings = SequenceSettings(
+            plan.views_per_pass, config.chunk_overlap, tied=given is not None, close_loops=config.loop_closure
+        )
+        note = f"frames predicted at {plan.size[0]} x {plan.size[1]} px"
+        with FrameReader([frame.path for frame in frames], layouts, config.reading_threads) as reader:
+            sequence = predict_sequence(reader, run_pass, store, settings, progress, known_poses(frames), note)
+        merged = sequence.merged
+        if merged is not None and (workspace is None or sequence.passes == 1):
+            merged = replace(merged, views=merged.views.in_memory())
+    return _outcome(frames, maps, merged, sequence.unreadable, config.model)
+
+
+@contextmanager
+def _workspace(folder: Path | None) -> Iterator[Path]:
+    """The folder for finished passes, or one that lives as long as the run."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="da3-pipeline-") as name:
+        yield Path(name)
+
+
+def _identity(frames: Sequence[Frame], config: InferConfig) -> str:
+    """A digest of all that decides what a pass gives but its size and frames."""
+    settings = config.model_dump(mode="json", exclude=_WITHOUT_INFLUENCE)
+    checkpoint = Path(config.model)
+    status = checkpoint.stat() if checkpoint.is_file() else None
+    stamp = None if status is None else (status.st_size, status.st_mtime_ns)
+    given = [
+        (
+            frame.fingerprint,
+            frame.width,
+            frame.height,
+            frame.exif_focal_px,
+            None if frame.known_camera is None else frame.known_camera.params,
+            None if frame.known_cam_from_world is None else frame.known_cam_from_world.tolist(),
+        )
+        for frame in frames
+    ]
+    return digest(__version__, settings, stamp, given)
+
+
+def _plan(network: Network, frames: Sequence[Frame], config: InferConfig, memory_bytes: int, on_cpu: bool) -> Plan:
+    limits = Limits(memory_bytes, CPU_ATTENTION_RATIO if on_cpu else None, config.max_views_per_pass)
     compact = network.config.embed_dim < _SMALLEST_PUBLISHED_WIDTH
     resolution_px = config.process_res_px or (_COMPACT_RES_PX if compact else _FULL_RES_PX)
-    plan = make_plan(sources, resolution_px, config.resize_method, NetworkCost(network.config), limits)
-    layouts = common_layouts(sources, plan.resolution_px, config.resize_method)
-    _log_plan(plan, resolution_px, frames, layouts)
-
-    pixels, readable, dropped = _read(frames, layouts, config.reading_threads, progress)
-    kept = tuple(frames[index] for index in readable)
-    maps = tuple(layouts[index].pixel_map for index in readable)
-    given = given_cameras(kept, maps)
-    chunks = chunk_layout(len(kept), plan.views_per_pass, config.chunk_overlap)
-    network_pass = NetworkPass(network, device, config, pixels, given)
-    note = f"passes of {plan.size[0]} x {plan.size[1]} px"
-    progress.step(0, len(chunks), note)
-    done = 0
-
-    def predict(indices: NDArray[np.int64]) -> RawViews:
-        nonlocal done
-        views = network_pass(indices)
-        done += 1
-        progress.step(done, len(chunks), note)
-        return views
-
-    views = merge_chunks(chunks, len(kept), predict, tied=given is not None)
-    return NetworkViews(kept, views, maps, dropped, plan, given is not None)
+    sources = [(frame.width, frame.height) for frame in frames]
+    return make_plan(sources, resolution_px, config.resize_method, NetworkCost(network.config), limits)
 
 
-def _read(
-    frames: Sequence[Frame], layouts: Sequence[Layout], threads: int, progress: Progress
-) -> tuple[NDArray[np.uint8], list[int], tuple[Dropped, ...]]:
-    """The network views (M, h, w, 3) of the readable frames, their indices, and the frames that are not."""
-    width, height = layouts[0].size
-    pixels = np.empty((len(frames), height, width, 3), np.uint8)
-    readable: list[int] = []
-    dropped: list[Dropped] = []
-    for index, view in enumerate(read_views([frame.path for frame in frames], layouts, threads)):
-        if isinstance(view, UnreadableImageError):
-            dropped.append(Dropped(frames[index].name, f"cannot be read ({view.reason})"))
-        else:
-            pixels[len(readable)] = view
-            readable.append(index)
-        progress.step(index + 1, len(frames), "photographs read")
-    if not readable:
-        raise InferenceError(f"{dropped[0].frame}: {dropped[0].reason}, nor can any other frame")
-    return pixels[: len(readable)], readable, tuple(dropped)
+def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before: dict[str, int]) -> Plan:
+    """The plan that an interrupted run began with, so that its passes fit; a smaller pass where memory has shrunk."""
+    if not before or not before["views_per_pass"] >= 1:
+        return plan
+    shapes = sorted({(frame.width, frame.height) for frame in frames})
+    size = common_layouts(shapes, before["resolution_px"], config.resize_method)[0].size
+    views = before["views_per_pass"]
+    if size == plan.size:
+        views = min(views, plan.views_per_pass)
+    return replace(plan, resolution_px=before["resolution_px"], size=size, views_per_pass=views)
 
 
-def _log_plan(plan: Plan, asked_px: int, frames: Sequence[Frame], layouts: Sequence[Layout]) -> None:
+def _outcome(
+    frames: Sequence[Frame],
+    maps: Sequence[PixelMap],
+    merged: MergedViews | None,
+    unreadable: dict[int, str],
+    source: str,
+) -> NetworkViews:
+    """Everything by frame, and why the others are left out."""
+    dropped = {index: f"cannot be read ({reason})" for index, reason in unreadable.items()}
+    if merged is None:
+        if len(dropped) == len(frames):
+            raise InferenceError(f"{frames[0].name}: {dropped[0]}, nor can any other frame")
+        raise InferenceError(
+            f"{source}: gives no finite depth, pose and focal length for any of {len(frames) - len(dropped)} frames; "
+            "try another model, or --device cpu"
+        )
+    for index in set(range(len(frames))) - set(merged.kept.tolist()) - set(dropped):
+        dropped[index] = f"{source} gives no finite depth or pose for it"
+    return NetworkViews(
+        tuple(frames[index] for index in merged.kept),
+        merged.views,
+        merged.confidence,
+        tuple(maps[index] for index in merged.kept),
+        tuple(Dropped(frames[index].name, dropped[index]) for index in sorted(dropped)),
+    )
+
+
+def _log_plan(plan: Plan, frames: Sequence[Frame], layouts: Sequence[Layout]) -> None:
     logger.info(
-        "%d views of %d x %d px (%d px asked), %d in a pass, at most %.2f GB",
-        len(frames), *plan.size, asked_px, plan.views_per_pass, plan.peak_bytes / 2**30,
+        "%d views of %d x %d px, %d in a pass, at most %.2f GB",
+        len(frames), *plan.size, plan.views_per_pass, plan.peak_bytes / 2**30,
     )  # fmt: skip
     for frame, layout in zip(frames, layouts, strict=True):
         if layout.kept_share < _LITTLE_KEPT:

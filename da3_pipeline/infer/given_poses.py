@@ -14,7 +14,7 @@ from .alignment import distance_ratio, robust_alignment
 from .cameras import plausible_focal
 from .views import RawViews
 
-__all__ = ["GivenCameras", "given_cameras", "in_given_world", "onto_known_poses"]
+__all__ = ["GivenCameras", "given_cameras", "in_given_world", "known_poses", "onto_known_poses"]
 
 Float = NDArray[np.float64]
 
@@ -44,6 +44,15 @@ def given_cameras(frames: Sequence[Frame], pixel_maps: Sequence[PixelMap]) -> Gi
     return GivenCameras(np.array(poses), np.array(matrices)) if poses else None
 
 
+def known_poses(frames: Sequence[Frame]) -> dict[int, Float]:
+    """cam_from_world (3, 4) of the frames that have one, by index."""
+    return {
+        index: np.asarray(frame.known_cam_from_world, np.float64)
+        for index, frame in enumerate(frames)
+        if frame.known_cam_from_world is not None
+    }
+
+
 def in_given_world(views: RawViews, given: GivenCameras, told_scale: float) -> RawViews:
     """A conditioned prediction in the given world: the given cameras, and depth in their units.
 
@@ -65,10 +74,10 @@ def onto_known_poses(views: RawViews, frames: Sequence[Frame]) -> RawViews:
 
     One known pose fixes rotation and position but no scale, which then stays the prediction's.
     """
-    known = [index for index, frame in enumerate(frames) if frame.known_cam_from_world is not None]
-    if not known:
+    by_frame = known_poses(frames)
+    if not by_frame:
         return views
-    given = np.array([frames[index].known_cam_from_world for index in known], np.float64)
+    known, given = list(by_frame), np.stack(list(by_frame.values()))
     moved = views.moved(robust_alignment(views.cam_from_world[known], given))
     poses = moved.cam_from_world.copy()
     poses[known] = given

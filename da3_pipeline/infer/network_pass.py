@@ -12,52 +12,43 @@ from ..geometry import centres, nearest_rotation
 from .config import InferConfig
 from .device import precision
 from .given_poses import GivenCameras, in_given_world
+from .passes import PassTooLargeError
 from .preprocess import normalise
 from .views import RawViews
 
 if TYPE_CHECKING:
     import torch
 
-    from ..model import DepthAnything3, NetworkOutput
+    from ..model import DepthAnything3, NestedNetwork, Network, NetworkOutput
 
 __all__ = ["NetworkPass"]
 
 
 class NetworkPass:
-    """Call it with frame indices to get their views, jointly predicted.
+    """Call it with the pixels of some frames to get their views, jointly predicted."""
 
-    pixels (N, h, w, 3) uint8 network views of all frames; given: their cameras, where the network is to be told.
-    """
-
-    def __init__(
-        self,
-        network: DepthAnything3,
-        device: torch.device,
-        config: InferConfig,
-        pixels: NDArray[np.uint8],
-        given: GivenCameras | None,
-    ) -> None:
-        self._network = network
+    def __init__(self, network: Network, device: torch.device, config: InferConfig) -> None:
+        self._network = _with_cameras(network)
         self._device = device
         self._config = config
-        self._pixels = pixels
-        self._given = given
 
-    def __call__(self, indices: NDArray[np.int64]) -> RawViews:
-        """The views at `indices`; in the given world where cameras are given. InferenceError when memory runs out."""
+    def __call__(self, pixels: NDArray[np.uint8], given: GivenCameras | None) -> RawViews:
+        """The views of (V, h, w, 3) pixels; in the given world where their cameras are given.
+
+        Raises PassTooLargeError when memory runs out.
+        """
         import torch
 
-        given = None if self._given is None else self._given.subset(indices)
         try:
             with torch.inference_mode(), precision(self._device):
-                images = torch.from_numpy(normalise(self._pixels[indices])).to(self._device)[None]
+                images = torch.from_numpy(normalise(pixels)).to(self._device)[None]
                 output, told_scale = self._forward(images, given)
                 views = self._to_arrays(output)
         except torch.cuda.OutOfMemoryError as error:
-            raise InferenceError(self._exhausted(len(indices))) from error
+            raise PassTooLargeError(self._exhausted(pixels)) from error
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, MemoryError) or "allocate" in str(error):  # what PyTorch's CPU allocator raises
-                raise InferenceError(self._exhausted(len(indices))) from error
+                raise PassTooLargeError(self._exhausted(pixels)) from error
             raise
         return views if given is None else in_given_world(views, given, told_scale)
 
@@ -104,12 +95,20 @@ class NetworkPass:
             descriptors,
         )
 
-    def _exhausted(self, views: int) -> str:
-        height, width = self._pixels.shape[1:3]
+    def _exhausted(self, pixels: NDArray[np.uint8]) -> str:
+        views, height, width = pixels.shape[:3]
         return (
             f"memory ran out in a pass over {views} views of {width} x {height} px on {self._device}; "
             "lower the process resolution or the memory limit, or close other programs"
         )
+
+
+def _with_cameras(network: Network) -> DepthAnything3 | NestedNetwork:
+    from ..model import MonocularNetwork
+
+    if isinstance(network, MonocularNetwork):
+        raise InferenceError("a monocular network predicts no cameras: choose an any-view or nested model")
+    return network
 
 
 def _unit(given: NDArray[np.float64], normalised: NDArray[np.float64]) -> float:

@@ -9,9 +9,7 @@ and an integer offset, and their composition is a `PixelMap`.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from ..geometry import PixelMap
 from ..imageio import UnreadableImageError, read_rgb
 from .config import ResizeMethod
 
-__all__ = ["PATCH_PX", "Layout", "common_layouts", "layout", "normalise", "read_views", "resample"]
+__all__ = ["PATCH_PX", "Layout", "common_layouts", "layout", "normalise", "read_view", "resample"]
 
 PATCH_PX = 14
 
@@ -117,26 +115,19 @@ def normalise(views: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def read_views(
-    paths: Sequence[Path], layouts: Sequence[Layout], threads: int = 0
-) -> Iterator[NDArray[np.uint8] | UnreadableImageError]:
-    """The network view of each file in order, read in parallel; the error in place of a file that cannot be used.
+def read_view(path: Path, plan: Layout) -> NDArray[np.uint8] | UnreadableImageError:
+    """The (h, w, 3) network view of a file; the error, returned, where the file cannot be used.
 
     Photographs much larger than the view are decoded at reduced size.
     """
-
-    def read(path: Path, plan: Layout) -> NDArray[np.uint8] | UnreadableImageError:
-        enough_px = _DECODED_PER_VIEW * max(plan.resizes[0])
-        much_larger = max(plan.source) > _MUCH_LARGER * max(plan.resizes[0])
-        try:
-            rgb = read_rgb(path, max_side_px=enough_px if much_larger else None)
-            _check_shape(path, rgb, plan)
-        except UnreadableImageError as error:
-            return error
-        return resample(rgb, plan)
-
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        yield from pool.map(read, paths, layouts)
+    enough_px = _DECODED_PER_VIEW * max(plan.resizes[0])
+    much_larger = max(plan.source) > _MUCH_LARGER * max(plan.resizes[0])
+    try:
+        rgb = read_rgb(path, max_side_px=enough_px if much_larger else None)
+        _check_shape(path, rgb, plan)
+    except UnreadableImageError as error:
+        return error
+    return resample(rgb, plan)
 
 
 def _nearest_multiple(length: int) -> int:

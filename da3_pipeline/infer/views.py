@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,11 @@ Float32 = NDArray[np.float32]
 class RawViews:
     """Per view, all in depth-map pixels and one arbitrary or given world.
 
-    depth and conf (N, h, w) float32, cam_from_world (N, 3, 4), intrinsics (N, 3, 3), descriptors (N, D) or None.
+    depth and conf (N, h, w) float32, cam_from_world (N, 3, 4), intrinsics (N, 3, 3). Where the source has them:
+    descriptors (N, D); sky (N, h, w), true where there is nothing but sky.
+
+    Every field has one entry a view, or is None: what selects, stores and merges views goes through `arrays` and
+    needs no change when a field is added.
     """
 
     depth: Float32
@@ -28,30 +33,32 @@ class RawViews:
     cam_from_world: Float
     intrinsics: Float
     descriptors: Float32 | None = None
+    sky: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.depth)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The fields that are there, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
     def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> RawViews:
         """The views at `indices`, in that order."""
         chosen = np.asarray(indices, np.int64)
-        return RawViews(
-            self.depth[chosen],
-            self.conf[chosen],
-            self.cam_from_world[chosen],
-            self.intrinsics[chosen],
-            None if self.descriptors is None else self.descriptors[chosen],
-        )
+        return RawViews(**{name: array[chosen] for name, array in self.arrays().items()})
+
+    def in_memory(self) -> RawViews:
+        """The same with every array in memory, where some are mapped from files."""
+        return RawViews(**{name: np.array(array, subok=False) for name, array in self.arrays().items()})
 
     def moved(self, b_from_a: Sim3) -> RawViews:
         """The same views in world b: centres move with the Sim3, depths grow by its scale."""
-        return RawViews(
-            self.depth * np.float32(b_from_a.scale),
-            self.conf,
-            b_from_a.apply_to_cameras(self.cam_from_world),
-            self.intrinsics,
-            self.descriptors,
-        )
+        changed: dict[str, NDArray[Any]] = {
+            "depth": self.depth * np.float32(b_from_a.scale),
+            "cam_from_world": b_from_a.apply_to_cameras(self.cam_from_world),
+        }
+        return RawViews(**{**self.arrays(), **changed})
 
     def usable(self) -> NDArray[np.bool_]:
         """(N,) whether a view has a finite pose, finite intrinsics and any positive depth."""

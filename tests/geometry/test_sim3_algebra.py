@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from da3_pipeline.geometry import Sim3, invert_sim3, nearest_rotation, sim3_exp, sim3_log, sim3_matrix, sim3_of
+from da3_pipeline.geometry import (
+    Sim3,
+    inverse_right_jacobian,
+    invert_sim3,
+    nearest_rotation,
+    sim3_adjoint,
+    sim3_exp,
+    sim3_log,
+    sim3_matrix,
+    sim3_of,
+)
 
 finite = st.floats(-1.7, 1.7, allow_nan=False)  # three of them: an angle below pi
 tangents = st.lists(finite, min_size=7, max_size=7).map(np.array)
@@ -59,3 +69,22 @@ def test_matrices_are_the_dataclass() -> None:
     assert back.scale == pytest.approx(2.5)
     np.testing.assert_allclose(back.apply(points), transform.apply(points), atol=1e-12)
     np.testing.assert_allclose(invert_sim3(np.stack([matrix]))[0] @ matrix, np.eye(4), atol=1e-12)
+
+
+@settings(deadline=None, max_examples=50)
+@given(tangents, tangents)
+def test_adjoint_carries_a_tangent_to_the_other_side(place, tangent) -> None:
+    matrix = sim3_exp(place)
+    np.testing.assert_allclose(
+        matrix @ sim3_exp(tangent), sim3_exp(sim3_adjoint(matrix) @ tangent) @ matrix, atol=1e-8 * np.exp(6)
+    )
+
+
+@settings(deadline=None, max_examples=50)
+@given(tangents)
+def test_right_jacobian_is_the_derivative_of_the_logarithm(tangent) -> None:
+    tangent = 0.5 * tangent
+    steps = 1e-6 * np.eye(7)
+    matrix = sim3_exp(tangent)
+    numeric = (sim3_log(matrix @ sim3_exp(steps)) - sim3_log(matrix @ sim3_exp(-steps))).T / 2e-6
+    np.testing.assert_allclose(inverse_right_jacobian(tangent), numeric, atol=1e-5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,10 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry import nearest_rotation
+from da3_pipeline.imageio import UnreadableImageError
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.types import Frame, FrameSet
 
@@ -78,3 +80,61 @@ def _random_poses(count: int, seed: int = 0, spread: float = 2.0) -> NDArray[np.
     rng = np.random.default_rng(seed)
     rotations = nearest_rotation(rng.normal(size=(count, 3, 3)))
     return np.concatenate([rotations, rng.normal(scale=spread, size=(count, 3, 1))], axis=2)
+
+
+class NumberedReader:
+    """Stands in for a FrameReader: a picture is the number of its frame; some frames cannot be read."""
+
+    def __init__(self, count: int, unreadable: Sequence[int] = ()) -> None:
+        self._count = count
+        self._unreadable = set(unreadable)
+        self.in_memory: set[int] = set()
+        self.most_in_memory = 0
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def prefetch(self, frames: Iterable[int]) -> None:
+        fresh = {frame for frame in frames if frame < self._count} - self.in_memory
+        self.read += sorted(fresh)
+        self.in_memory |= fresh
+        self.most_in_memory = max(self.most_in_memory, len(self.in_memory))
+
+    def get(self, frame: int) -> NDArray[np.uint8] | UnreadableImageError:
+        self.prefetch((frame,))
+        if frame in self._unreadable:
+            return UnreadableImageError(Path(f"{frame}.jpg"), "gone bad")
+        return np.full((14, 28, 3), frame % 256, np.uint8)
+
+    def stack(self, frames: Sequence[int]) -> NDArray[np.uint8]:
+        views = [self.get(int(frame)) for frame in frames]
+        assert not any(isinstance(view, UnreadableImageError) for view in views)
+        return np.stack([np.asarray(view) for view in views])
+
+    def release(self, before: int) -> None:
+        self.in_memory = {frame for frame in self.in_memory if frame >= before}
+
+
+@pytest.fixture
+def numbered_reader() -> type[NumberedReader]:
+    return NumberedReader
+
+
+@pytest.fixture
+def walk_views() -> Callable[..., RawViews]:
+    """`walk_views(count, seed)`: a camera that walks along a wavy line, 0.2 a frame, depths between 2 and 6."""
+
+    def make(count: int, seed: int = 0, height: int = 14, width: int = 28) -> RawViews:
+        rng = np.random.default_rng(seed)
+        along = np.arange(count)
+        turns = Rotation.from_euler("yx", np.column_stack([0.4 * np.sin(along / 9), 0.1 * np.sin(along / 5)]))
+        rotations = turns.as_matrix()
+        places = np.column_stack([0.2 * along, 0.3 * np.sin(along / 7), np.cos(along / 11)])
+        poses = np.concatenate([rotations, -rotations @ places[:, :, None]], axis=2)
+        depth = rng.uniform(2, 6, (count, height, width)).astype(np.float32)
+        conf = rng.uniform(1, 2, (count, height, width)).astype(np.float32)
+        matrix = np.array([[25.0, 0, width / 2], [0, 25.0, height / 2], [0, 0, 1]])
+        return RawViews(depth, conf, poses, np.tile(matrix, (count, 1, 1)))
+
+    return make

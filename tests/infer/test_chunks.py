@@ -1,51 +1,27 @@
-"""Several passes that each live in a world of their own become one world."""
+"""Which frames go into which pass: anchored layouts, even walks, and the weights where passes overlap."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from da3_pipeline.geometry import Sim3, nearest_rotation, rotation_angle_deg
-from da3_pipeline.infer.alignment import align_views, robust_alignment
-from da3_pipeline.infer.chunks import chunk_layout, merge_chunks
-from da3_pipeline.infer.views import RawViews
-
-Poses = Callable[..., NDArray[np.float64]]
-Views = Callable[..., RawViews]
-
-
-def random_sim3(rng: np.random.Generator) -> Sim3:
-    scale = float(np.exp(rng.normal(scale=0.7)))
-    return Sim3(scale, nearest_rotation(rng.normal(size=(3, 3))), rng.normal(scale=3.0, size=3))
-
-
-def assert_same_world(views: RawViews, truth: RawViews, tolerance: float = 1e-5) -> None:
-    """Equal but for one common similarity, which the first camera and the depth decide."""
-    b_from_a = align_views(views.subset([0]), truth.subset([0]))
-    moved = views.moved(b_from_a)
-    np.testing.assert_allclose(moved.cam_from_world, truth.cam_from_world, atol=tolerance)
-    np.testing.assert_allclose(moved.depth, truth.depth, rtol=1e-4)
+from da3_pipeline.infer.chunks import chunk_layout, fresh_quota, view_weights
 
 
 @given(count=st.integers(1, 400), size=st.integers(2, 100), overlap=st.integers(2, 20))
-def test_every_frame_is_at_home_once_and_every_pass_is_tied_to_the_earlier_ones(
+def test_every_frame_is_in_a_run_and_every_pass_is_tied_to_the_earlier_ones(
     count: int, size: int, overlap: int
 ) -> None:
     chunks = chunk_layout(count, size, overlap)
-    homes = np.concatenate([chunk.home for chunk in chunks])
-    np.testing.assert_array_equal(np.sort(homes), np.arange(count))
+    np.testing.assert_array_equal(np.unique(np.concatenate([chunk.run for chunk in chunks])), np.arange(count))
     seen: set[int] = set()
     for chunk in chunks:
         views = set(chunk.views.tolist())
         assert len(views) == len(chunk.views) <= size
-        assert views >= set(chunk.home.tolist())
+        assert views >= set(chunk.run.tolist())
         assert not seen or views & seen
         seen |= views
 
@@ -55,7 +31,7 @@ def test_frames_that_fit_are_one_pass() -> None:
     np.testing.assert_array_equal(chunk.views, np.arange(10))
 
 
-def test_long_captures_share_anchors_and_overlap() -> None:
+def test_captures_by_anchors_share_anchors_and_overlap() -> None:
     chunks = chunk_layout(300, 60, 8)
     anchors = set.intersection(*(set(chunk.views.tolist()) for chunk in chunks))
     assert {0, 299} <= anchors
@@ -64,56 +40,33 @@ def test_long_captures_share_anchors_and_overlap() -> None:
         assert len(set(before.views.tolist()) & set(after.views.tolist()) - anchors) >= 6
 
 
-@pytest.mark.parametrize(("count", "size"), [(20, 20), (20, 7), (50, 12), (9, 2), (7, 3)])
-def test_passes_in_arbitrary_worlds_become_one(true_views: Views, count: int, size: int) -> None:
-    truth = true_views(count)
-    rng = np.random.default_rng(3)
-
-    def predict(indices: NDArray[np.int64]) -> RawViews:
-        return truth.subset(indices).moved(random_sim3(rng))
-
-    merged = merge_chunks(chunk_layout(count, size, 4), count, predict, tied=False)
-    assert_same_world(merged, truth)
-    np.testing.assert_array_equal(merged.conf, truth.conf)
-    np.testing.assert_array_equal(merged.intrinsics, truth.intrinsics)
-
-
-def test_passes_that_share_a_world_are_put_together_untouched(true_views: Views) -> None:
-    truth = true_views(30)
-    merged = merge_chunks(chunk_layout(30, 9, 4), 30, truth.subset, tied=True)
-    np.testing.assert_array_equal(merged.cam_from_world, truth.cam_from_world)
-    np.testing.assert_array_equal(merged.depth, truth.depth)
+@given(count=st.integers(1, 3000), size=st.integers(2, 120), overlap=st.integers(2, 60))
+def test_a_walk_takes_every_frame_in_passes_of_even_length(count: int, size: int, overlap: int) -> None:
+    shared = min(overlap, max(1, size // 2))
+    lengths, remaining, carried = [], count, 0
+    while remaining:
+        fresh = fresh_quota(remaining, carried, size, shared)
+        assert 1 <= fresh <= remaining
+        assert fresh + carried <= size
+        lengths.append(fresh + carried)
+        remaining -= fresh
+        carried = min(shared, lengths[-1])
+    assert max(lengths) - min(lengths) <= max(1, len(lengths))  # no stump is left over
+    assert len(lengths) == 1 or len(lengths) <= 1 + -(-(count - size) // (size - shared))
 
 
-def test_one_misplaced_frame_in_the_overlap_does_not_bend_the_rest(true_views: Views, random_poses: Poses) -> None:
-    truth = true_views(40)
-    rng = np.random.default_rng(4)
-    wild = random_poses(40, seed=9, spread=50.0)
-
-    def predict(indices: NDArray[np.int64]) -> RawViews:
-        views = truth.subset(indices)
-        poses, depth = views.cam_from_world.copy(), views.depth.copy()
-        stray = len(indices) // 2
-        poses[stray], depth[stray] = wild[indices[stray]], 7 * depth[stray]
-        return replace(views, cam_from_world=poses, depth=depth).moved(random_sim3(rng))
-
-    merged = merge_chunks(chunk_layout(40, 16, 4), 40, predict, tied=False)
-    moved = merged.moved(robust_alignment(merged.cam_from_world, truth.cam_from_world))
-    right = rotation_angle_deg(moved.cam_from_world[:, :, :3], truth.cam_from_world[:, :, :3]) < 0.1
-    assert right.sum() >= 40 - len(chunk_layout(40, 16, 4)) * 2
-
-
-def test_a_failed_frame_in_the_overlap_is_passed_over(true_views: Views) -> None:
-    truth = true_views(20)
-    rng = np.random.default_rng(5)
-
-    def predict(indices: NDArray[np.int64]) -> RawViews:
-        views = truth.subset(indices).moved(random_sim3(rng))
-        depth = views.depth.copy()
-        depth[indices == 5] = np.nan
-        return replace(views, depth=depth)
-
-    merged = merge_chunks(chunk_layout(20, 8, 4), 20, predict, tied=False)
-    fine = [index for index in range(20) if index != 5]
-    np.testing.assert_array_equal(merged.usable(), np.arange(20) != 5)
-    assert_same_world(merged.subset(fine), truth.subset(fine))
+@given(count=st.integers(2, 400), size=st.integers(4, 60), overlap=st.integers(2, 20))
+def test_weights_of_a_frame_add_up_to_one_and_fall_to_the_ends_of_a_pass(count: int, size: int, overlap: int) -> None:
+    shared = min(overlap, size // 2)
+    starts = range(0, max(1, count - shared), size - shared)
+    runs = [np.arange(start, min(start + size, count)) for start in starts]
+    total = np.zeros(count)
+    for run, weight in zip(runs, view_weights(runs), strict=True):
+        assert (weight > 0).all()
+        assert (weight <= 1).all()
+        total[run] += weight
+    np.testing.assert_allclose(total, 1)
+    if len(runs) > 2 and shared > 1:
+        weight = view_weights(runs)[1]
+        assert weight[0] < weight[1]
+        assert weight[-1] < weight[-2]

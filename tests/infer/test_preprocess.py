@@ -15,7 +15,8 @@ from PIL import Image
 
 from da3_pipeline.imageio import UnreadableImageError
 from da3_pipeline.infer.config import ResizeMethod
-from da3_pipeline.infer.preprocess import PATCH_PX, common_layouts, layout, normalise, read_views, resample
+from da3_pipeline.infer.frame_reader import FrameReader
+from da3_pipeline.infer.preprocess import PATCH_PX, common_layouts, layout, normalise, read_view, resample
 
 METHODS = get_args(ResizeMethod)
 Golden = Callable[[str], dict[str, NDArray[np.generic]]]
@@ -119,7 +120,8 @@ def test_reads_in_order_and_passes_errors_on(tmp_path: Path) -> None:
     paths[1].write_bytes(b"no photograph")
     Image.new("RGB", (30, 40)).save(paths[2])
     layouts = common_layouts([(40, 30)] * 4, 28, "upper_bound_resize")
-    views = list(read_views(paths, layouts, threads=2))
+    with FrameReader(paths, layouts, threads=2) as reader:
+        views = [reader.get(frame) for frame in range(4)]
     assert isinstance(views[1], UnreadableImageError)
     assert isinstance(views[2], UnreadableImageError)
     assert "40 x 30 px when it was listed" in views[2].reason
@@ -137,7 +139,7 @@ def test_reduced_decoding_keeps_the_picture_in_place(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     Image.fromarray(picture).save(path, quality=97, subsampling=0)
     plan = common_layouts([(2400, 1600)], 252, "upper_bound_resize")[0]
-    (view,) = read_views([path], [plan])
+    view = read_view(path, plan)
     assert not isinstance(view, OSError)
     difference = view.astype(float) - resample(picture, plan)
     assert np.abs(difference).mean() < 1.0

@@ -67,7 +67,7 @@ def _district(seed: int, atlas: Atlas) -> Scene:
             middle = _PITCH_M * (np.array([column, row]) - 0.5)
             _block(build, middle)
     size = np.array([extent, extent, 0.0])
-    low, high = np.array([-_PITCH_M, -_PITCH_M, 1.0]), size + [0, 0, 2.0]
+    low, high = np.array([-_PITCH_M, -_PITCH_M, 1.0]), size + np.array([0, 0, 2.0])
     return build.build("district", np.array([*(rng.uniform(0, extent, 2)), 2.0]), np.stack([low, high]), extent)
 
 
@@ -86,7 +86,7 @@ def _block(build: SceneBuilder, middle: Float) -> None:
                 _on_wall(build, middle, axis, sign, place + rng.uniform(-0.25, 0.25))
     foot = np.append(middle + (half + 0.5) * rng.choice([-1, 1], 2), 0.0)
     radius, height = rng.uniform(0.15, 0.3), rng.uniform(0.5, 1.4)
-    build.add(Kind.CYLINDER, foot + [0, 0, height], [radius, radius, height], metres_per_tile=1.0)
+    build.add(Kind.CYLINDER, foot + np.array([0, 0, height]), [radius, radius, height], metres_per_tile=1.0)
 
 
 def _on_wall(build: SceneBuilder, middle: Float, axis: int, sign: int, place: float) -> None:
@@ -127,9 +127,7 @@ def _corners() -> list[Float]:
     """The crossings at which the walk turns, in order, and a last stretch to look at."""
     corners = [np.zeros(2)]
     for east, north in _ROUNDS:
-        corners += [
-            _PITCH_M * np.array(place, float) for place in ((east, 0), (east, north), (0, north), (0, 0))
-        ]
+        corners += [_PITCH_M * np.array(place, float) for place in ((east, 0), (east, north), (0, north), (0, 0))]
     return [*corners, _PITCH_M * np.array([1.0, 0.0])]
 
 

@@ -90,7 +90,7 @@ def _handheld(rng: np.random.Generator, scene: Scene, frames: int) -> Float:
     start = rng.uniform(0, 2 * np.pi)
     time = np.linspace(0, 1, frames)
     swing = _SWING_RAD * np.sin(np.pi * (time - 0.5))
-    tremor = tremor(rng, frames)
+    shake = tremor(rng, frames)
     poses = []
     for k in range(frames):
         angle = start + swing[k]
@@ -98,8 +98,8 @@ def _handheld(rng: np.random.Generator, scene: Scene, frames: int) -> Float:
         centre = np.array([radius * room[0] * np.cos(angle), radius * room[1] * np.sin(angle), 1.45])
         gaze = start + np.pi + 0.75 * swing[k]
         target = np.array([room[0] * np.cos(gaze), room[1] * np.sin(gaze), 1.0 + 0.25 * np.sin(4 * time[k])])
-        aim = target + np.linalg.norm(target - centre) * _TREMOR_RAD * tremor[k, 3:6]
-        poses.append(look_at(centre + _TREMOR_M * tremor[k, :3], aim, _TREMOR_RAD * tremor[k, 6]))
+        aim = target + np.linalg.norm(target - centre) * _TREMOR_RAD * shake[k, 3:6]
+        poses.append(look_at(centre + _TREMOR_M * shake[k, :3], aim, _TREMOR_RAD * shake[k, 6]))
     return np.stack(poses)
 
 

@@ -1,0 +1,90 @@
+"""A capture of any length through passes of bounded size: run, tie together, close loops, blend.
+
+Memory holds the photographs of one pass and those read ahead for the next, and one pass's result. What a pass gave
+lies on disk from then on; the alignments read the frames that they share, and the blending goes through it frame by
+frame. A run that was killed finds its finished passes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Sim3
+from ..progress import Progress
+from .chunk_store import ChunkStore
+from .chunks import ANCHORED_UP_TO, view_weights
+from .frame_reader import FrameReader
+from .merge import MergedViews, merge_passes
+from .passes import Passes, PassRunner, RunPass, anchored_passes, walked_passes
+from .placement import overlap_edges, place
+
+__all__ = ["Sequence", "SequenceSettings", "predict_sequence"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """How a capture is cut into passes. `tied`: all passes come out in one world, because their poses were given."""
+
+    views_per_pass: int
+    overlap: int
+    tied: bool = False
+    close_loops: bool = True
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """`merged`: None where no pass gave a usable view. `unreadable`: frame to reason. `passes`: how many it took."""
+
+    merged: MergedViews | None
+    unreadable: dict[int, str]
+    passes: int
+
+
+def predict_sequence(
+    reader: FrameReader,
+    run_pass: RunPass,
+    store: ChunkStore,
+    settings: SequenceSettings,
+    progress: Progress,
+    known: Mapping[int, Float] | None = None,
+    note: str = "frames predicted",
+) -> Sequence:
+    """Run the passes over all frames of `reader` and make one prediction of them.
+
+    `known`: given cam_from_world (3, 4) by frame index; the result is in their world, and they are kept as they are.
+    """
+    runner = PassRunner(reader, run_pass, store)
+    by_anchors = len(reader) <= max(ANCHORED_UP_TO, settings.views_per_pass)
+    passes = (anchored_passes if by_anchors else walked_passes)(
+        runner, settings.views_per_pass, settings.overlap, progress, note
+    )
+    if not passes.passes:
+        return Sequence(None, passes.unreadable, 0)
+    placed = _placed(passes, settings, known or {})
+    weights = [
+        _spread(one.indices, run, weight)
+        for one, run, weight in zip(passes.passes, passes.runs, view_weights(list(passes.runs)), strict=True)
+    ]
+    merged = merge_passes(passes.passes, placed, weights, store.folder / "merged", known or {}, progress)
+    return Sequence(merged, passes.unreadable, len(passes.passes))
+
+
+def _placed(passes: Passes, settings: SequenceSettings, known: Mapping[int, Float]) -> list[Sim3]:
+    if settings.tied:
+        return [Sim3.identity()] * len(passes.passes)
+    edges = overlap_edges(passes.passes)
+    placed, _ = place(passes.passes, edges, known)
+    return placed
+
+
+def _spread(indices: NDArray[np.int64], run: NDArray[np.int64], weight: Float) -> Float:
+    """Weights of a run's frames at their positions among `indices`; 0 for the others, which are anchors."""
+    spread = np.zeros(len(indices))
+    spread[np.searchsorted(indices, run)] = weight
+    return spread
