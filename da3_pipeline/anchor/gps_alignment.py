@@ -121,7 +121,7 @@ def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None) -> _Fit:
         gradient[:3] -= Rotation.from_matrix(sim3.rotation @ start.rotation.T).as_rotvec() / _VAGUE_RAD**2
         if up is not None:
             _add_up(hessian, gradient, sim3, up)
-        covariance = np.linalg.inv(hessian)
+        covariance = np.asarray(np.linalg.inv(hessian), dtype=np.float64)
         step = covariance @ gradient
         sim3 = _moved(sim3, step, middle)
         if np.abs(step[:4]).max() < 1e-10:

@@ -13,6 +13,7 @@ from ..geometry import Camera, PixelMap, invert, transform_points
 from ..types import Scene
 from .config import ExportConfig
 from .depth_fit import fit_depth
+from .sky import near_sky
 
 __all__ = ["DepthView", "trusted_depth"]
 
@@ -74,7 +75,7 @@ def trusted_depth(scene: Scene, frames: Sequence[int], config: ExportConfig) -> 
     """The depth of those frames in which it agrees with the tracks, and the frames in which it does not.
 
     Where tracks are, a smooth correction may be fitted to them first; it is used only where it proves better on
-    tracks it has not seen. Frames without a scale are in neither list.
+    tracks it has not seen. Sky has no depth. Frames without a scale are in neither list.
     """
     prediction = scene.prediction
     floor = _confidence_floor(scene, frames, config.min_confidence_percentile)
@@ -87,7 +88,8 @@ def trusted_depth(scene: Scene, frames: Sequence[int], config: ExportConfig) -> 
         if not (np.isfinite(scale) and scale > 0):
             continue
         raw = prediction.depth[frame]
-        depth = np.where(raw > 0, raw * scale, np.nan).astype(np.float32)
+        solid = raw > 0 if prediction.sky is None else (raw > 0) & ~near_sky(prediction.sky[frame])
+        depth = np.where(solid, raw * scale, np.nan).astype(np.float32)
         keep = _smooth(depth) & (prediction.conf[frame] >= floor)
         camera = scene.cameras[scene.frames[frame].camera_id]
         view = DepthView(frame, depth, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame])
@@ -117,8 +119,11 @@ def bilinear(image: NDArray[np.float32], pixels: Float) -> Float:
 
 
 def _confidence_floor(scene: Scene, frames: Sequence[int], percentile: float) -> float:
-    """The confidence below which `percentile` per cent of the scene's pixels lie, from a sample of them."""
-    sample = scene.prediction.conf[np.asarray(frames, dtype=np.intp)][:, ::4, ::4]
+    """The confidence below which `percentile` per cent of the scene's pixels lie, sky apart, from a sample of them."""
+    chosen = np.asarray(frames, dtype=np.intp)
+    sample = scene.prediction.conf[chosen, ::4, ::4]
+    if scene.prediction.sky is not None:  # some networks give sky the least confidence, whatever that is worth
+        sample = sample[~scene.prediction.sky[chosen, ::4, ::4]]
     return float(np.nanpercentile(sample, percentile)) if np.isfinite(sample).any() else -np.inf
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import Camera, invert
+from ..geometry.gravity import rotation_between, up_from_cameras
 
 __all__ = ["PosedImage", "upright_from_world", "write_transforms"]
 
@@ -32,22 +33,25 @@ class PosedImage:
     cam_from_world: Float
 
 
-def upright_from_world(cam_from_world: Float) -> Float:
-    """The (3, 4) rotation of least angle that turns the mean up direction of (N, 3, 4) cameras to +z.
+def upright_from_world(cam_from_world: Float, up_source: str | None) -> Float:
+    """The (3, 4) rotation that turns the world of (N, 3, 4) cameras so that z is up, as in nerfstudio's worlds.
 
-    nerfstudio's worlds have z up. The cameras' up (their -y axis) is all that is known of gravity: right on
-    average for hand-held and mounted captures, off by the pitch of a camera that always looks down or up.
+    None is needed where `up_source` says who turned the scene before. Else the rotation of least angle that brings the
+    cameras' up to +z, none where they do not know it: worlds of given poses are turned here only, and keep their own
+    axes in the COLMAP model.
     """
-    up = -np.asarray(cam_from_world)[:, 1, :3].mean(axis=0)
-    length = float(np.linalg.norm(up))
-    rotation = _rotation_between(up / length, np.array([0.0, 0.0, 1.0])) if length > 1e-3 else np.eye(3)
+    up = up_from_cameras(cam_from_world) if up_source is None else None
+    rotation = np.eye(3) if up is None else rotation_between(up.direction, np.array([0.0, 0.0, 1.0]))
     return np.concatenate([rotation, np.zeros((3, 1))], axis=1)
 
 
-def write_transforms(path: Path, images: Sequence[PosedImage], applied: Float, ply_name: str) -> None:
+def write_transforms(
+    path: Path, images: Sequence[PosedImage], applied: Float, ply_name: str, masks: Mapping[str, str]
+) -> None:
     """Write poses after `applied` (3, 4) has moved the world, in which frame the ply must be, too.
 
-    Intrinsics stand at the top where all images share them, else in every frame: nerfstudio mixes the two up.
+    `masks`: path of its mask by image name, for all images or none. Intrinsics stand at the top where all images
+    share them, else in every frame: nerfstudio mixes the two up.
     """
     document: dict[str, Any] = {"camera_model": _camera_model(images)}
     shared = len({image.camera for image in images}) == 1
@@ -60,6 +64,7 @@ def write_transforms(path: Path, images: Sequence[PosedImage], applied: Float, p
             "file_path": f"images/{image.name}",
             "transform_matrix": _opengl_pose(image.cam_from_world, applied),
             "colmap_im_id": image.image_id,
+            **({"mask_path": masks[image.name]} if masks else {}),
             **({} if shared else _intrinsics(image.camera)),
         }
         for image in images
@@ -87,12 +92,3 @@ def _opengl_pose(cam_from_world: Float, applied: Float) -> list[list[float]]:
     pose[:3, :3] = applied[:, :3] @ world_from_cam[:, :3] @ _OPENGL_FROM_OPENCV
     pose[:3, 3] = applied[:, :3] @ world_from_cam[:, 3] + applied[:, 3]
     return [[float(value) for value in row] for row in pose]
-
-
-def _rotation_between(a: Float, b: Float) -> Float:
-    """The least rotation that takes unit vector a to unit vector b (Rodrigues); half a turn about x if opposite."""
-    cosine, axis = float(a @ b), np.cross(a, b)
-    if cosine < -1 + 1e-12:
-        return np.diag([1.0, -1.0, -1.0])
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)

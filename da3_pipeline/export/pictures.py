@@ -55,7 +55,7 @@ def collect_pictures(folder: Path, scene: Scene, result: ExportResult | None) ->
     posed = np.flatnonzero(np.isfinite(scene.cam_from_world).all(axis=(1, 2)))
     if not len(posed):
         return Pictures(_pairs(folder, scene, result), {}, ())
-    upright = upright_from_world(scene.cam_from_world[posed])[:, :3]
+    upright = upright_from_world(scene.cam_from_world[posed], scene.up_source)[:, :3]
     if result is not None and (folder / PLY_NAME).exists():
         points, colours = read_ply(folder / PLY_NAME)
     else:
@@ -78,7 +78,9 @@ def _pairs(folder: Path, scene: Scene, result: ExportResult | None) -> tuple[Dep
     for index in (shown[k] for k in picked.tolist()):
         name = scene.frames[index].name
         image = read_rgb(folder / "images" / names[name], max_side_px=_THUMBNAIL_PX)
-        depth = _depth_picture(scene.prediction.depth[index], (image.shape[1], image.shape[0]))
+        sky = scene.prediction.sky
+        known = scene.prediction.depth[index] if sky is None else np.where(sky[index], 0, scene.prediction.depth[index])
+        depth = _depth_picture(known, (image.shape[1], image.shape[0]))
         pairs.append(DepthPair(name, _data_uri(image), _data_uri(depth)))
     return tuple(pairs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from .colmap import write_colmap
 from .config import ExportConfig
 from .depth import trusted_depth
 from .images import ImageColours, copy_images
+from .masks import mask_path, write_masks
 from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, upright_from_world, write_transforms
 from .observations import ModelTracks, model_tracks
 from .ply import PLY_NAME, write_ply
 from .seeds import Seeds, seed_points
+from .sky import sky_in_image, sky_share, surface_tracks, without_bare_sky
 from .staging import staged
 
 __all__ = ["run"]
@@ -30,11 +33,16 @@ __all__ = ["run"]
 def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) -> ExportResult:
     """Write images/, sparse/0/, transforms.json and sparse_pc.ply into `folder`, replacing those of an earlier run.
 
-    The outputs change all at once or not at all. sparse/0 is in the frame of the scene; transforms.json and the ply
-    are turned so that z is up, by the transform that they name. Raises ExportError where no frame has a pose, or
-    the folder cannot be written or holds files of others in those places.
+    Where the prior saw sky there are masks/, too, and no points in it. The outputs change all at once or not at all.
+    sparse/0 is in the frame of the scene; so are transforms.json and the ply, unless nobody has said yet which way is
+    up: then they are turned so that z is, by the transform that they name. Raises ExportError where no frame has a
+    pose and shows more than sky, or the folder cannot be written or holds files of others in those places.
     """
+    tracks_before = len(scene.tracks)
+    scene = replace(scene, tracks=surface_tracks(scene))
     frames, dropped = usable_frames(scene, config)
+    frames, bare = without_bare_sky(scene, frames)
+    dropped += bare
     views, refused = trusted_depth(scene, frames, config)
     model = model_tracks(scene, frames, views, config)
     observed = set(model.tracks.observation_frame.tolist())
@@ -43,7 +51,8 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
     frames = [frame for frame in frames if frame in observed]
     if not frames:
         total = len(scene.frames)
-        raise ExportError(f"{folder}: none of the {total} frames can be placed in a scene; take more that overlap")
+        what = "shows anything but sky; take some" if bare else "can be placed in a scene; take more"
+        raise ExportError(f"{folder}: none of the {total} frames {what} that overlap")
     images = _posed_images(scene, frames)
     sources = [scene.frames[frame].path for frame in frames]
     with staged(folder, sources) as new:
@@ -52,9 +61,11 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         model = _coloured(model, colour_at)
         write_colmap(new / "sparse" / "0", images, frames, model.tracks)
         seeds = seed_points(model.tracks, model.source < 0, views, colour_at, config)
-        upright = upright_from_world(np.array([image.cam_from_world for image in images]))
+        upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
         write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
-        write_transforms(new / "transforms.json", images, upright, PLY_NAME)
+        masks = write_masks(new, images, frames, [partial(sky_in_image, scene.prediction)])
+        paths = {image.name: mask_path(image.name) for image in images} if masks else {}
+        write_transforms(new / "transforms.json", images, upright, PLY_NAME, paths)
     return ExportResult(
         folder,
         images=len(images),
@@ -62,7 +73,9 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         seed_points=len(seeds.points),
         dropped=tuple(dropped),
         image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, images, strict=True)},
-        figures=_figures(model, seeds) | {"depth_maps_used": len(views), "depth_maps_refused": len(refused)},
+        figures=_figures(model, seeds)
+        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "masks": masks}
+        | {"sky_share": sky_share(scene.prediction, frames), "tracks_in_sky": tracks_before - len(scene.tracks)},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,24 @@ def project(cameras: Any, index: int, points: np.ndarray) -> np.ndarray:
         ),
     )
     return camera.project(transform_points(opencv_from_world, points))
+
+
+@pytest.mark.parametrize("images_with_sky", [0, 1, 4])
+def test_masks_reach_the_trainer(room: Any, tmp_path: Path, images_with_sky: int) -> None:
+    """White is used: what nerfstudio loads is True below the horizon."""
+    from nerfstudio.data.utils.data_utils import get_image_mask_tensor_from_path
+
+    scene = room(names=NAMES[:4], track_count=300)
+    sky = np.zeros(scene.prediction.depth.shape, bool)
+    sky[:images_with_sky, :20] = True
+    outputs = parsed(replace(scene, prediction=replace(scene.prediction, sky=sky)), tmp_path / "out", "nerfstudio")
+    if not images_with_sky:
+        assert outputs.mask_filenames is None
+        return
+    assert len(outputs.mask_filenames) == 4
+    for image, path in zip(outputs.image_filenames, outputs.mask_filenames, strict=True):
+        name = image.relative_to(tmp_path / "out" / "images").as_posix()
+        used = get_image_mask_tensor_from_path(path)
+        horizon = 40 if NAMES.index(name) < images_with_sky else 0
+        assert tuple(used.shape) == (160, 240, 1)
+        assert used[horizon:].all() and not used[:horizon].any()

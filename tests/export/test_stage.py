@@ -150,9 +150,16 @@ def test_applied_transform_leads_from_the_model_to_the_seeds_and_z_is_up(room: A
     np.testing.assert_allclose(applied[:, :3] @ applied[:, :3].T, np.eye(3), atol=1e-12)
     seeds, _ = read_ply(tmp_path / "out" / "sparse_pc.ply")
     np.testing.assert_allclose(seeds, transform_points(applied, scene.tracks.points), atol=1e-5)
-    ups = np.array([frame["transform_matrix"] for frame in document["frames"]])[:, :3, 1]
-    mean_up = ups.mean(axis=0) / np.linalg.norm(ups.mean(axis=0))
-    np.testing.assert_allclose(mean_up, [0, 0, 1], atol=1e-9)
+    assert (applied[:, :3] @ turn @ [0, -1, 0])[2] > np.cos(np.radians(0.5))  # the room's -y is up
+
+
+def test_a_world_that_is_upright_already_is_left_as_it_is(room: Any, tmp_path: Path) -> None:
+    scene = replace(room(), up_source="gps")
+    export(scene, tmp_path / "out", depth_seeds=False)
+    document = json.loads((tmp_path / "out" / "transforms.json").read_text())
+    np.testing.assert_array_equal(document["applied_transform"], np.eye(3, 4))
+    seeds, _ = read_ply(tmp_path / "out" / "sparse_pc.ply")
+    np.testing.assert_allclose(seeds, scene.tracks.points, atol=1e-5)
 
 
 def test_level_colmap_world_gets_the_transform_that_nerfstudio_uses(room: Any, tmp_path: Path) -> None:
