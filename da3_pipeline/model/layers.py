@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .linear import Linear
 from .positions import Rotation, rotate
 
 __all__ = ["Attention", "Block", "LayerScale", "Mlp", "SwiGlu"]
@@ -36,11 +37,11 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, hidden: int, out: int | None = None) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width if out is None else out)
+        self.fc1 = Linear(width, hidden)
+        self.fc2 = Linear(hidden, width if out is None else out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(self.fc1.then_gelu(x))
 
 
 class SwiGlu(nn.Module):
@@ -49,8 +50,8 @@ class SwiGlu(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = -(-int(4 * width * 2 / 3) // 8) * 8
-        self.w12 = nn.Linear(width, 2 * hidden)
-        self.w3 = nn.Linear(hidden, width)
+        self.w12 = Linear(width, 2 * hidden)
+        self.w3 = Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.w12(x).chunk(2, dim=-1)
@@ -69,8 +70,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, *, normalise_qk: bool = False) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.q_norm = nn.LayerNorm(width // heads) if normalise_qk else None
         self.k_norm = nn.LayerNorm(width // heads) if normalise_qk else None
 
@@ -84,6 +85,30 @@ class Attention(nn.Module):
         if self.probe is not None:
             self.probe(q, k)
         return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def keys_and_values(self, pieces: Iterable[Tensor], tokens: int, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """Keys and values (1, heads, tokens, d) of all views, from pieces (n, t, C) of some views each.
+
+        rotation: of the first token of each view, relative to the view's other tokens.
+        """
+        width, done = self.proj.in_features, 0
+        keys = values = torch.empty(0)
+        for piece in pieces:
+            part = torch.unflatten(self.qkv.part(piece, width, 3 * width), -1, (2, self.heads, -1))
+            if done == 0:
+                keys, values = part.new_empty((2, tokens, *part.shape[-2:]))
+            until = done + piece.shape[0] * piece.shape[1]
+            keys[done:until] = _turn_first(_normalised(part[:, :, 0], self.k_norm), rotation).flatten(0, 1)
+            values[done:until] = part[:, :, 1].flatten(0, 1)
+            done = until
+        return keys.transpose(0, 1)[None], values.transpose(0, 1)[None]
+
+    def across(self, x: Tensor, keys: Tensor, values: Tensor, rotation: Rotation) -> Tensor:
+        """What the tokens (n, t, C) of some views take from all views, given `keys_and_values`."""
+        q = torch.unflatten(self.qkv.part(x, 0, self.proj.in_features), -1, (self.heads, -1))
+        q = _turn_first(_normalised(q, self.q_norm), rotation).to(values.dtype)
+        mixed = F.scaled_dot_product_attention(q.flatten(0, 1).transpose(0, 1)[None], keys, values)
+        return self.proj(mixed[0].transpose(0, 1).flatten(1).view(x.shape))
 
 
 class Block(nn.Module):
@@ -110,3 +135,33 @@ class Block(nn.Module):
     def forward(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
         x = x + self.ls1(self.attn(self.norm1(x), rotation))
         return x + self.ls2(self.mlp(self.norm2(x)))
+
+    def update_within_(self, x: Tensor, views_at_once: int, rotation: Rotation | None) -> None:
+        """`forward` of the views (S, t, C) one by one, in place and with the activations of a few views only."""
+        for piece in x.split(views_at_once):
+            self._add_(piece, self.attn(self.norm1(piece), rotation))
+
+    def update_across_(self, x: Tensor, views_at_once: int, first_rotation: Rotation) -> None:
+        """`forward` of all tokens of the views (S, t, C) as one sequence, likewise; keys and values are kept whole.
+
+        first_rotation: as `Attention.keys_and_values` takes it.
+        """
+        pieces = x.split(views_at_once)
+        tokens = x.shape[0] * x.shape[1]
+        keys, values = self.attn.keys_and_values((self.norm1(piece) for piece in pieces), tokens, first_rotation)
+        for piece in pieces:
+            self._add_(piece, self.attn.across(self.norm1(piece), keys, values, first_rotation))
+
+    def _add_(self, x: Tensor, attended: Tensor) -> None:
+        x.addcmul_(attended, self.ls1.gamma)
+        x.addcmul_(self.mlp(self.norm2(x)), self.ls2.gamma)
+
+
+def _normalised(x: Tensor, norm: nn.LayerNorm | None) -> Tensor:
+    return x if norm is None else norm(x)
+
+
+def _turn_first(x: Tensor, rotation: Rotation) -> Tensor:
+    """Rotate, in place, the first token of each view (n, t, heads, d)."""
+    x[:, 0] = rotate(x[:, 0].unsqueeze(-2), rotation).squeeze(-2)
+    return x

@@ -46,4 +46,5 @@ def _balanced(tokens: Tensor) -> Tensor:
 def _widest_similarity_range(tokens: Tensor) -> Tensor:
     _, similarity = _similarity(tokens)
     others = similarity - torch.eye(tokens.shape[1], device=tokens.device)
-    return (others.amax(-1) - others.amin(-1)).argmax(-1)
+    # The two views that are most alike have the same range: of them the first counts, however either was rounded.
+    return (others.amax(-1) - others.amin(-1)).round(decimals=6).argmax(-1)

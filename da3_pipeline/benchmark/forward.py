@@ -1,0 +1,197 @@
+"""The network's forward pass beside the published package: time, memory, and that both say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import PipelineError, UsageError
+from . import forward_process
+
+__all__ = ["ForwardCase", "ForwardOptions", "ForwardRow", "forward_table", "measure_forward"]
+
+_MODULE = "da3_pipeline.benchmark.forward_process"
+_COLUMNS = (
+    f"{'variant':<11}{'size':>9}{'views':>6} {'network':<10}{'min s':>8}{'median s':>9}{'CPU s':>8}{'peak MB':>9}"
+    f"{'speed':>7}{'memory':>8}{'depth':>9}{'conf':>9}{'poses':>9}{'K':>9}"
+)
+
+
+@dataclass(frozen=True)
+class ForwardCase:
+    """What to run: a registered variant on `views` views of (height, width) px."""
+
+    variant: str
+    views: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ForwardOptions:
+    """How to run: `rounds` times in turn, each time `passes` timed passes in a fresh process.
+
+    published: the interpreter of an environment that holds the published package; None measures ours alone.
+    most_views: on a GPU also search the most views of which a pass fits, up to this number; 0 does not.
+    """
+
+    published: Path | None = None
+    device: str = "cpu"
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    rounds: int = 3
+    passes: int = 2
+    seed: int = 0
+    most_views: int = 0
+
+
+@dataclass(frozen=True)
+class ForwardRow:
+    """One network on one case; where both ran, ours also carries how it compares.
+
+    speed: their least time over ours; memory: our peak over theirs; differences: the largest of each output,
+    relative to the largest magnitude of theirs.
+    """
+
+    case: ForwardCase
+    network: str
+    seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
+    peak_mb: float
+    speed: float | None = None
+    memory: float | None = None
+    differences: dict[str, float] = field(default_factory=dict)
+    most_views: int | None = None
+
+
+def measure_forward(cases: Sequence[ForwardCase], options: ForwardOptions) -> list[ForwardRow]:
+    """Run every case with our network and, where given, the published one: same weights, same images, in turn.
+
+    Raises UsageError for an interpreter that is not there, PipelineError with its last word where a run fails.
+    """
+    from .random_weights import write_random_checkpoint
+
+    if options.published is not None and not options.published.is_file():
+        raise UsageError(f"{options.published}: no such interpreter; give the python of the published package")
+    rows: list[ForwardRow] = []
+    with tempfile.TemporaryDirectory(prefix="da3-forward-") as folder:
+        for case in cases:
+            checkpoint = Path(folder) / f"{case.variant}.safetensors"
+            if not checkpoint.exists():
+                for old in Path(folder).glob("*.safetensors"):
+                    old.unlink()
+                write_random_checkpoint(case.variant, checkpoint, options.seed)
+            images = Path(folder) / "images.npy"
+            np.save(images, smooth_images(case.views, case.size, options.seed))
+            rows += _measure_case(case, options, checkpoint, images)
+    return rows
+
+
+def forward_table(rows: Sequence[ForwardRow]) -> str:
+    """A line per case and network."""
+    return "\n".join([_COLUMNS, *(_line(row) for row in rows)])
+
+
+def smooth_images(views: int, size: tuple[int, int], seed: int) -> NDArray[np.float32]:
+    """(views, 3, height, width) float32 of about unit variance: a scene that all share, and what each has alone."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(count: int, *grid: int) -> Tensor:
+        noise = torch.randn((count, 3, *grid), generator=generator)
+        return functional.interpolate(noise, size=size, mode="bilinear", align_corners=False)
+
+    return (drawn(1, 12, 16) + 0.6 * drawn(views, 24, 32) + 0.1 * drawn(views, *size)).numpy()
+
+
+def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, images: Path) -> list[ForwardRow]:
+    networks = {"ours": Path(sys.executable)} | ({"published": options.published} if options.published else {})
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in networks}
+    most_views: dict[str, int | None] = dict.fromkeys(networks)
+    outputs = {name: images.with_name(f"{name}.npz") for name in networks}
+    request = {
+        "variant": case.variant,
+        "checkpoint": str(checkpoint),
+        "images": str(images),
+        "device": options.device,
+        "threads": options.threads,
+        "passes": options.passes,
+        "find_most_views": 0,
+    }
+    for _ in range(options.rounds):
+        for name, interpreter in networks.items():
+            answers[name].append(_run(name, interpreter, request | {"output": str(outputs[name])}))
+    if options.most_views:
+        for name, interpreter in networks.items():
+            found = _run(name, interpreter, request | {"find_most_views": options.most_views})
+            most_views[name] = found["most_views"]
+    rows = [_row(case, name, answers[name], most_views[name]) for name in networks]
+    if len(rows) == 2:
+        rows[0] = _compared(*rows, _differences(outputs["ours"], outputs["published"]))
+    return rows
+
+
+def _run(network: str, interpreter: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of one fresh process."""
+    start = ["-m", _MODULE] if network == "ours" else ["-I", str(Path(forward_process.__file__))]
+    environment = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(request["threads"])}
+    child = subprocess.run(
+        [str(interpreter), *start],
+        input=json.dumps(request | {"network": network}),
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    if child.returncode:
+        last = (child.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise PipelineError(f"{network} on {request['variant']}: {last}")
+    answer: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def _row(case: ForwardCase, network: str, answers: Sequence[dict[str, Any]], most_views: int | None) -> ForwardRow:
+    return ForwardRow(
+        case,
+        network,
+        tuple(second for answer in answers for second in answer["seconds"]),
+        tuple(second for answer in answers for second in answer["cpu_seconds"]),
+        max(answer["peak_mb"] for answer in answers),
+        most_views=most_views,
+    )
+
+
+def _compared(ours: ForwardRow, theirs: ForwardRow, differences: dict[str, float]) -> ForwardRow:
+    return replace(
+        ours,
+        speed=min(theirs.seconds) / min(ours.seconds),
+        memory=ours.peak_mb / theirs.peak_mb,
+        differences=differences,
+    )
+
+
+def _differences(ours: Path, theirs: Path) -> dict[str, float]:
+    with np.load(ours) as mine, np.load(theirs) as truth:
+        return {name: float(np.abs(mine[name] - truth[name]).max() / np.abs(truth[name]).max()) for name in truth.files}
+
+
+def _line(row: ForwardRow) -> str:
+    height, width = row.case.size
+    text = (
+        f"{row.case.variant:<11}{f'{height}x{width}':>9}{row.case.views:>6} {row.network:<10}{min(row.seconds):>8.2f}"
+        f"{statistics.median(row.seconds):>9.2f}{statistics.median(row.cpu_seconds):>8.2f}{row.peak_mb:>9.0f}"
+    )
+    if row.speed is not None and row.memory is not None:
+        text += f"{row.speed:>7.2f}{row.memory:>8.2f}"
+        text += "".join(f"{difference:>9.1e}" for difference in row.differences.values())
+    return text + (f"  at most {row.most_views} views" if row.most_views is not None else "")

@@ -1,0 +1,49 @@
+"""Linear layers that take oneDNN's matrix product where it is the faster one: float32 on a CPU, no gradient wanted.
+
+PyTorch's own float32 product on a CPU is MKL's, which is slower than oneDNN's on processors that are not Intel's
+(docs/PERFORMANCE.md) and cannot be fused with the activation that follows. The operator is the one that PyTorch's
+compiler puts in place of linear layers; where it is missing, or on any other input, nothing changes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Linear"]
+
+_USABLE = torch.backends.mkldnn.is_available() and hasattr(torch.amp, "is_autocast_available")
+_PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _USABLE else None
+
+
+class Linear(nn.Linear):
+    """`nn.Linear`, with the same parameters under the same names."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _product(x, self.weight, self.bias)
+
+    def then_gelu(self, x: Tensor) -> Tensor:
+        """The exact GELU of the layer's output."""
+        return _product(x, self.weight, self.bias, gelu=True)
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        """Output channels start:stop alone."""
+        return _product(x, self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> Tensor:
+    if _PRODUCT is not None and _is_plain(x, weight):
+        return _PRODUCT(x, weight, bias, "gelu" if gelu else "none", [], "none" if gelu else "")
+    y = F.linear(x, weight, bias)
+    return F.gelu(y) if gelu else y
+
+
+def _is_plain(x: Tensor, weight: Tensor) -> bool:
+    """Whether the operator means the same as F.linear here: it knows neither autocast nor gradients."""
+    return (
+        x.device.type == weight.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
