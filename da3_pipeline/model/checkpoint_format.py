@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ..errors import UsageError, WeightsError
 from .config import HEAD_DIM, ModelConfig
-from .network import DepthAnything3
+from .dpt_blocks import TAIL_WIDTH
+from .family import Network
 from .variants import VARIANTS
 
 __all__ = ["Checkpoint", "open_checkpoint", "save_checkpoint"]
@@ -28,10 +29,8 @@ _PREFIX = "model."
 _CONFIG_ENTRY = "model_config"
 _READABLE = 0o644
 _FLOATS = ("F64", "F32", "F16", "BF16")
+_ANY_VIEW, _METRIC = "da3.", "da3_metric."
 _SHARED_NORM = tuple(f"head.scratch.output_conv2_aux.{level}.2." for level in range(4))
-# The Gaussian head that comes with the giant checkpoints is no part of this network.
-_SURPLUS = "gs_head."
-_OTHER_FAMILIES = {"da3_metric.": "a nested network", "head.scratch.sky_output_conv2.": "a monocular or metric network"}
 _FOREIGN_FILES = {
     b"PK\x03\x04": "a PyTorch pickle archive",
     b"\x80": "a Python pickle",
@@ -58,16 +57,32 @@ class Checkpoint:
         return next((entry.config for entry in VARIANTS.values() if self._resembles(entry.config)), None)
 
     def _resembles(self, config: ModelConfig) -> bool:
-        block = "backbone.pretrained.blocks.{}.{}.weight".format
-        present = {
-            "backbone.pretrained.camera_token": (1, 2, config.embed_dim),
+        if config.metric is not None:
+            return self._holds(config, _ANY_VIEW) and self._holds(config.metric, _METRIC)
+        return self._holds(config, "")
+
+    def _holds(self, config: ModelConfig, part: str) -> bool:
+        """Whether the parameters below `part` are those of the network that `config` describes, going by a few."""
+
+        def block(layer: int, name: str) -> str:
+            return f"backbone.pretrained.blocks.{layer}.{name}.weight"
+
+        present: dict[str, tuple[int, ...]] = {
             block(config.depth - 1, "norm1"): (config.embed_dim,),
-            block(config.alt_start, "attn.q_norm"): (HEAD_DIM,),
             "head.scratch.layer1_rn.weight": (config.head_features, config.head_channels[0], 3, 3),
         }
-        absent = (block(config.depth, "norm1"), block(config.alt_start - 1, "attn.q_norm"))
-        return all(self.shapes.get(key) == shape for key, shape in present.items()) and not any(
-            key in self.shapes for key in absent
+        absent = [block(config.depth, "norm1"), block(config.alt_start - 1, "attn.q_norm")]
+        if config.is_monocular:
+            present["head.scratch.sky_output_conv2.0.bias"] = (TAIL_WIDTH,)
+        else:
+            present["backbone.pretrained.camera_token"] = (1, 2, config.embed_dim)
+            present[block(config.alt_start, "attn.q_norm")] = (HEAD_DIM,)
+        if config.gaussian_head:
+            present["gs_head.scratch.output_conv2.0.bias"] = (TAIL_WIDTH,)
+        else:
+            absent.append("gs_head.scratch.output_conv2.0.bias")
+        return all(self.shapes.get(part + key) == shape for key, shape in present.items()) and not any(
+            part + key in self.shapes for key in absent
         )
 
     def check(self, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -87,21 +102,19 @@ class Checkpoint:
 
     def kind(self) -> str:
         """What the file seems to hold, for messages."""
-        for mark, family in _OTHER_FAMILIES.items():
-            if any(key.startswith(mark) for key in self.shapes):
-                return f"{family}, which this version cannot run"
         guess = self.guess_config()
         return " or ".join(name for name, entry in VARIANTS.items() if entry.config == guess) or "no known variant"
 
     def tensors(self, device: torch.device, trunk_dtype: torch.dtype) -> dict[str, Tensor]:
-        """Every parameter: the trunk's in `trunk_dtype`, all others in float32.
+        """Every parameter: the trunks' in `trunk_dtype`, all others in float32.
 
-        Tensors that need no conversion are views of the mapped file and cost no memory of their own.
+        Tensors that need no conversion are views of the mapped file and cost no memory of their own; those that do
+        are converted one by one.
         """
         loaded: dict[str, Tensor] = {}
         with safe_open(self.path, framework="pt") as file:
             for key in sorted(set(self.stored_as.values())):
-                dtype = trunk_dtype if key.removeprefix(_PREFIX).startswith("backbone.") else torch.float32
+                dtype = trunk_dtype if _is_of_trunk(key) else torch.float32
                 loaded[key] = file.get_tensor(key).to(device, dtype)
         return {name: loaded[key] for name, key in self.stored_as.items()}
 
@@ -129,7 +142,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, {name: shapes[key] for name, key in stored_as.items()}, stored_as, _config(path, metadata))
 
 
-def save_checkpoint(net: DepthAnything3, path: Path, dtype: torch.dtype = torch.float32) -> None:
+def save_checkpoint(net: Network, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write the weights in the published format, and the configuration into the header.
 
     The file appears complete or not at all; one that is there is replaced. Raises WeightsError when a weight
@@ -137,7 +150,7 @@ def save_checkpoint(net: DepthAnything3, path: Path, dtype: torch.dtype = torch.
     """
     weights = {}
     for name, tensor in net.state_dict().items():
-        if name.startswith(_SHARED_NORM[1:]):
+        if name.removeprefix(_ANY_VIEW).startswith(_SHARED_NORM[1:]):
             continue
         weights[_PREFIX + name] = tensor.detach().to("cpu", dtype).contiguous()
         if not weights[_PREFIX + name].isfinite().all():
@@ -163,18 +176,23 @@ def _diagnosis(path: Path, error: SafetensorError) -> str:
     return f"is not a safetensors file, or is damaged ({error}): download it again"
 
 
+def _is_of_trunk(key: str) -> bool:
+    return key.removeprefix(_PREFIX).removeprefix(_ANY_VIEW).removeprefix(_METRIC).startswith("backbone.")
+
+
 def _with_aliases(stored_as: dict[str, str]) -> dict[str, str]:
-    """Parameter names to keys, without surplus parts, the shared LayerNorm under all its names.
+    """Parameter names to keys, the LayerNorm that a ray branch shares under all its names.
 
     Published files keep its first name. Where several are stored, the last counts: the only level in use.
     """
-    stored_as = {name: key for name, key in stored_as.items() if not name.startswith(_SURPLUS)}
-    for part in ("weight", "bias"):
-        names = [prefix + part for prefix in _SHARED_NORM]
-        kept = [stored_as[name] for name in names if name in stored_as]
-        if kept:
-            stored_as |= dict.fromkeys(names, kept[-1])
-    return stored_as
+    completed = dict(stored_as)
+    for network in ("", _ANY_VIEW):
+        for part in ("weight", "bias"):
+            names = [network + prefix + part for prefix in _SHARED_NORM]
+            kept = [stored_as[name] for name in names if name in stored_as]
+            if kept:
+                completed |= dict.fromkeys(names, kept[-1])
+    return completed
 
 
 def _config(path: Path, metadata: Mapping[str, str]) -> ModelConfig | None:

@@ -28,6 +28,8 @@ class ModelConfig:
     head_features: width F of the head's fusion chains, a multiple of 8.
     head_channels: channels of the four projected taps, multiples of 4.
     ffn: feed-forward layer of the trunk's blocks.
+    gaussian_head: whether there is a head that predicts a Gaussian a pixel.
+    metric: the monocular network that gives a nested one its metres and its sky; None in all others.
     """
 
     embed_dim: int
@@ -37,6 +39,8 @@ class ModelConfig:
     head_features: int
     head_channels: tuple[int, int, int, int]
     ffn: Literal["mlp", "swiglu"] = "mlp"
+    gaussian_head: bool = False
+    metric: ModelConfig | None = None
 
     def __post_init__(self) -> None:
         for problem, wrong in (
@@ -46,6 +50,8 @@ class ModelConfig:
             ("head_features must be a positive multiple of 8", self.head_features < 8 or self.head_features % 8),
             ("head_channels must be four positive multiples of 4", not self._head_channels_are_valid()),
             ("ffn must be 'mlp' or 'swiglu'", self.ffn not in ("mlp", "swiglu")),
+            ("gaussian_head is for networks with cameras", self.gaussian_head and self.is_monocular),
+            ("metric must be a monocular network beside one with cameras", not self._metric_is_valid()),
         ):
             if wrong:
                 raise UsageError(f"model configuration: {problem}, got {self}")
@@ -56,6 +62,9 @@ class ModelConfig:
 
     def _head_channels_are_valid(self) -> bool:
         return len(self.head_channels) == 4 and all(width > 0 and width % 4 == 0 for width in self.head_channels)
+
+    def _metric_is_valid(self) -> bool:
+        return self.metric is None or (self.metric.is_monocular and not self.is_monocular)
 
     @property
     def _tappable(self) -> tuple[int, ...]:
@@ -90,6 +99,8 @@ class ModelConfig:
         """The inverse of `to_dict`. Raises UsageError on unknown or missing fields."""
         try:
             fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+            if isinstance(fields.get("metric"), dict):
+                fields["metric"] = cls.from_dict(fields["metric"])
             return cls(**fields)
         except TypeError as error:
             raise UsageError(f"model configuration: {error}") from error

@@ -10,14 +10,14 @@ from ..errors import WeightsError
 from .checkpoint_format import open_checkpoint
 from .checkpoint_sources import find_checkpoint
 from .config import ModelConfig
+from .family import Network, network_of
 from .initialisation import initialise
-from .network import DepthAnything3
 from .variants import variant
 
 __all__ = ["build", "load"]
 
 
-def build(model: str | ModelConfig, *, generator: torch.Generator | None = None) -> DepthAnything3:
+def build(model: str | ModelConfig, *, generator: torch.Generator | None = None) -> Network:
     """A network with fresh weights, in training mode, float32, on torch's default device.
 
     model: a registered name (see `VARIANTS`) or a configuration. generator: source of the weights; None
@@ -31,11 +31,11 @@ def build(model: str | ModelConfig, *, generator: torch.Generator | None = None)
 
 def load(
     name_or_path: str | Path, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-) -> DepthAnything3:
+) -> Network:
     """A network with the weights of a checkpoint, in evaluation mode.
 
     name_or_path: a registered name, a safetensors file, or a folder with model.safetensors and config.json.
-    device: the CPU unless given. dtype: of the trunk's parameters, float32 unless given; the heads and the
+    device: the CPU unless given. dtype: of the trunks' parameters, float32 unless given; the heads and the
     camera encoder always stay in float32, in which they are meant to run (SPEC 1.2).
     Raises WeightsError: nothing there, no network, not safetensors, damaged, or of another variant.
     """
@@ -51,7 +51,7 @@ def load(
     return net.eval()
 
 
-def _skeleton(config: ModelConfig) -> DepthAnything3:
+def _skeleton(config: ModelConfig) -> Network:
     """The network's structure without memory for its weights."""
     with torch.device("meta"):
-        return DepthAnything3(config)
+        return network_of(config)

@@ -8,8 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from .dpt_blocks import ResidualConvUnit
+from .family import Network
+from .gaussian_dpt import QUATERNION_REAL, GaussianDpt
 from .layers import LayerScale
+from .monocular import MonocularNetwork
 from .network import DepthAnything3
+from .sky import SKY_THRESHOLD
+from .trunk import Trunk
 
 __all__ = ["initialise"]
 
@@ -19,13 +24,13 @@ _RESIDUAL_GAIN = 0.5
 
 
 @torch.no_grad()
-def initialise(net: DepthAnything3, generator: torch.Generator | None = None) -> None:
+def initialise(net: Network, generator: torch.Generator | None = None) -> None:
     """Draw every parameter anew.
 
     Linear layers: truncated normal of 0.02, as ViTs are started; convolutions and the camera decoder keep
     the variance of what passes through them. The outputs start at a plain guess: depth 1, confidence 2,
-    rays along +z, no rotation, a field of view of 1 rad. The decoder's last ReLU guards the field of view
-    and passes no gradient below zero: it starts far from there.
+    rays along +z, no rotation, a field of view of 1 rad, no sky, Gaussians as their pixel is turned. The last
+    ReLUs, of the field of view and of the sky, pass no gradient below zero: they start above it.
     """
     for module in net.modules():
         if isinstance(module, nn.Linear):
@@ -42,11 +47,13 @@ def initialise(net: DepthAnything3, generator: torch.Generator | None = None) ->
         if isinstance(module, ResidualConvUnit):
             _preserve_variance(module.conv1, math.sqrt(2), generator)
             _preserve_variance(module.conv2, _RESIDUAL_GAIN, generator)
-    trunk = net.trunk
-    tokens = [trunk.cls_token, *(() if trunk.config.is_monocular else (trunk.camera_token,))]
-    for table in (*tokens, trunk.pos_embed):
-        nn.init.trunc_normal_(table, std=_STD, generator=generator)
-    _start_outputs(net, generator)
+    for part in net.modules():
+        if isinstance(part, DepthAnything3 | MonocularNetwork):
+            _start_tables(part.trunk, generator)
+        if isinstance(part, DepthAnything3):
+            _start_outputs(part, generator)
+        elif isinstance(part, MonocularNetwork):
+            _start_monocular_outputs(part, generator)
 
 
 def _preserve_variance(module: nn.Module, gain: float, generator: torch.Generator | None) -> None:
@@ -56,6 +63,12 @@ def _preserve_variance(module: nn.Module, gain: float, generator: torch.Generato
     # A transposed convolution whose kernel equals its stride reads each output from one place.
     fan_in = weight.shape[0] if isinstance(module, nn.ConvTranspose2d) else weight.shape[1] * kernel
     nn.init.normal_(weight, std=gain / math.sqrt(fan_in), generator=generator)
+
+
+def _start_tables(trunk: Trunk, generator: torch.Generator | None) -> None:
+    tokens = [trunk.cls_token, *(() if trunk.config.is_monocular else (trunk.camera_token,))]
+    for table in (*tokens, trunk.pos_embed):
+        nn.init.trunc_normal_(table, std=_STD, generator=generator)
 
 
 def _start_outputs(net: DepthAnything3, generator: torch.Generator | None) -> None:
@@ -70,3 +83,16 @@ def _start_outputs(net: DepthAnything3, generator: torch.Generator | None) -> No
             scratch.get_parameter(f"output_conv2_aux.{level}.5.weight"), std=_STD, generator=generator
         )
         scratch.get_parameter(f"output_conv2_aux.{level}.5.bias")[2] = 1.0
+    if net.gs_head is not None:
+        _start_gaussians(net.gs_head, generator)
+
+
+def _start_gaussians(head: GaussianDpt, generator: torch.Generator | None) -> None:
+    nn.init.trunc_normal_(head.scratch.get_parameter("output_conv2.2.weight"), std=_STD, generator=generator)
+    head.scratch.get_parameter("output_conv2.2.bias")[QUATERNION_REAL] = 1.0
+
+
+def _start_monocular_outputs(net: MonocularNetwork, generator: torch.Generator | None) -> None:
+    for name in ("output_conv2", "sky_output_conv2"):
+        nn.init.trunc_normal_(net.head.scratch.get_parameter(f"{name}.2.weight"), std=_STD, generator=generator)
+    nn.init.constant_(net.head.scratch.get_parameter("sky_output_conv2.2.bias"), SKY_THRESHOLD / 2)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InferenceError
+from ..errors import UsageError
+from .backbone import Backbone
 from .camera import CameraDecoder, CameraEncoder
 from .config import PATCH, ModelConfig
+from .dense_pass import in_float32, over_views
 from .dual_dpt import DenseMaps, DualDpt
+from .gaussian_adapter import GaussianOptions, Gaussians, place_gaussians, scale_to_given
+from .gaussian_dpt import GaussianDpt
+from .input_checks import check_cameras, check_images
 from .pose_encoding import decode_pose
 from .ray_pose import RayPoseOptions, cameras_from_rays
 from .reference_view import ReferenceView
 from .trunk import Trunk
+from .variants import with_gaussian_head
 
 __all__ = ["DepthAnything3", "NetworkOutput"]
-
-_HEAD_VIEWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class NetworkOutput:
     reference_view (B,): the view that was taken as reference; 0 when poses were given.
     features: by layer, (B, S, rows, columns, C), normalised, in the order of the input views. The published
         code puts the reference view first from layer `reference_first_from` on; see `features_as_published`.
+    gaussians: where asked for, in the world of cam_from_world; see `GaussianOptions` for exceptions.
+    sky (B, S, H, W), scale_factor (B,): of nested networks only; see `NestedNetwork`.
     """
 
     depth: Tensor
@@ -49,6 +54,9 @@ class NetworkOutput:
     reference_view: Tensor
     reference_first_from: int
     features: dict[int, Tensor] = field(default_factory=dict)
+    gaussians: Gaussians | None = None
+    sky: Tensor | None = None
+    scale_factor: Tensor | None = None
 
     def features_as_published(self) -> dict[int, Tensor]:
         """`features` in the order in which the published code leaves them."""
@@ -59,26 +67,25 @@ class NetworkOutput:
 
 
 class DepthAnything3(nn.Module):
-    """Any number of views of one scene to depth, rays and cameras.
+    """Any number of views of one scene to depth, rays and cameras, and to Gaussians where there is a head for them.
 
-    Parameters carry the names of the published checkpoints. Under autocast the trunk follows it; head,
+    Parameters carry the names of the published checkpoints. Under autocast the trunk follows it; heads,
     camera encoder and camera decoder always compute in float32.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = nn.ModuleDict({"pretrained": Trunk(config)})
+        self.backbone = Backbone(config)
         self.head = DualDpt(config)
         self.cam_dec = CameraDecoder(2 * config.embed_dim)
         self.cam_enc = CameraEncoder(config.embed_dim)
+        self.gs_head = GaussianDpt(config) if config.gaussian_head else None
 
     @property
     def trunk(self) -> Trunk:
         """The vision transformer."""
-        trunk = self.backbone["pretrained"]
-        assert isinstance(trunk, Trunk)
-        return trunk
+        return self.backbone.pretrained
 
     def forward(
         self,
@@ -87,6 +94,7 @@ class DepthAnything3(nn.Module):
         intrinsics: Tensor | None = None,
         *,
         ray_pose: bool | RayPoseOptions = False,
+        gaussians: bool | GaussianOptions = False,
         reference_view: ReferenceView = "saddle_balanced",
         feature_layers: Sequence[int] = (),
     ) -> NetworkOutput:
@@ -94,23 +102,33 @@ class DepthAnything3(nn.Module):
 
         cam_from_world (B, S, 3 or 4, 4), as `normalise_poses` leaves it, and intrinsics (B, S, 3, 3) in
         pixels of these images condition the prediction; both or neither. ray_pose: cameras from the ray
-        maps instead of the decoder. feature_layers: blocks whose normalised patches to return.
-        Raises InferenceError on input of another shape.
+        maps instead of the decoder. gaussians: one for each pixel. feature_layers: blocks whose normalised
+        patches to return.
+        Raises InferenceError on input of another shape or that is not finite, UsageError where Gaussians are asked
+        of a network without a head for them.
         """
-        _check(images, cam_from_world, intrinsics)
+        check_images(images)
+        check_cameras(images, cam_from_world, intrinsics)
+        self._check_gaussians(gaussians)
         size = (images.shape[-2], images.shape[-1])
-        with _in_float32(images.device):
+        with in_float32(images.device):
             tokens = None
             if cam_from_world is not None and intrinsics is not None:
                 tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
         seen = self.trunk(images, tokens, reference_view, feature_layers)
-        with _in_float32(images.device):
+        with in_float32(images.device):
             maps = self._dense(seen.patches, size)
             encoding = self.cam_dec(seen.camera[-1].float())
             poses, calibration = decode_pose(encoding, size)
             if ray_pose:
                 options = RayPoseOptions() if ray_pose is True else ray_pose
                 poses, calibration = cameras_from_rays(maps.ray, maps.ray_conf, size, options)
+            cloud = None
+            if gaussians:
+                placing = GaussianOptions() if gaussians is True else gaussians
+                cloud = self._gaussians(seen.patches, images, maps.depth, poses, calibration, placing)
+                if cam_from_world is not None and placing.follow_given:
+                    cloud = cloud.scaled(scale_to_given(poses, cam_from_world))
         reordered = cam_from_world is None and images.shape[1] >= 3
         return NetworkOutput(
             *maps,
@@ -120,34 +138,37 @@ class DepthAnything3(nn.Module):
             reference_view=seen.reference_view,
             reference_first_from=self.config.alt_start - 1 if reordered else self.config.depth,
             features=seen.features,
+            gaussians=cloud,
         )
 
     def _dense(self, taps: Sequence[Tensor], size: tuple[int, int]) -> DenseMaps:
-        """The head on a few views at a time, to bound its memory."""
-        batch = taps[0].shape[:2]
         grid = (size[0] // PATCH, size[1] // PATCH)
-        pieces = zip(*(torch.split(tap.flatten(0, 1), _HEAD_VIEWS_AT_ONCE) for tap in taps), strict=True)
-        chunks = [self.head([tap.float() for tap in piece], grid, size) for piece in pieces]
-        return DenseMaps(*(torch.unflatten(torch.cat(parts), 0, batch) for parts in zip(*chunks, strict=True)))
+        return DenseMaps(*over_views(lambda *tap: self.head(tap, grid, size), *taps))
 
+    def _gaussians(
+        self,
+        taps: Sequence[Tensor],
+        images: Tensor,
+        depth: Tensor,
+        poses: Tensor,
+        intrinsics: Tensor,
+        options: GaussianOptions,
+    ) -> Gaussians:
+        head = self.gs_head
+        assert head is not None
+        grid = (images.shape[-2] // PATCH, images.shape[-1] // PATCH)
 
-def _in_float32(device: torch.device) -> AbstractContextManager[object]:
-    """Suspends autocast, on the devices that have it."""
-    return torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
+        def placed(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor, *taps: Tensor) -> Sequence[Tensor]:
+            raw, opacity = head(taps, images, grid)
+            return place_gaussians(raw, opacity, depth, poses, intrinsics, options.rotation == "exact")
 
+        return Gaussians(*(x.flatten(1, 2) for x in over_views(placed, images, depth, poses, intrinsics, *taps)))
 
-def _check(images: Tensor, cam_from_world: Tensor | None, intrinsics: Tensor | None) -> None:
-    shape = tuple(images.shape)
-    if len(shape) != 5 or shape[2] != 3 or 0 in shape or shape[3] % PATCH or shape[4] % PATCH:
-        raise InferenceError(f"the network takes images (B, S, 3, H, W), H and W multiples of {PATCH}, got {shape}")
-    if (cam_from_world is None) != (intrinsics is None):
-        raise InferenceError("pose conditioning takes both cam_from_world and intrinsics, only one was given")
-    for name, given, trailing in (
-        ("cam_from_world", cam_from_world, ((3, 4), (4, 4))),
-        ("intrinsics", intrinsics, ((3, 3),)),
-    ):
-        if given is not None and (tuple(given.shape[:2]) != shape[:2] or tuple(given.shape[2:]) not in trailing):
-            raise InferenceError(f"{name} of shape {tuple(given.shape)} does not fit images of shape {shape}")
+    def _check_gaussians(self, gaussians: bool | GaussianOptions) -> None:
+        if gaussians and self.gs_head is None:
+            raise UsageError(
+                "this network has no head for Gaussians; those that have one: " + ", ".join(with_gaussian_head())
+            )
 
 
 def _reference_first(x: Tensor, reference: Tensor) -> Tensor:

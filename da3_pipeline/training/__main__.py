@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..model import load
+from ..model import any_view, load
 from .config import PRESETS, preset
 from .evaluate import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 from .export import averaged_network, export_student
@@ -52,7 +52,7 @@ def evaluate(
     longest_px: Annotated[list[int] | None, typer.Option(help="Longer sides of the network's input.")] = None,
 ) -> None:
     """Pose figures of a network beside a constant and a random pose, on held-out scenes and on photographs."""
-    net = averaged_network(Path(model)) if Path(model).is_dir() else load(model)
+    net = averaged_network(Path(model)) if Path(model).is_dir() else any_view(load(model))
     for longest in longest_px or [112]:
         if scenes:
             size = (longest // 14 * 14, round(longest * 0.75 / 14) * 14)

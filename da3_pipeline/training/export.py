@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..errors import WeightsError
-from ..model import DepthAnything3, build, save_checkpoint
+from ..model import DepthAnything3, any_view, build, save_checkpoint
 from .config import StudentConfig
 from .student import CHECKPOINT, CONFIG
 
@@ -23,7 +23,7 @@ def averaged_network(folder: Path) -> DepthAnything3:
         raise WeightsError(f"{folder} holds no {CHECKPOINT}: give the --folder of a training run")
     config = StudentConfig.model_validate_json((folder / CONFIG).read_text())
     state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["ema"]
-    net = build(config.model)
+    net = any_view(build(config.model))
     net.load_state_dict(
         {key.removeprefix("module."): value for key, value in state.items() if key.startswith("module.")}
     )

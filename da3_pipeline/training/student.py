@@ -20,7 +20,7 @@ from torch import Tensor, multiprocessing, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import UsageError
-from ..model import DepthAnything3, build
+from ..model import DepthAnything3, any_view, build
 from .config import Phase, StudentConfig
 from .evaluate import evaluate_pairs, held_out_views
 from .leak import apply_fold, make_leaky, mostly_negative, set_leak
@@ -195,7 +195,7 @@ class _Run:
 
     def _fresh_network(self) -> DepthAnything3:
         generator = torch.Generator().manual_seed(self.config.seed)
-        net = build(self.config.model, generator=generator)
+        net = any_view(build(self.config.model, generator=generator))
         if self.config.warm_start:
             warm_start(net, self._sample_images().cpu(), generator)
         if self.config.camera_leak > 0:

@@ -6,8 +6,8 @@ import json
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from da3_pipeline.model import DepthAnything3, ModelConfig, build
+from da3_pipeline.model import DepthAnything3, ModelConfig, Network, build
 
 DATA = Path(__file__).parents[1] / "data" / "model"
 SHARED = Path(__file__).parents[2].parent / "shared" / "da3_reference" / "golden"
 TINY = ModelConfig(64, 10, 2, (3, 5, 7, 9), 8, (4, 4, 8, 8))
+MONOCULAR = ModelConfig(64, 6, 6, (1, 2, 4, 5), 8, (4, 4, 8, 8))
+GAUSSIAN = replace(TINY, gaussian_head=True)
+FAMILY = {
+    "any-view": TINY,
+    "gaussian": GAUSSIAN,
+    "monocular": MONOCULAR,
+    "nested": replace(GAUSSIAN, metric=MONOCULAR),
+}
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def deterministic_net() -> Callable[[str], DepthAnything3]:
+def deterministic_net() -> Callable[[str], Network]:
     """A variant with weights that depend on nothing but the parameters' names and shapes."""
 
     @lru_cache(maxsize=1)
-    def built(name: str) -> DepthAnything3:
+    def built(name: str) -> Network:
         with torch.device("meta"):
             net = build(name)
         state = net.state_dict()
@@ -102,15 +110,15 @@ def _deterministic(key: str, shape: tuple[int, ...]) -> Tensor:
         return 0.5 * noise
     if last == "pos_embed":
         return 0.2 * noise
-    if key == "cam_dec.fc_fov.0.bias":
+    if key.endswith("cam_dec.fc_fov.0.bias"):
         return 1.0 + 0.02 * noise
-    if key == "cam_dec.fc_qvec.bias":
+    if key.endswith("cam_dec.fc_qvec.bias"):
         return torch.tensor([0.0, 0.0, 0.0, 1.0]) + 0.02 * noise
     if last == "bias":
         return 0.02 * noise
     if len(shape) == 1:
         return 1.0 + 0.1 * noise
-    gain = 0.3 if key in to_camera else 0.5 if ".resConfUnit" in key else 1.0
+    gain = 0.3 if key.endswith(to_camera) else 0.5 if ".resConfUnit" in key else 1.0
     return gain * noise / math.sqrt(math.prod(shape[1:]))
 
 
@@ -157,3 +165,20 @@ def deterministic_cameras() -> Callable[[int, int, int, int], tuple[Tensor, Tens
 def tiny() -> DepthAnything3:
     """The smallest network of the family, with fresh weights."""
     return build(TINY, generator=torch.Generator().manual_seed(1)).eval()
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[[str], Network]:
+    """Build the smallest network of a kind; its sky and confidence vary over an image."""
+
+    @cache
+    def built(kind: str) -> Network:
+        net = build(FAMILY[kind], generator=torch.Generator().manual_seed(1)).eval()
+        noise = torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            for name, weight in net.named_parameters():
+                if "output_conv2.2.weight" in name:
+                    weight.normal_(0, 0.5, generator=noise)
+        return net
+
+    return built

@@ -16,6 +16,8 @@ from da3_pipeline.errors import UsageError
 from da3_pipeline.model import VARIANTS, ModelConfig, build, licence_notice
 
 KEYS = Path(__file__).parents[1] / "data" / "model"
+SHARED_KEYS = Path(__file__).parents[2].parent / "shared" / "da3_reference" / "keys"
+WITH_CAMERAS = [name for name, entry in VARIANTS.items() if not (entry.config.is_monocular or entry.config.metric)]
 NANO = VARIANTS["da3-nano"].config
 HEAVY_MODULES = ("timm", "torchvision", "huggingface_hub")
 
@@ -24,24 +26,44 @@ def _any_block(key: str) -> str:
     return re.sub(r"blocks\.\d+\.", "blocks.*.", key)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_parameters_are_those_of_the_published_checkpoints(name: str) -> None:
-    path = KEYS / f"keys_{name.removesuffix('-1.1')}.json"
-    if not path.exists():
-        assert VARIANTS[name].hub_repo is None, "a published variant without its key file"
-        path = KEYS / "keys_da3-small.json"
-    published = {key: tuple(shape) for key, shape in json.loads(path.read_text()).items()}
+def _published(name: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a published network's parameters."""
+    of = {"da3mono-large": "da3metric-large", "da3-nano": "da3-small"}.get(name, name.removesuffix("-1.1"))
+    if of == "da3nested-giant-large":
+        parts = {"da3.": "da3-giant", "da3_metric.": "da3metric-large"}
+        return {prefix + key: shape for prefix, part in parts.items() for key, shape in _published(part).items()}
+    return {key: tuple(shape) for key, shape in json.loads((KEYS / f"keys_{of}.json").read_text()).items()}
+
+
+def _parameters(name: str) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        mine = {key: tuple(tensor.shape) for key, tensor in build(name).state_dict().items()}
-    if VARIANTS[name].hub_repo is None:
-        # The built-in network has the structure of da3-small at another width and depth.
-        assert {_any_block(key) for key in mine} == {_any_block(key) for key in published}
-    else:
-        assert mine == {key: shape for key, shape in published.items() if not key.startswith("gs_head.")}
+        return {key: tuple(tensor.shape) for key, tensor in build(name).state_dict().items()}
+
+
+@pytest.mark.parametrize("name", [name for name, entry in VARIANTS.items() if entry.hub_repo])
+def test_parameters_are_those_of_the_published_checkpoints(name: str) -> None:
+    assert _parameters(name) == _published(name)
+
+
+def test_the_built_in_network_has_the_structure_of_da3_small_at_another_width_and_depth() -> None:
+    mine, published = ({_any_block(key) for key in keys} for keys in (_parameters("da3-nano"), _published("da3-small")))
+    assert mine == published
 
 
 @pytest.mark.parametrize(
-    ("name", "views"), [("da3-nano", 1), *((name, 3) for name in VARIANTS if not name.endswith("-1.1"))]
+    "name", ["da3-small", "da3-giant", "da3metric-large", "da3mono-large", "da3nested-giant-large"]
+)
+def test_the_shared_key_files_say_the_same(name: str) -> None:
+    path = SHARED_KEYS / f"{name}.json"
+    if not path.exists():
+        pytest.skip("the shared key files are absent")
+    tensors = json.loads(path.read_text())["tensors"]
+    shared = {key.removeprefix("model."): tuple(entry["shape"]) for key, entry in tensors.items()}
+    assert _parameters(name) == shared
+
+
+@pytest.mark.parametrize(
+    ("name", "views"), [("da3-nano", 1), *((name, 3) for name in WITH_CAMERAS if not name.endswith("-1.1"))]
 )
 def test_output_shapes(name: str, views: int) -> None:
     with torch.device("meta"):
@@ -75,17 +97,34 @@ def test_any_width_of_whole_heads_can_be_built(width: int) -> None:
     [
         ("embed_dim", 100),
         ("alt_start", 12),
+        ("alt_start", 1),
         ("out_layers", (5, 7, 9)),
         ("out_layers", (4, 7, 9, 11)),
         ("out_layers", (7, 5, 9, 11)),
         ("head_features", 20),
         ("head_channels", (24, 48, 96, 190)),
         ("ffn", "relu"),
+        ("metric", NANO),
     ],
 )
 def test_impossible_configurations_are_refused(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=field):
         dataclasses.replace(NANO, **{field: value})
+
+
+def test_monocular_networks_have_neither_gaussians_nor_metres_of_their_own() -> None:
+    monocular = VARIANTS["da3metric-large"].config
+    with pytest.raises(UsageError, match="gaussian_head"):
+        dataclasses.replace(monocular, gaussian_head=True)
+    with pytest.raises(UsageError, match="metric"):
+        dataclasses.replace(monocular, metric=monocular)
+    with pytest.raises(UsageError, match="out_layers"):
+        dataclasses.replace(monocular, out_layers=(4, 11, 17, 24))
+
+
+def test_nested_configurations_survive_json() -> None:
+    config = VARIANTS["da3nested-giant-large"].config
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_a_configuration_with_unknown_fields_is_refused() -> None:
@@ -102,6 +141,18 @@ def test_fresh_weights_start_at_a_plain_guess() -> None:
     fields_of_view = output.pose_encoding[..., 7:]
     assert ((fields_of_view > 0.6) & (fields_of_view < 1.4)).all()
     assert (output.pose_encoding[..., 6] > 0.5).all()
+
+
+def test_fresh_gaussians_and_sky_start_at_a_plain_guess() -> None:
+    images = torch.randn(1, 2, 3, 56, 70, generator=torch.Generator().manual_seed(1))
+    net = build(dataclasses.replace(NANO, gaussian_head=True), generator=torch.Generator().manual_seed(0))
+    raw = {}
+    net.gs_head.register_forward_hook(lambda module, given, result: raw.update(quaternion=result[0][..., 5:9]))
+    net(images, gaussians=True)
+    assert torch.allclose(raw["quaternion"], torch.tensor([0.0, 0, 0, 1]), atol=0.6)
+    monocular = dataclasses.replace(NANO, alt_start=NANO.depth)
+    sky = build(monocular, generator=torch.Generator().manual_seed(0))(images).sky
+    assert 0.05 < sky.median() < 0.25
 
 
 @pytest.mark.parametrize("seed", range(2))
