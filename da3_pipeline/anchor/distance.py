@@ -24,6 +24,7 @@ _TAPE_SIGMA = 0.005  # of the measured length: tape, and what its ends are held 
 _POSE_SIGMA_PX = 1.0  # a refined camera is placed to what moves its picture by so much
 _PRIOR_POSE_SIGMA = 0.05  # of the typical depth
 _SUGGESTIONS = 3
+_EXPORTED = ("", ".jpg", ".jpeg", ".png")  # suffixes under which a frame of another format is found in images/
 
 
 def distance_estimate(scene: Scene, texts: Sequence[str]) -> ScaleEstimate | None:
@@ -133,6 +134,8 @@ def _ends_with(own: str, name: str) -> bool:
 
 
 def _ends_with_stem(own: str, name: str) -> bool:
+    if PurePosixPath(name).suffix.lower() not in _EXPORTED:
+        return False
     own, name = (PurePosixPath(path).with_suffix("").as_posix().casefold() for path in (own, name))
     return own == name or own.endswith(f"/{name}")
 

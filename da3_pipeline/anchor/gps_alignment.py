@@ -23,7 +23,7 @@ _WEIGHT_OF_USUAL = 2.0  # degrees of freedom that they are worth beside the resi
 _OUTLIER_SIGMAS = 3.5
 _LEAST_SIGMA_M = 1.0  # residuals are not called false for being a few times smaller than any receiver's error
 _RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
-_ROUNDS = 30
+_ROUNDS, _CONVERGED = 30, 1e-8
 _VAGUE_RAD = 1.0  # around the starting orientation, for what nothing else determines
 _AGREE_CHI2 = 13.8  # 99.9 % of chi-square with two degrees of freedom
 _CLEARLY_BETTER = 10.0  # in squared sigmas: what the fit that the cameras' up had no part in must gain
@@ -92,9 +92,9 @@ def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> 
 
 def _agrees(fit: _Fit, up: Up) -> bool:
     """Whether the cameras' up is where GPS has it, as far as both are certain."""
-    offset = (fit.sim3.rotation @ up.direction)[:2]
-    if (fit.sim3.rotation @ up.direction)[2] <= 0:
-        return False
+    turned = fit.sim3.rotation @ up.direction
+    aside = np.linalg.norm(turned[:2])
+    offset = turned[:2] * (np.arctan2(aside, turned[2]) / max(float(aside), 1e-12))
     # A turn by w about x and y moves the vertical by (w_y, -w_x).
     moved = fit.covariance[:2, :2][::-1, ::-1] * [[1, -1], [-1, 1]]
     covariance = moved + np.radians(up.sigma_deg) ** 2 * np.eye(2)
@@ -124,7 +124,7 @@ def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None) -> _Fit:
         covariance = np.asarray(np.linalg.inv(hessian), dtype=np.float64)
         step = covariance @ gradient
         sim3 = _moved(sim3, step, middle)
-        if np.abs(step[:4]).max() < 1e-10:
+        if np.abs(step[:4]).max() < _CONVERGED:
             break
     level, height, noise = _judged(metres - sim3.apply(places), known=np.isfinite(metres[:, 2]))
     return _Fit(sim3, level, height, noise, covariance)
@@ -161,13 +161,14 @@ def _equations(
     level, height = inliers
     arms = sim3.apply(places) - middle
     residual = np.nan_to_num(metres - sim3.apply(places))
-    weight = np.stack([level, level, height], axis=1) / noise
+    weight = (np.stack([level, level, height], axis=1) / noise).ravel()
     jacobian = np.zeros((len(places), 3, 7))
     jacobian[:, :, :3] = -_cross(arms)
     jacobian[:, :, 3] = arms
     jacobian[:, :, 4:] = np.eye(3)
-    hessian = np.einsum("nai,na,naj->ij", jacobian, weight, jacobian)
-    gradient = np.einsum("nai,na,na->i", jacobian, weight, residual)
+    weighted = jacobian.reshape(-1, 7).T * weight
+    hessian = weighted @ jacobian.reshape(-1, 7)
+    gradient = weighted @ residual.ravel()
     if not height.any():
         hessian[6, 6] += 1 / noise[2]
     return hessian, gradient

@@ -15,7 +15,7 @@ __all__ = ["starts"]
 
 Float = NDArray[np.float64]
 
-_PAIRS, _TRIPLES = 3000, 300
+_PAIRS, _TRIPLES = 1000, 100
 _FLAT = 1e-9
 
 
