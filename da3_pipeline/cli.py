@@ -61,6 +61,11 @@ def run(
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    metric: Annotated[str, typer.Option(help="Where metres come from: auto, distance, gps, network or none.")] = "auto",
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,
@@ -75,6 +80,7 @@ def run(
             "select": {"max_frames": max_frames},
             "infer": {"model": model, "predictions": predictions, "device": device},
             "refine": {"seed": seed, "refine": not no_refine},
+            "anchor": {"metric": metric, "distance": distance or []},
         }
     )
     if predictions is None:

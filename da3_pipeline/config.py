@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .anchor.config import AnchorConfig
 from .export.config import ExportConfig
 from .infer.config import InferConfig
 from .ingest.config import IngestConfig
@@ -22,4 +23,5 @@ class PipelineConfig(BaseModel):
     select: SelectConfig = Field(default_factory=SelectConfig)
     infer: InferConfig = Field(default_factory=InferConfig)
     refine: RefineConfig = Field(default_factory=RefineConfig)
+    anchor: AnchorConfig = Field(default_factory=AnchorConfig)
     export: ExportConfig = Field(default_factory=ExportConfig)

@@ -1,7 +1,8 @@
-"""The five stages in order, each resumed where an earlier run of the same session finished it."""
+"""The six stages in order, each resumed where an earlier run of the same session finished it."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def reconstruct(
 
 
 def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> tuple[Scene, tuple[Dropped, ...]]:
-    """Ingest, select, infer, refine. A stage is imported when it runs: finding a finished one needs no torch."""
+    """The stages before export. One is imported when it runs: finding a finished one needs no torch."""
     session, progress = stages.session, stages.progress
     sources = [source.absolute() for source in sources]
     stages.key = sources_fingerprint(sources, exclude=session.output)
@@ -104,10 +105,16 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
 
         return refine.run(prediction, config.refine, progress)
 
+    def anchor() -> Scene:
+        from . import anchor
+
+        return anchor.run(refined, config.anchor, progress)
+
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     frames = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
-    scene = stages.once("refine", refine, config.refine, _describe_scene)
+    refined = stages.once("refine", refine, config.refine, _describe_scene)
+    scene = stages.once("anchor", anchor, config.anchor, _describe_anchoring)
     return scene, (*capture.dropped, *frames.dropped, *prediction.dropped, *scene.dropped)
 
 
@@ -174,6 +181,14 @@ def _describe_prediction(prediction: Prediction) -> str:
 def _describe_scene(scene: Scene) -> str:
     refined = sum(source == "refined" for source in scene.pose_source)
     return f"{refined} of {len(scene.frames)} frames refined on {len(scene.tracks)} tracks"
+
+
+def _describe_anchoring(scene: Scene) -> str:
+    metric, up = scene.metric, f"z up by {scene.up_source}" if scene.up_source else "axes as they were"
+    if metric is None:
+        return f"no scale known, {up}"
+    sigma = f" +-{100 * metric.relative_sigma:.1f} %" if math.isfinite(metric.relative_sigma) else ""
+    return f"1 unit = {metric.metres_per_unit:.4g} m{sigma} by {metric.source}, {up}"
 
 
 def _describe_export(result: ExportResult) -> str:
