@@ -18,7 +18,7 @@ from .projection import project
 from .splats import PinholeView, Splats, pinhole_view, splats_of
 from .with_gsplat import composite_with_gsplat, gsplat_is_usable, require_gsplat
 
-__all__ = ["Backend", "Picture", "Rendering", "rasterise", "render"]
+__all__ = ["Backend", "Picture", "Renderer", "Rendering", "rasterise", "render"]
 
 Backend = Literal["auto", "torch", "gsplat"]
 
@@ -42,6 +42,30 @@ class Picture:
     alpha: NDArray[np.float32]
 
 
+class Renderer:
+    """Draws one cloud from many cameras: its tensors are made, and put onto the GPU, once."""
+
+    def __init__(self, cloud: GaussianCloud, backend: Backend = "auto") -> None:
+        """backend: 'auto' takes gsplat where it and a GPU are there, else the torch reference.
+
+        Raises MissingExtraError where 'gsplat' is asked for and cannot be had.
+        """
+        if backend == "gsplat":
+            require_gsplat()
+        self._backend: Backend = backend
+        self._device = "cuda" if backend != "torch" and gsplat_is_usable() else "cpu"
+        self._splats = splats_of(cloud, self._device)
+
+    def __call__(
+        self, camera: Camera, cam_from_world: NDArray[np.float64], background: Sequence[float] = (0.0, 0.0, 0.0)
+    ) -> Picture:
+        """As `render`."""
+        view = pinhole_view(camera, cam_from_world, self._device)
+        with torch.no_grad():
+            result = rasterise(self._splats, view, background=background, backend=self._backend)
+        return Picture(*(part.float().cpu().numpy() for part in (result.image, result.depth, result.alpha)))
+
+
 def render(
     cloud: GaussianCloud,
     camera: Camera,
@@ -52,16 +76,9 @@ def render(
 ) -> Picture:
     """The cloud as an undistorted camera sees it (distortion is left out), over a background colour.
 
-    backend: 'auto' takes gsplat where it and a GPU are there, else the torch reference. Raises MissingExtraError
-    where 'gsplat' is asked for and cannot be had, UsageError for a camera that is no pinhole camera.
+    `backend` as in `Renderer`, and MissingExtraError with it. Raises UsageError for a camera without focal length.
     """
-    if backend == "gsplat":
-        require_gsplat()
-    device = "cuda" if backend != "torch" and gsplat_is_usable() else "cpu"
-    view = pinhole_view(camera, cam_from_world, device)
-    with torch.no_grad():
-        result = rasterise(splats_of(cloud, device), view, background=background, backend=backend)
-    return Picture(*(part.float().cpu().numpy() for part in (result.image, result.depth, result.alpha)))
+    return Renderer(cloud, backend)(camera, cam_from_world, background)
 
 
 def rasterise(
