@@ -138,7 +138,7 @@ def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, 
             most_views[name] = found["most_views"]
     rows = [_row(case, name, answers[name], most_views[name]) for name in networks]
     if len(rows) == 2:
-        rows[0] = _compared(*rows, _differences(outputs["ours"], outputs["published"]))
+        rows[0] = _compared(rows[0], rows[1], _differences(outputs["ours"], outputs["published"]))
     return rows
 
 

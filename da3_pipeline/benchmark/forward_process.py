@@ -7,6 +7,7 @@ with the interpreter of the environment that holds it. That need not hold this p
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import time
@@ -16,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 __all__ = ["main"]
 
@@ -61,10 +61,9 @@ def _ours(request: dict[str, Any], device: torch.device) -> Network:
 
 def _published(request: dict[str, Any], device: torch.device) -> Network:
     """The published network, called as its own interface calls it."""
-    from depth_anything_3.cfg import create_object, load_config
-    from depth_anything_3.registry import MODEL_REGISTRY
-
-    net = create_object(load_config(MODEL_REGISTRY[request["variant"]])).eval()
+    configuration = importlib.import_module("depth_anything_3.cfg")
+    registry = importlib.import_module("depth_anything_3.registry").MODEL_REGISTRY
+    net = configuration.create_object(configuration.load_config(registry[request["variant"]])).eval()
     state = _mapped(Path(request["checkpoint"]))
     missing, unexpected = net.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith(_MAY_BE_ABSENT)] + unexpected
@@ -110,7 +109,8 @@ def _timed(network: Network, device: torch.device, request: dict[str, Any]) -> d
         seconds.append(time.perf_counter() - wall)
         cpu_seconds.append(time.process_time() - cpu)
     peak_mb = _peak_mb(device)
-    np.savez(request["output"], **{name: _array(value) for name, value in output.items()})
+    arrays: dict[str, Any] = {name: value.float().cpu().numpy() for name, value in output.items()}
+    np.savez(request["output"], **arrays)
     return {"seconds": seconds[1:], "cpu_seconds": cpu_seconds[1:], "peak_mb": peak_mb}
 
 
@@ -167,10 +167,6 @@ def _peak_mb(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 2**20
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
-
-
-def _array(value: torch.Tensor) -> NDArray[np.float32]:
-    return value.float().cpu().numpy()
 
 
 if __name__ == "__main__":

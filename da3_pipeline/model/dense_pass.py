@@ -10,7 +10,8 @@ from torch import Tensor
 
 __all__ = ["in_float32", "over_views"]
 
-_VIEWS_AT_ONCE = 8
+_PIXELS_AT_ONCE = {"cpu": 200_000}
+_PIXELS_AT_ONCE_ELSEWHERE = 1_600_000
 
 
 def in_float32(device: torch.device) -> AbstractContextManager[object]:
@@ -18,9 +19,24 @@ def in_float32(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
 
 
-def over_views(head: Callable[..., Sequence[Tensor]], *per_view: Tensor) -> list[Tensor]:
-    """`head` of some (B, S, ...) tensors, which it sees as (n, ...) float32 for a few views; results (B, S, ...)."""
+def over_views(head: Callable[..., Sequence[Tensor]], *per_view: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    """`head` of some (B, S, ...) tensors, which it sees as (n, ...) float32 for a few views; results (B, S, ...).
+
+    size: of the images, which decides how many views a few are.
+    """
     batch = per_view[0].shape[:2]
-    pieces = zip(*(torch.split(x.flatten(0, 1), _VIEWS_AT_ONCE) for x in per_view), strict=True)
-    parts = [head(*(x.float() for x in piece)) for piece in pieces]
-    return [torch.unflatten(torch.cat(same), 0, batch) for same in zip(*parts, strict=True)]
+    flat = [x.flatten(0, 1) for x in per_view]
+    count, at_once = len(flat[0]), _views_at_once(size, flat[0].device)
+    results: list[Tensor] = []
+    for first in range(0, count, at_once):
+        part = head(*(x[first : first + at_once].float() for x in flat))
+        if not results:
+            results = [x.new_empty((count, *x.shape[1:])) for x in part]
+        for result, x in zip(results, part, strict=True):
+            result[first : first + at_once] = x
+    return [torch.unflatten(result, 0, batch) for result in results]
+
+
+def _views_at_once(size: tuple[int, int], device: torch.device) -> int:
+    allowed_px = _PIXELS_AT_ONCE.get(device.type, _PIXELS_AT_ONCE_ELSEWHERE)
+    return max(1, allowed_px // (size[0] * size[1]))

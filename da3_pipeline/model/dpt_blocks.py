@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,14 @@ from torch.nn import functional as F
 
 from .config import ModelConfig
 from .positions import uv_embedding
+from .strips import Rows, resize
 
-__all__ = ["TAIL_WIDTH", "DptHead", "FusionBlock", "ResidualConvUnit", "Scratch", "add_embedding", "resize", "tail"]
+__all__ = ["TAIL_WIDTH", "DptHead", "FusionBlock", "ResidualConvUnit", "Scratch", "add_embedding", "tail"]
 
 TAIL_WIDTH = 32
 _EMBEDDING_GAIN = 0.1
 _LEVELS = 4
+_ENLARGED = (0, 1)  # levels whose maps grow: they are kept before that
 
 
 class ResidualConvUnit(nn.Module):
@@ -27,7 +29,7 @@ class ResidualConvUnit(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return self.conv2(F.relu_(self.conv1(F.relu(x)))).add_(x)
 
 
 class FusionBlock(nn.Module):
@@ -39,9 +41,9 @@ class FusionBlock(nn.Module):
         self.resConfUnit2 = ResidualConvUnit(width)
         self.out_conv = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor, skip: Tensor | None, size: Sequence[int]) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor | None, size: tuple[int, int]) -> Tensor:
         if self.resConfUnit1 is not None and skip is not None:
-            x = x + self.resConfUnit1(skip)
+            x = self.resConfUnit1(skip).add_(x)
         # A 1x1 convolution commutes with the interpolation, whose weights sum to one, and is cheaper before it.
         return resize(self.out_conv(self.resConfUnit2(x)), size)
 
@@ -62,13 +64,14 @@ class Scratch(nn.Module):
         self.output_conv1 = nn.Conv2d(width, width // 2, 3, padding=1)
         self.output_conv2 = tail(width // 2, outputs)
 
-    def narrow(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """The four maps, fine to coarse, at the width of the fusion chains."""
-        return [self.get_submodule(f"layer{level}_rn")(x) for level, x in enumerate(maps, start=1)]
+    def narrow(self, level: int, x: Tensor) -> Tensor:
+        """The map of one level, 0 the finest, at the width of the fusion chains."""
+        return self.get_submodule(f"layer{level + 1}_rn")(x)
 
     def fuse(self, narrow: Sequence[Tensor], chain: str = "") -> Tensor:
         """Four narrow maps through one fusion chain to twice the finest size."""
-        sizes = [[2 * side for side in narrow[0].shape[-2:]], *(x.shape[-2:] for x in narrow)]
+        heights, widths = zip(*((x.shape[2], x.shape[3]) for x in narrow), strict=True)
+        sizes = [(2 * heights[0], 2 * widths[0]), *zip(heights, widths, strict=True)]
         x, skips = narrow[-1], [*narrow[:-1], None]
         for level in range(_LEVELS, 0, -1):
             x = self.get_submodule(f"refinenet{level}{chain}")(x, skips[level - 1], sizes[level - 1])
@@ -76,11 +79,17 @@ class Scratch(nn.Module):
 
 
 class DptHead(nn.Module):
-    """The first half of every head: four taps of the trunk to maps of four sizes."""
+    """The first half of every head: four taps of the trunk to maps of four sizes.
+
+    It comes in two steps, so that not more than the first one's small results need be kept of many views.
+    """
+
+    scratch: Scratch
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         first, second, _, fourth = config.head_channels
+        self.norm: nn.Module = nn.Identity()
         self.projects = nn.ModuleList(nn.Conv2d(config.tap_width, channels, 1) for channels in config.head_channels)
         self.resize_layers = nn.ModuleList(
             (
@@ -91,16 +100,22 @@ class DptHead(nn.Module):
             )
         )
 
-    def pyramid(self, taps: Iterable[Tensor], grid: tuple[int, int], aspect: float | None) -> list[Tensor]:
-        """Maps, fine to coarse, of four taps (N, rows*columns, width) on a `grid` (rows, columns).
+    def reduced(self, level: int, tap: Tensor, grid: tuple[int, int], aspect: float | None) -> Tensor:
+        """What is kept of one tap (n, rows*columns, width) on a `grid` (rows, columns): a small map (n, c, h, w).
 
         aspect: width / height of the image, whose places are then added; None adds nothing.
         """
-        maps = []
-        for tap, project, enlarge in zip(taps, self.projects, self.resize_layers, strict=True):
-            x = project(torch.unflatten(tap.mT, -1, grid))
-            maps.append(enlarge(x if aspect is None else add_embedding(x, aspect)))
-        return maps
+        x = self.projects[level](torch.unflatten(self.norm(tap).mT, -1, grid))
+        if aspect is not None:
+            x = add_embedding(x, aspect)
+        return x if level in _ENLARGED else self._narrow(level, x)
+
+    def pyramid(self, reduced: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (n, F, h, w), fine to coarse, from all four `reduced`."""
+        return [self._narrow(level, x) if level in _ENLARGED else x for level, x in enumerate(reduced)]
+
+    def _narrow(self, level: int, x: Tensor) -> Tensor:
+        return self.scratch.narrow(level, self.resize_layers[level](x))
 
 
 def tail(width: int, outputs: int) -> nn.Sequential:
@@ -108,12 +123,11 @@ def tail(width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(width, TAIL_WIDTH, 3, padding=1), nn.ReLU(), nn.Conv2d(TAIL_WIDTH, outputs, 1))
 
 
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear interpolation of (N, C, h, w) to `size` with the corners' centres aligned."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=True)
+def add_embedding(x: Tensor, aspect: float, rows: Rows | None = None) -> Tensor:
+    """(N, C, h, w) plus the embedding of each place in an image of that aspect; `x` itself is changed.
 
-
-def add_embedding(x: Tensor, aspect: float) -> Tensor:
-    """(N, C, h, w) plus the embedding of each place in an image of that aspect."""
-    height, width = x.shape[-2:]
-    return x + _EMBEDDING_GAIN * uv_embedding((height, width), x.shape[1], aspect, x.device).to(x.dtype)
+    rows: which ones `x` is of a larger map; None if it is the whole.
+    """
+    start, stop, height = Rows(0, x.shape[2], x.shape[2]) if rows is None else rows
+    embedding = uv_embedding((height, x.shape[3]), x.shape[1], aspect, x.device, slice(start, stop))
+    return x.add_(embedding.to(x.dtype), alpha=_EMBEDDING_GAIN)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .dpt_blocks import TAIL_WIDTH, DptHead, Scratch, add_embedding, resize
+from .dpt_blocks import TAIL_WIDTH, DptHead, Scratch, add_embedding
+from .strips import finish_in_strips
 
 __all__ = ["DenseMaps", "DualDpt"]
 
@@ -67,6 +68,8 @@ class DualScratch(Scratch):
 class DualDpt(DptHead):
     """Depth and ray maps with their confidences."""
 
+    scratch: DualScratch
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
         self.norm = nn.LayerNorm(config.tap_width)
@@ -75,15 +78,22 @@ class DualDpt(DptHead):
     def forward(self, taps: Sequence[Tensor], grid: tuple[int, int], size: tuple[int, int]) -> DenseMaps:
         """From four taps (N, rows*columns, 2C) on a `grid` (rows, columns), for images of `size` (H, W)."""
         aspect = size[1] / size[0]
-        narrow = self.scratch.narrow(self.pyramid((self.norm(tap) for tap in taps), grid, aspect))
+        return self.decode([self.reduced(level, tap, grid, aspect) for level, tap in enumerate(taps)], size)
+
+    def decode(self, reduced: Sequence[Tensor], size: tuple[int, int]) -> DenseMaps:
+        """From all four `reduced`."""
+        narrow, aspect = self.pyramid(reduced), size[1] / size[0]
         depth = self._depth(self.scratch.fuse(narrow), size, aspect)
-        ray = self._ray(self.scratch.fuse(narrow, "_aux"), aspect)
-        return DenseMaps(*depth, *ray)
+        return DenseMaps(*depth, *self._ray(self.scratch.fuse(narrow, "_aux"), aspect))
+
+    def decode_depth(self, reduced: Sequence[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """depth and depth_conf alone: the rays cost as much as they do."""
+        return self._depth(self.scratch.fuse(self.pyramid(reduced)), size, size[1] / size[0])
 
     def _depth(self, x: Tensor, size: tuple[int, int], aspect: float) -> tuple[Tensor, Tensor]:
-        x = resize(self.scratch.output_conv1(x), size)
-        log_depth, log_conf = self.scratch.output_conv2(add_embedding(x, aspect)).unbind(1)
-        return log_depth.exp(), log_conf.exp() + 1
+        tail = self.scratch.output_conv2
+        x = finish_in_strips(self.scratch.output_conv1(x), size, lambda x, rows: tail(add_embedding(x, aspect, rows)))
+        return x[:, 0].exp(), x[:, 1].exp() + 1
 
     def _ray(self, x: Tensor, aspect: float) -> tuple[Tensor, Tensor]:
         x = self.scratch.output_conv1_aux[-1](x)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .dpt_blocks import DptHead, Scratch, add_embedding, resize
+from .dpt_blocks import DptHead, Scratch, add_embedding
+from .strips import resize
 
 __all__ = ["QUATERNION_REAL", "RAW_CHANNELS", "GaussianDpt"]
 
@@ -33,9 +34,14 @@ class GaussianDpt(DptHead):
 
     def forward(self, taps: Sequence[Tensor], images: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """raw (N, H, W, 37) and opacity (N, H, W) from four taps (N, rows*columns, 2C) and images (N, 3, H, W)."""
+        aspect = images.shape[-1] / images.shape[-2]
+        reduced = [self.reduced(level, tap, grid, aspect) for level, tap in enumerate(taps)]
+        return self.decode(reduced, images)
+
+    def decode(self, reduced: Sequence[Tensor], images: Tensor) -> tuple[Tensor, Tensor]:
+        """raw and opacity from all four `reduced`."""
         height, width = images.shape[-2:]
         aspect = width / height
-        narrow = self.scratch.narrow(self.pyramid(taps, grid, aspect))
-        x = resize(self.scratch.output_conv1(self.scratch.fuse(narrow)), (height, width))
+        x = resize(self.scratch.output_conv1(self.scratch.fuse(self.pyramid(reduced))), (height, width))
         x = self.scratch.output_conv2(add_embedding(x + self.images_merger(images), aspect))
         return x[:, :RAW_CHANNELS].movedim(1, -1), x[:, RAW_CHANNELS].sigmoid()

@@ -138,7 +138,7 @@ class Block(nn.Module):
 
     def update_within_(self, x: Tensor, views_at_once: int, rotation: Rotation | None) -> None:
         """`forward` of the views (S, t, C) one by one, in place and with the activations of a few views only."""
-        for piece in x.split(views_at_once):
+        for piece in torch.split(x, views_at_once):
             self._add_(piece, self.attn(self.norm1(piece), rotation))
 
     def update_across_(self, x: Tensor, views_at_once: int, first_rotation: Rotation) -> None:
@@ -146,7 +146,7 @@ class Block(nn.Module):
 
         first_rotation: as `Attention.keys_and_values` takes it.
         """
-        pieces = x.split(views_at_once)
+        pieces = torch.split(x, views_at_once)
         tokens = x.shape[0] * x.shape[1]
         keys, values = self.attn.keys_and_values((self.norm1(piece) for piece in pieces), tokens, first_rotation)
         for piece in pieces:

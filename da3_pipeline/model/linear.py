@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 __all__ = ["Linear"]
 
-_USABLE = torch.backends.mkldnn.is_available() and hasattr(torch.amp, "is_autocast_available")
+_USABLE = torch._C._has_mkldnn and hasattr(torch.amp, "is_autocast_available")
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _USABLE else None
 
 

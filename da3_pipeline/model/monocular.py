@@ -62,15 +62,16 @@ class MonocularNetwork(nn.Module):
         intrinsics: Tensor | None = None,
         *,
         ray_pose: object = False,
+        rays: object = False,
         gaussians: object = False,
         reference_view: str = "",
         feature_layers: Sequence[int] = (),
     ) -> MonocularOutput:
         """Predict from (B, S, 3, H, W) images, ImageNet-normalised, H and W multiples of 14.
 
-        Called as the any-view networks are, but neither cameras nor Gaussians can be asked of it, and there is no
-        reference view to choose. Raises InferenceError on input of another shape, images that are not finite, and
-        on what it cannot do.
+        Called as the any-view networks are, but neither cameras nor Gaussians can be asked of it, there are no rays to
+        leave out and no reference view to choose. Raises InferenceError on input of another shape, images that are
+        not finite, and on what it cannot do.
         """
         check_images(images)
         asked = {"cam_from_world": cam_from_world is not None, "intrinsics": intrinsics is not None}
@@ -80,9 +81,15 @@ class MonocularNetwork(nn.Module):
                 raise InferenceError(f"a monocular network knows depth and sky only: it has no use for {name}")
         size = (images.shape[-2], images.shape[-1])
         grid = (size[0] // PATCH, size[1] // PATCH)
-        seen = self.trunk(images, feature_layers=feature_layers)
+
+        def reduce(level: int, patches: Tensor) -> tuple[Tensor]:
+            with in_float32(patches.device):
+                return (self.head.reduced(level, patches.float(), grid, None),)
+
+        seen = self.trunk(images, feature_layers=feature_layers, reduce=reduce)
         with in_float32(images.device):
-            depth, sky = over_views(lambda *taps: self.head(taps, grid, size), *seen.patches)
+            reduced = [kept for (kept,) in seen.reduced]
+            depth, sky = over_views(lambda *maps: self.head.decode(maps, size), *reduced, size=size)
             return MonocularOutput(fill_sky(depth, sky), sky, seen.features)
 
 

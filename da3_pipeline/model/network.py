@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,14 @@ from .backbone import Backbone
 from .camera import CameraDecoder, CameraEncoder
 from .config import PATCH, ModelConfig
 from .dense_pass import in_float32, over_views
-from .dual_dpt import DenseMaps, DualDpt
+from .dual_dpt import DualDpt
 from .gaussian_adapter import GaussianOptions, Gaussians, place_gaussians, scale_to_given
 from .gaussian_dpt import GaussianDpt
 from .input_checks import check_cameras, check_images
 from .pose_encoding import decode_pose
 from .ray_pose import RayPoseOptions, cameras_from_rays
 from .reference_view import ReferenceView
-from .trunk import Trunk
+from .trunk import Reduce, Trunk
 from .variants import with_gaussian_head
 
 __all__ = ["DepthAnything3", "NetworkOutput"]
@@ -32,7 +33,7 @@ class NetworkOutput:
 
     depth (B, S, H, W): z-depth along the optical axis; depth_conf likewise, from 1 upwards.
     ray (B, S, h, w, 6): world direction R K^-1 p of each pixel, not normalised, then the camera centre;
-        (h, w) is 8/14 of the image size. ray_conf (B, S, h, w), from 1 upwards.
+        (h, w) is 8/14 of the image size. ray_conf (B, S, h, w), from 1 upwards. None where not asked for.
     pose_encoding (B, S, 9): the decoder's camera-to-world translation, quaternion (x, y, z, w) of any
         length, and fields of view (height, width) in radians.
     cam_from_world (B, S, 3, 4), intrinsics (B, S, 3, 3) in pixels of the given images: from
@@ -46,8 +47,8 @@ class NetworkOutput:
 
     depth: Tensor
     depth_conf: Tensor
-    ray: Tensor
-    ray_conf: Tensor
+    ray: Tensor | None
+    ray_conf: Tensor | None
     pose_encoding: Tensor
     cam_from_world: Tensor
     intrinsics: Tensor
@@ -64,6 +65,13 @@ class NetworkOutput:
             layer: _reference_first(feature, self.reference_view) if layer >= self.reference_first_from else feature
             for layer, feature in self.features.items()
         }
+
+
+class _Dense(NamedTuple):
+    depth: Tensor
+    depth_conf: Tensor
+    ray: Tensor | None = None
+    ray_conf: Tensor | None = None
 
 
 class DepthAnything3(nn.Module):
@@ -94,6 +102,7 @@ class DepthAnything3(nn.Module):
         intrinsics: Tensor | None = None,
         *,
         ray_pose: bool | RayPoseOptions = False,
+        rays: bool = True,
         gaussians: bool | GaussianOptions = False,
         reference_view: ReferenceView = "saddle_balanced",
         feature_layers: Sequence[int] = (),
@@ -102,8 +111,8 @@ class DepthAnything3(nn.Module):
 
         cam_from_world (B, S, 3 or 4, 4), as `normalise_poses` leaves it, and intrinsics (B, S, 3, 3) in
         pixels of these images condition the prediction; both or neither. ray_pose: cameras from the ray
-        maps instead of the decoder. gaussians: one for each pixel. feature_layers: blocks whose normalised
-        patches to return.
+        maps instead of the decoder. rays: False leaves them out, and with them much of the head's work, unless
+        ray_pose needs them. gaussians: one for each pixel. feature_layers: blocks whose normalised patches to return.
         Raises InferenceError on input of another shape or that is not finite, UsageError where Gaussians are asked
         of a network without a head for them.
         """
@@ -115,18 +124,21 @@ class DepthAnything3(nn.Module):
             tokens = None
             if cam_from_world is not None and intrinsics is not None:
                 tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
-        seen = self.trunk(images, tokens, reference_view, feature_layers)
+        reduce = self._reduce(size, bool(gaussians))
+        seen = self.trunk(images, tokens, reference_view, feature_layers, reduce)
         with in_float32(images.device):
-            maps = self._dense(seen.patches, size)
+            maps = self._dense([dense for dense, *_ in seen.reduced], size, rays or bool(ray_pose))
             encoding = self.cam_dec(seen.camera[-1].float())
             poses, calibration = decode_pose(encoding, size)
-            if ray_pose:
+            if maps.ray is not None and maps.ray_conf is not None and ray_pose:
                 options = RayPoseOptions() if ray_pose is True else ray_pose
                 poses, calibration = cameras_from_rays(maps.ray, maps.ray_conf, size, options)
             cloud = None
             if gaussians:
                 placing = GaussianOptions() if gaussians is True else gaussians
-                cloud = self._gaussians(seen.patches, images, maps.depth, poses, calibration, placing)
+                cloud = self._gaussians(
+                    [both[1] for both in seen.reduced], images, maps.depth, poses, calibration, placing
+                )
                 if cam_from_world is not None and placing.follow_given:
                     cloud = cloud.scaled(scale_to_given(poses, cam_from_world))
         reordered = cam_from_world is None and images.shape[1] >= 3
@@ -141,13 +153,24 @@ class DepthAnything3(nn.Module):
             gaussians=cloud,
         )
 
-    def _dense(self, taps: Sequence[Tensor], size: tuple[int, int]) -> DenseMaps:
-        grid = (size[0] // PATCH, size[1] // PATCH)
-        return DenseMaps(*over_views(lambda *tap: self.head(tap, grid, size), *taps))
+    def _reduce(self, size: tuple[int, int], gaussians: bool) -> Reduce:
+        """What the heads keep of a tap: their small maps, of which the dense head's comes first."""
+        grid, aspect = (size[0] // PATCH, size[1] // PATCH), size[1] / size[0]
+        heads = (self.head, self.gs_head) if gaussians and self.gs_head is not None else (self.head,)
+
+        def reduce(level: int, patches: Tensor) -> tuple[Tensor, ...]:
+            with in_float32(patches.device):
+                return tuple(head.reduced(level, patches.float(), grid, aspect) for head in heads)
+
+        return reduce
+
+    def _dense(self, reduced: Sequence[Tensor], size: tuple[int, int], rays: bool) -> _Dense:
+        decode = self.head.decode if rays else self.head.decode_depth
+        return _Dense(*over_views(lambda *maps: decode(maps, size), *reduced, size=size))
 
     def _gaussians(
         self,
-        taps: Sequence[Tensor],
+        reduced: Sequence[Tensor],
         images: Tensor,
         depth: Tensor,
         poses: Tensor,
@@ -156,13 +179,14 @@ class DepthAnything3(nn.Module):
     ) -> Gaussians:
         head = self.gs_head
         assert head is not None
-        grid = (images.shape[-2] // PATCH, images.shape[-1] // PATCH)
 
-        def placed(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor, *taps: Tensor) -> Sequence[Tensor]:
-            raw, opacity = head(taps, images, grid)
+        def placed(images: Tensor, depth: Tensor, poses: Tensor, intrinsics: Tensor, *maps: Tensor) -> Sequence[Tensor]:
+            raw, opacity = head.decode(maps, images)
             return place_gaussians(raw, opacity, depth, poses, intrinsics, options.rotation == "exact")
 
-        return Gaussians(*(x.flatten(1, 2) for x in over_views(placed, images, depth, poses, intrinsics, *taps)))
+        size = (images.shape[-2], images.shape[-1])
+        found = over_views(placed, images, depth, poses, intrinsics, *reduced, size=size)
+        return Gaussians(*(x.flatten(1, 2) for x in found))
 
     def _check_gaussians(self, gaussians: bool | GaussianOptions) -> None:
         if gaussians and self.gs_head is None:

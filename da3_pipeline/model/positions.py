@@ -23,6 +23,7 @@ __all__ = [
 _BASE = 100.0
 _AXIS_FREQUENCIES = HEAD_DIM // 4
 _GRID_OFFSET = 0.1
+_ALL_ROWS = slice(None)
 
 
 class Rotation(NamedTuple):
@@ -73,16 +74,21 @@ def resize_position_table(table: Tensor, grid: tuple[int, int]) -> Tensor:
     return torch.cat([table[:, :1].float(), resized.flatten(2).transpose(1, 2)], dim=1).to(table.dtype)
 
 
-def uv_embedding(size: tuple[int, int], channels: int, aspect: float, device: torch.device) -> Tensor:
+def uv_embedding(
+    size: tuple[int, int], channels: int, aspect: float, device: torch.device, rows: slice = _ALL_ROWS
+) -> Tensor:
     """(channels, h, w) float32 embedding of the place in the image, whose aspect is width / height (SPEC 1.5).
 
     The first half of the channels encodes u, the second v, each as sines then cosines of 100^(-k/(channels/4)).
+    Of a map cut into strips only its `rows`, then h of them. The channels of a place are neighbours in memory, as in
+    the maps that it is added to.
     """
     height, width = size
     diagonal = (aspect**2 + 1) ** 0.5
-    across = _sinusoid(width, aspect / diagonal, channels // 4, device)[:, None, :].expand(-1, height, -1)
-    down = _sinusoid(height, 1 / diagonal, channels // 4, device)[:, :, None].expand(-1, -1, width)
-    return torch.cat([across, down])
+    across = _sinusoid(width, aspect / diagonal, channels // 4, device).T
+    down = _sinusoid(height, 1 / diagonal, channels // 4, device).T[rows]
+    places = torch.cat([across.expand(len(down), -1, -1), down[:, None].expand(-1, width, -1)], dim=-1)
+    return places.permute(2, 0, 1)
 
 
 def _sinusoid(count: int, span: float, frequencies: int, device: torch.device) -> Tensor:

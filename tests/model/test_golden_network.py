@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from da3_pipeline.model import NestedNetwork, Network, NetworkOutput
 from da3_pipeline.model.dual_dpt import DenseMaps
@@ -113,9 +114,7 @@ def _tapped(net: Network, batch: tuple[int, int]) -> Iterator[dict[str, Tensor]]
     with_cameras = net.da3 if isinstance(net, NestedNetwork) else net
     watched = {
         with_cameras.trunk: _trunk_taps,
-        with_cameras.head: lambda maps: _of_views(maps, batch, *(_DUAL if isinstance(maps, DenseMaps) else _SKY)),
         getattr(with_cameras, "cam_enc", None): lambda output: {"tap_cam_token_in": output},
-        getattr(with_cameras, "gs_head", None): lambda raw: _of_views(raw, batch, "tap_raw_gs", "tap_raw_gs_conf"),
         getattr(net, "da3_metric", None): lambda output: {"metric_depth": output.depth, "metric_sky": output.sky},
     }
     hooks = [
@@ -123,23 +122,44 @@ def _tapped(net: Network, batch: tuple[int, int]) -> Iterator[dict[str, Tensor]]
         for module, named in watched.items()
         if module is not None
     ]
-    try:
-        yield taps
-    finally:
-        for hook in hooks:
-            hook.remove()
+    patches: list[Tensor] = []
+    hooks.append(with_cameras.head.norm.register_forward_pre_hook(lambda _, given: patches.append(given[0])))
+    gaussians = getattr(with_cameras, "gs_head", None)
+    with _decoded(with_cameras.head) as dense, _decoded(gaussians) if gaussians else nullcontext(()) as raw:
+        try:
+            yield taps
+        finally:
+            for hook in hooks:
+                hook.remove()
+    for index, tap in enumerate(torch.cat(patches).split(batch[0] * batch[1])):  # the taps come one after the other
+        taps[f"tap_feat{index}_slice"] = torch.unflatten(tap, 0, batch)[:, :, ::37, ::29]
+        taps[f"tap_feat{index}_absmean"] = tap.abs().mean()
+    taps |= _of_views(dense, batch, *(_DUAL if isinstance(dense[0], DenseMaps) else _SKY))
+    taps |= _of_views(raw, batch, "tap_raw_gs", "tap_raw_gs_conf")
+
+
+@contextmanager
+def _decoded(head: nn.Module) -> Iterator[list[Sequence[Tensor]]]:
+    """What a head says of some views after the other."""
+    said: list[Sequence[Tensor]] = []
+    decode = head.decode
+
+    def recorded(*given: Any) -> Sequence[Tensor]:
+        said.append(decode(*given))
+        return said[-1]
+
+    with patch.object(head, "decode", recorded):
+        yield said
 
 
 def _trunk_taps(trunk: TrunkOutput) -> dict[str, Tensor]:
     named = {"tap_ref_idx": trunk.reference_view}
-    for index, patches in enumerate(trunk.patches):
-        named[f"tap_feat{index}_slice"] = patches[:, :, ::37, ::29]
-        named[f"tap_feat{index}_absmean"] = patches.abs().mean()
     return named | {f"tap_camtok{index}": camera for index, camera in enumerate(trunk.camera)}
 
 
-def _of_views(maps: Sequence[Tensor], batch: tuple[int, int], *names: str) -> dict[str, Tensor]:
-    """A head sees the views of all sets in one row."""
+def _of_views(parts: Sequence[Sequence[Tensor]], batch: tuple[int, int], *names: str) -> dict[str, Tensor]:
+    """A head sees the views of all sets in one row, a few at a time."""
+    maps = [torch.cat(same) for same in zip(*parts, strict=True)]
     return {name: torch.unflatten(values, 0, batch) for name, values in zip(names, maps, strict=False)}
 
 
