@@ -27,3 +27,7 @@ class ExportConfig(BaseModel):
     synthetic_tracks_per_image: int = Field(
         default=400, ge=1, description="points that depth gives to an image which has no measured track"
     )
+    max_gaussians: int = Field(
+        default=4_000_000, ge=1, description="of more, those that look the largest and most opaque are written"
+    )
+    orbit_video: bool = Field(default=True, description="film the Gaussians, where the network gives any")

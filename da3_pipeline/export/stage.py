@@ -17,6 +17,7 @@ from .cameras import trainer_camera
 from .colmap import write_colmap
 from .config import ExportConfig
 from .depth import trusted_depth
+from .gaussians import write_gaussians
 from .images import ImageColours, copy_images
 from .masks import mask_path, write_masks
 from .naming import image_stems, usable_frames
@@ -33,7 +34,8 @@ __all__ = ["run"]
 def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) -> ExportResult:
     """Write images/, sparse/0/, transforms.json and sparse_pc.ply into `folder`, replacing those of an earlier run.
 
-    Where the prior saw sky there are masks/, too, and no points in it. The outputs change all at once or not at all.
+    Where the prior saw sky there are masks/, too, and no points in it; where it gave Gaussians there are their files,
+    in the frame of sparse/0, and a film. The outputs change all at once or not at all.
     sparse/0 is in the frame of the scene; so are transforms.json and the ply, unless nobody has said yet which way is
     up: then they are turned so that z is, by the transform that they name. Raises ExportError where no frame has a
     pose and shows more than sky, or the folder cannot be written or holds files of others in those places.
@@ -66,6 +68,7 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         masks = write_masks(new, images, frames, [partial(sky_in_image, scene.prediction)])
         paths = {image.name: mask_path(image.name) for image in images} if masks else {}
         write_transforms(new / "transforms.json", images, upright, PLY_NAME, paths)
+        gaussians = write_gaussians(new, scene, frames, config, progress)
     return ExportResult(
         folder,
         images=len(images),
@@ -75,7 +78,8 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, images, strict=True)},
         figures=_figures(model, seeds)
         | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "masks": masks}
-        | {"sky_share": sky_share(scene.prediction, frames), "tracks_in_sky": tracks_before - len(scene.tracks)},
+        | {"sky_share": sky_share(scene.prediction, frames), "tracks_in_sky": tracks_before - len(scene.tracks)}
+        | gaussians,
     )
 
 

@@ -22,7 +22,10 @@ from ..errors import ExportError
 
 __all__ = ["OUTPUTS", "check_folder", "finish_interrupted", "staged", "write_atomically"]
 
-OUTPUTS = ("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply")
+OUTPUTS = (
+    *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply"),
+    *("gaussians.ply", "gaussians.spz", "orbit.mp4"),
+)
 """What an export replaces, and nothing else."""
 
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .spz import read_spz, write_spz
     from .transform import moved, moved_by_view
     from .video import VideoStyle, encode_video, render_video
+    from .with_gsplat import gsplat_is_usable
 
 __all__ = [
     "Picture",
@@ -29,6 +30,7 @@ __all__ = [
     "concatenate",
     "encode_video",
     "flight_path",
+    "gsplat_is_usable",
     "moved",
     "moved_by_view",
     "orbit_path",
@@ -55,6 +57,7 @@ _HOMES = {
     "spz": ("read_spz", "write_spz"),
     "transform": ("moved", "moved_by_view"),
     "video": ("VideoStyle", "encode_video", "render_video"),
+    "with_gsplat": ("gsplat_is_usable",),
 }
 
 __getattr__ = lazy_names(__name__, {name: home for home, names in _HOMES.items() for name in names})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,11 +20,15 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class View:
-    """Where a view's Gaussians were predicted: its pose, camera, and the (left, top, right, bottom) it saw, pixels."""
+    """Where a view's Gaussians were predicted: its pose, camera, and the (left, top, right, bottom) it saw, pixels.
+
+    hidden (h, w), over that window: True where nothing is to be kept, such as in the sky.
+    """
 
     cam_from_world: Float
     camera: Camera
     window_px: tuple[float, float, float, float]
+    hidden: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,28 @@ def finite(cloud: GaussianCloud) -> Mask:
     return whole & (cloud.scales >= 0).all(axis=1) & (np.abs(cloud.rotations) > 0).any(axis=1)
 
 
-def pruned(cloud: GaussianCloud, views: Sequence[View], rules: Pruning | None = None) -> GaussianCloud:
-    """What `rules` leave of the cloud; Gaussians that are not finite, or behind their own camera, always go.
+def pruned(cloud: GaussianCloud, views: Mapping[int, View], rules: Pruning | None = None) -> GaussianCloud:
+    """What `rules` leave of the cloud.
 
-    `views` are those of the cloud's own world, by the cloud's `view`. A Gaussian is at the border where its mean
-    projects there: this needs no knowledge of the order of the Gaussians.
+    Gaussians always go that are not finite, behind their own camera, hidden there, or of a view that is not among
+    `views`, whose keys are the cloud's `view` and whose poses are in the cloud's own world. A Gaussian is at the border
+    where its mean projects there: this needs no knowledge of the order of the Gaussians.
     """
     rules = rules or Pruning()
-    keep = finite(cloud) & (cloud.opacities >= rules.min_opacity)
+    eligible = finite(cloud) & (cloud.opacities >= rules.min_opacity)
+    keep = np.zeros(len(cloud), bool)
     depth = np.zeros(len(cloud))
-    for index, view in enumerate(views):
-        mine = np.flatnonzero(keep & (cloud.view == index))
+    by_view = np.argsort(cloud.view, kind="stable")
+    ordered = cloud.view[by_view]
+    for index, view in views.items():
+        mine = by_view[slice(*np.searchsorted(ordered, [index, index + 1]))]
+        mine = mine[eligible[mine]]
         points = transform_points(view.cam_from_world, cloud.means[mine].astype(np.float64))
         depth[mine] = points[:, 2]
         inside = _inside(points, view, rules.border)
         if rules.far_quantile < 1 and inside.any():
             inside &= depth[mine] <= np.quantile(depth[mine][inside], rules.far_quantile)
-        keep[mine[~inside]] = False
-    keep &= cloud.view < len(views)
+        keep[mine] = inside
     kept = np.flatnonzero(keep)
     if rules.max_count is not None and len(kept) > rules.max_count:
         order = np.argsort(-_worth(cloud, kept, depth[kept]), kind="stable")
@@ -101,14 +109,18 @@ def pruned(cloud: GaussianCloud, views: Sequence[View], rules: Pruning | None = 
 
 
 def _inside(points_cam: Float, view: View, border: float) -> Mask:
-    """(n,) whether points are in front of the camera and seen within its window less the border."""
-    left, top, right, bottom = view.window_px
-    margin = border * np.array([right - left, bottom - top])
-    low, high = np.array([left, top]) + margin, np.array([right, bottom]) - margin
+    """(n,) whether points are in front of the camera, seen within its window less the border, and not hidden."""
+    low, high = np.array(view.window_px[:2]), np.array(view.window_px[2:])
     front = points_cam[:, 2] > 0
     K = view.camera.K
     pixels = (points_cam[:, :2] / np.where(front, points_cam[:, 2], 1.0)[:, None]) * K[[0, 1], [0, 1]] + K[:2, 2]
-    return np.asarray(front & (pixels >= low).all(axis=1) & (pixels <= high).all(axis=1))
+    place = (pixels - low) / (high - low)
+    inside = front & (place >= border).all(axis=1) & (place <= 1 - border).all(axis=1)
+    if view.hidden is not None:
+        size = np.array(view.hidden.shape)[::-1]
+        columns, rows = np.clip((place[inside] * size).astype(np.intp), 0, size - 1).T
+        inside[inside] = ~view.hidden[rows, columns]
+    return np.asarray(inside)
 
 
 def _worth(cloud: GaussianCloud, which: NDArray[np.intp], depth: Float) -> Float:

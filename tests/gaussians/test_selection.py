@@ -20,8 +20,8 @@ POSES = np.array([np.eye(3, 4), [[0, 0, -1, 0.5], [0, 1, 0, 0], [1, 0, 0, 2]]], 
 KEEP_ALL = Pruning(border=0, min_opacity=0, far_quantile=1)
 
 
-def views(window_px: tuple[float, float, float, float] = (0, 0, WIDTH, HEIGHT)) -> list[View]:
-    return [View(pose, CAMERA, window_px) for pose in POSES]
+def views(window_px: tuple[float, float, float, float] = (0, 0, WIDTH, HEIGHT)) -> dict[int, View]:
+    return {index: View(pose, CAMERA, window_px) for index, pose in enumerate(POSES)}
 
 
 def lifted() -> tuple[GaussianCloud, np.ndarray, np.ndarray]:
@@ -91,7 +91,18 @@ def test_broken_ones_and_those_behind_their_camera_always_go() -> None:
     view[2] = 7  # of a view that is not there
     result = pruned(replace(cloud, means=means, view=view), views(), KEEP_ALL)
     np.testing.assert_array_equal(result.means, cloud.means[3:])
-    assert len(pruned(cloud, [], KEEP_ALL)) == 0
+    assert len(pruned(cloud, {}, KEEP_ALL)) == 0
+    np.testing.assert_array_equal(pruned(cloud, {1: views()[1]}, KEEP_ALL).means, cloud.means[cloud.view == 1])
+
+
+def test_what_is_hidden_goes() -> None:
+    """A mask of another resolution than the pixels: the upper left quarter of the window."""
+    cloud, columns, rows = lifted()
+    hidden = np.zeros((4, 4), bool)
+    hidden[:2, :2] = True
+    result = pruned(cloud, {0: replace(views()[0], hidden=hidden), 1: views()[1]}, KEEP_ALL)
+    gone = (cloud.view == 0) & (columns < WIDTH / 2) & (rows < HEIGHT / 2)
+    np.testing.assert_array_equal(result.means, cloud.means[~gone])
 
 
 def test_bands_are_cut_and_added(cloud_of: CloudFactory) -> None:

@@ -1,0 +1,106 @@
+"""The network's own Gaussians in the world of the refined cameras, as files that viewers open, and a film of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..gaussians import Pruning, View, moved_by_view, orbit_path, pruned, subset, write_gaussians_ply, write_spz
+from ..geometry import Camera, Sim3, transform_points
+from ..progress import Progress
+from ..types import GaussianCloud, Prediction, Scene
+from .config import ExportConfig
+
+__all__ = ["scene_gaussians", "write_gaussians"]
+
+_FILM_ON_GPU = (960, 120, None)  # longer side in pixels, frames, Gaussians at most
+_FILM_ON_CPU = (320, 48, 150_000)
+
+
+def write_gaussians(
+    folder: Path, scene: Scene, frames: Sequence[int], config: ExportConfig, progress: Progress
+) -> dict[str, float]:
+    """Write gaussians.ply, gaussians.spz and orbit.mp4 where the scene has Gaussians in those frames.
+
+    They are in the frame and scale of sparse/0. Where transforms.json names an applied_transform that is not the
+    identity, that transform takes them into its frame, as it takes the points of sparse/0. Gives counts for the
+    report; an empty dict, and no files, where the prior has no Gaussians.
+    """
+    if scene.prediction.gaussians is None:
+        return {}
+    cloud = scene_gaussians(scene, frames, config)
+    if len(cloud):
+        write_gaussians_ply(folder / "gaussians.ply", cloud)
+        write_spz(folder / "gaussians.spz", cloud)
+        if config.orbit_video:
+            _film(folder / "orbit.mp4", cloud, scene, frames, progress)
+    return {"gaussians_predicted": len(scene.prediction.gaussians), "gaussians": len(cloud)}
+
+
+def scene_gaussians(scene: Scene, frames: Sequence[int], config: ExportConfig) -> GaussianCloud:
+    """The Gaussians of those frames in the scene's world, without sky, the views' borders and what cannot be seen.
+
+    Those of a view move with its camera: from the prior's pose to the refined one, and away from it or towards it by
+    the scale of its depth, so that each view renders as the prior meant it to. `view` stays the index of the frame.
+    """
+    prediction = scene.prediction
+    if prediction.gaussians is None:
+        raise ValueError("the prior has no Gaussians")
+    moves = {frame: _scene_from_prior(scene, frame) for frame in frames if np.isfinite(scene.depth_scale[frame])}
+    views = {frame: _view(prediction, frame) for frame in moves}
+    cloud = pruned(prediction.gaussians, views, Pruning(max_count=config.max_gaussians))
+    nothing = Sim3.identity()  # for frames of which no Gaussian is left
+    return moved_by_view(cloud, [moves.get(frame, nothing) for frame in range(len(scene.frames))])
+
+
+def _scene_from_prior(scene: Scene, frame: int) -> Sim3:
+    """The similarity under which what the prior's camera saw is seen by the refined one, at the scene's depth."""
+    prior, refined = scene.prediction.cam_from_world[frame], scene.cam_from_world[frame]
+    scale = float(scene.depth_scale[frame])
+    rotation = refined[:, :3].T
+    return Sim3(scale, rotation @ prior[:, :3], rotation @ (scale * prior[:, 3] - refined[:, 3]))
+
+
+def _view(prediction: Prediction, frame: int) -> View:
+    """Where the frame's Gaussians were predicted: the network's camera, and the part of the image it was shown."""
+    target = prediction.frames.frames[frame]
+    height, width = prediction.depth[frame].shape
+    corners = prediction.pixel_maps[frame].to_original(np.array([[0.0, 0.0], [width, height]]))
+    left, top, right, bottom = corners.ravel().tolist()
+    camera = Camera.from_matrix(prediction.view_intrinsics[frame], target.width, target.height)
+    sky = None if prediction.sky is None else prediction.sky[frame]
+    return View(prediction.cam_from_world[frame], camera, (left, top, right, bottom), sky)
+
+
+def _film(path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int], progress: Progress) -> None:
+    """A loop around the scene; small, short and of fewer Gaussians where there is no GPU."""
+    from ..gaussians import Renderer, gsplat_is_usable, render_video
+
+    side_px, length, limit = _FILM_ON_GPU if gsplat_is_usable() else _FILM_ON_CPU
+    poses = scene.cam_from_world[list(frames)]
+    path_poses = orbit_path(poses, _typical_depth(cloud, scene.cam_from_world), length)
+    camera = scene.cameras[scene.frames[frames[0]].camera_id]
+    shrink = min(1.0, side_px / max(camera.width, camera.height))
+    small = camera.resized(max(2, round(camera.width * shrink)), max(2, round(camera.height * shrink)))
+    render_video(path, Renderer(_thinned(cloud, limit)), small, path_poses, progress)
+
+
+def _typical_depth(cloud: GaussianCloud, cam_from_world: NDArray[np.float64]) -> float:
+    """Median z-depth of the Gaussians in the views that they came from."""
+    depths = [
+        transform_points(cam_from_world[frame], cloud.means[cloud.view == frame].astype(np.float64))[:, 2]
+        for frame in np.unique(cloud.view)
+    ]
+    return float(np.median(np.concatenate(depths)))
+
+
+def _thinned(cloud: GaussianCloud, limit: int | None) -> GaussianCloud:
+    """An even sample of at most `limit`, grown to cover for the others, so that surfaces stay closed."""
+    if limit is None or len(cloud) <= limit:
+        return cloud
+    sample = subset(cloud, np.linspace(0, len(cloud) - 1, limit).astype(np.intp))
+    return replace(sample, scales=sample.scales * np.float32(np.sqrt(len(cloud) / limit)))
