@@ -21,6 +21,7 @@ LEAST_ALPHA = 1 / 255
 NEAR = 0.01
 """Gaussians whose centre is nearer to the camera plane, in world units, are not drawn."""
 
+_LARGEST_PX = 1e7
 _FIELD_MARGIN = 0.3  # the Jacobian is taken no further outside the image than this share of half its size
 
 
@@ -44,7 +45,7 @@ class Projected:
 
 def project(splats: Splats, view: PinholeView) -> Projected:
     """Project by the affine approximation at each centre; differentiable in the splats and the pose."""
-    index = _in_front(splats, view)
+    index = _drawable(splats, view)
     near = splats.select(index)
     rotation, translation = view.cam_from_world[:, :3], view.cam_from_world[:, 3]
     centres = near.means @ rotation.T + translation
@@ -66,10 +67,7 @@ def project(splats: Splats, view: PinholeView) -> Projected:
         reach = 2 * torch.log(near.opacities / LEAST_ALPHA).clamp_min(0)
         extents = torch.sqrt(reach[:, None] * torch.stack([cov_xx, cov_yy], dim=1))
         size = means_px.new_tensor([view.width, view.height])
-        seen = torch.isfinite(conics).all(1) & torch.isfinite(extents).all(1)
-        seen &= torch.isfinite(near.harmonics.sum((1, 2)))
-        seen &= ((means_px + extents > 0) & (means_px - extents < size)).all(1)
-        seen = torch.nonzero(seen)[:, 0]
+        seen = torch.nonzero(((means_px + extents > 0) & (means_px - extents < size)).all(1))[:, 0]
     shown = colours(near.means[seen], near.harmonics[seen], view)
     return Projected(
         index[seen], means_px[seen], conics[seen], depths[seen], near.opacities[seen], shown, extents[seen]
@@ -77,10 +75,14 @@ def project(splats: Splats, view: PinholeView) -> Projected:
 
 
 @torch.no_grad()
-def _in_front(splats: Splats, view: PinholeView) -> Tensor:
-    """Indices of the Gaussians in front of the camera that are opaque enough to be seen at all."""
+def _drawable(splats: Splats, view: PinholeView) -> Tensor:
+    """Indices of the Gaussians in front of the camera that are opaque enough to be seen, finite, and not so large that
+    their square overflows. Choosing them first keeps the others out of the gradients."""
     depths = splats.means @ view.cam_from_world[2, :3] + view.cam_from_world[2, 3]
-    return torch.nonzero((depths > NEAR) & torch.isfinite(depths) & (splats.opacities >= LEAST_ALPHA))[:, 0]
+    chosen = (depths > NEAR) & (splats.opacities >= LEAST_ALPHA) & torch.isfinite(splats.harmonics.sum((1, 2)))
+    chosen &= torch.isfinite(splats.means.sum(1)) & torch.isfinite(splats.rotations.sum(1))
+    size_px = splats.scales.amax(1) * max(view.focal_px) / depths  # NaN where a scale is, and so not chosen
+    return torch.nonzero(chosen & (size_px < _LARGEST_PX))[:, 0]
 
 
 def colours(means: Tensor, harmonics: Tensor, view: PinholeView) -> Tensor:

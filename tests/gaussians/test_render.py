@@ -250,6 +250,25 @@ def test_gradients_are_those_of_finite_differences(cloud_of: CloudFactory) -> No
     assert torch.autograd.gradcheck(loss, (*tensors, pose), eps=1e-7, atol=1e-4, rtol=1e-3)
 
 
+def test_what_cannot_be_drawn_spoils_no_gradient(cloud_of: CloudFactory) -> None:
+    splats = splats_of(cloud_of(24, bands=4))
+    tensors = [tensor.clone() for tensor in vars(splats).values()]
+    for row, (part, value) in enumerate(
+        ((0, torch.nan), (1, torch.inf), (1, 1e30), (2, torch.nan), (3, torch.inf), (4, 0.0))
+    ):
+        tensors[part][row] = value
+    tensors[2][6], tensors[1][7] = 0.0, 0.0
+    leaves = [tensor.requires_grad_(True) for tensor in tensors]
+    view = pinhole_view(CAMERA, POSE)
+    pose = view.cam_from_world.clone().requires_grad_(True)
+    result = rasterise(Splats(*leaves), replace(view, cam_from_world=pose))
+    (result.image.sum() + result.depth.sum() + result.alpha.sum()).backward()
+    for leaf in (*leaves, pose):
+        assert leaf.grad is not None and torch.isfinite(leaf.grad).all()
+        assert leaf.grad.abs().sum() > 0
+    assert all(leaf.grad is not None and not leaf.grad[:6].any() for leaf in leaves)
+
+
 def test_a_few_steps_of_descent_restore_a_picture(cloud_of: CloudFactory) -> None:
     """What a trainer needs: the loss against a rendered target falls by more than half in 40 steps."""
     splats = splats_of(cloud_of(40, bands=4, scale=0.25))
