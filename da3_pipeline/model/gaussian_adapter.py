@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..geometry import centres, umeyama
 from .harmonics import rotate_harmonics
 from .pose_encoding import invert_pose, quaternion_from_rotation, rotation_from_quaternion
 
@@ -95,6 +94,8 @@ def scale_to_given(predicted: Tensor, given: Tensor) -> Tensor:
     cam_from_world (B, S, 3 or 4, 4) each, by least squares on the centres. 1 for a single camera, where the published
     code stumbles and falls back to the same; for centres in a line their extent decides, where it falls back to 1.
     """
+    from ..geometry import centres, umeyama  # which imports far more than a network needs
+
     ours, theirs = (poses.detach().cpu().double().numpy()[:, :, :3] for poses in (predicted, given))
     pairs = zip(ours, theirs, strict=True)
     scales = torch.tensor([umeyama(centres(source), centres(target)).scale for source, target in pairs])
