@@ -25,6 +25,7 @@ LEAST_TRANSMITTANCE = 1e-4
 _TILE_PX = 8
 _LAYER = 64
 _TILES_AT_ONCE = 64
+_INVISIBLE = -10.0  # logarithm of an alpha that is not drawn; exponentials of much less take twenty times as long
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def composite(projected: Projected, width: int, height: int) -> tuple[Tensor, Te
     tiles = torch.argsort(lists.count, descending=True, stable=True)
     occupied = int((lists.count > 0).sum())
     parts = [
-        _composite_tiles(table, lists, tiles[first : min(first + _TILES_AT_ONCE, occupied)], across)
-        for first in range(0, occupied, _TILES_AT_ONCE)
+        _composite_tiles(table, lists, group, across)
+        for group in torch.split(tiles[:occupied], _TILES_AT_ONCE)
+        if len(group)
     ]
     parts.append(table.new_zeros(len(tiles) - occupied, _TILE_PX**2, 5))
     by_tile = torch.cat(parts)[torch.argsort(tiles)].reshape(down, across, _TILE_PX, _TILE_PX, 5)
@@ -110,7 +112,7 @@ def _alphas(splats: Tensor, absent: Tensor, centre: Tensor, monomials: Tensor) -
     constant = splats[..., 5] - 0.5 * (across * x + down * y)
     constant = constant.masked_fill(absent, -torch.inf)
     coefficients = torch.stack([constant, across, down, -0.5 * a, -b, -0.5 * c], dim=-1)
-    alpha = torch.exp(coefficients @ monomials)
+    alpha = torch.exp((coefficients @ monomials).clamp_min(_INVISIBLE))
     return torch.where(alpha >= LEAST_ALPHA, alpha.clamp_max(MOST_ALPHA), 0.0)
 
 
