@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3, centres, nearest_rotation
+from ..geometry import Sim3, centres, nearest_rotation, sim3_of
 from .chunk_store import StoredPass
 
 __all__ = ["Contribution", "blended_camera", "blended_maps", "contributions"]
@@ -27,25 +27,28 @@ _MAX_PIXELS = 4096
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one pass says of a frame: its view at `position`, moved by `world_from_pass`, with a weight."""
+    """What one pass says of a frame: its view at `position`, moved by `world_from_view`, with a weight."""
 
     source: StoredPass
     position: int
-    world_from_pass: Sim3
+    world_from_view: Sim3
     weight: float
 
 
 def contributions(
-    passes: Sequence[StoredPass], placed: Sequence[Sim3], weights: Sequence[Float]
+    passes: Sequence[StoredPass], placed: Sequence[Float], weights: Sequence[Float]
 ) -> dict[int, list[Contribution]]:
     """For every frame its usable views, the weightiest first, weights adding up to 1; no entry where there is none.
 
-    `weights`: for every pass (V,) by position; a view of weight 0 (an anchor) is taken where no other is left.
+    `placed`: for every pass (V, 4, 4) similarities that take each of its views into the world. `weights`: for every
+    pass (V,) by position; a view of weight 0 (an anchor) is taken where no other is left.
     """
     found: dict[int, list[Contribution]] = {}
-    for source, world_from_pass, weight in zip(passes, placed, weights, strict=True):
+    for source, world_from_view, weight in zip(passes, placed, weights, strict=True):
         for position in np.flatnonzero(source.usable):
-            one = Contribution(source, int(position), world_from_pass, max(float(weight[position]), _LEAST))
+            one = Contribution(
+                source, int(position), sim3_of(world_from_view[position]), max(float(weight[position]), _LEAST)
+            )
             found.setdefault(int(source.indices[position]), []).append(one)
     return {frame: _shares(found[frame]) for frame in sorted(found)}
 
@@ -61,7 +64,7 @@ def blended_camera(found: Sequence[Contribution]) -> tuple[Float, Float]:
     """cam_from_world (3, 4) and intrinsics (3, 3): weighted means of the centres, of the orientations (chordal), and
     of the matrices."""
     poses = np.stack(
-        [one.world_from_pass.apply_to_cameras(one.source.small["cam_from_world"][one.position]) for one in found]
+        [one.world_from_view.apply_to_cameras(one.source.small["cam_from_world"][one.position]) for one in found]
     )
     matrices = np.stack([one.source.small["intrinsics"][one.position] for one in found])
     if len(found) == 1:
@@ -76,13 +79,13 @@ def blended_maps(found: Sequence[Contribution]) -> dict[str, NDArray[np.generic]
     """The maps of a frame by field name: depth in world units, confidence; of any other the weightiest view's."""
     first = found[0]
     maps = {name: file[first.position] for name, file in first.source.maps.items()}
-    maps["depth"] = maps["depth"] * np.float32(first.world_from_pass.scale)
+    maps["depth"] = maps["depth"] * np.float32(first.world_from_view.scale)
     if len(found) == 1:
         return maps
     depths = [maps["depth"]]
     confs = [maps["conf"]]
     for one in found[1:]:
-        depths.append(one.source.maps["depth"][one.position] * np.float32(one.world_from_pass.scale))
+        depths.append(one.source.maps["depth"][one.position] * np.float32(one.world_from_view.scale))
         confs.append(one.source.maps["conf"][one.position])
     weights = [one.weight for one in found]
     maps["depth"], maps["conf"] = _mix(depths, confs, weights)

@@ -19,7 +19,7 @@ from ..geometry import Sim3, centres, sim3_exp, sim3_matrix, sim3_of
 from .alignment import robust_alignment
 from .views import RawViews
 
-__all__ = ["ChunkAlignment", "Spread", "align_chunks", "align_to_cameras"]
+__all__ = ["ChunkAlignment", "Spread", "align_chunks", "align_to_cameras", "information_at"]
 
 Float = NDArray[np.float64]
 
@@ -30,7 +30,6 @@ _CAUCHY = 9.0  # squared residuals of a frame at which its weight is a half; 7 a
 _FLOOR = np.array([np.radians(0.05), 0.001, 0.001])  # numbers below are rounding: no agreement is worth more
 _EXPECTED = np.array([np.radians(1.0), 0.02, 0.03])  # what a spread is taken for while few frames tell,
 _EXPECTED_FRAMES = 2.0  # and how many frames that is worth
-_BEND = np.array([np.radians(0.5), 0.02, 0.01])  # how far a pass is bent in itself, which its overlap does not show
 _SCALE_PRIOR = 1.0  # sigma of the logarithm of the scale where neither depth nor motion tells it
 _CONF_RANGE = (0.25, 4.0)
 
@@ -105,6 +104,15 @@ def align_to_cameras(source: RawViews, cam_from_world: Float) -> ChunkAlignment 
     return _fit(sim3_matrix(first), shared)
 
 
+def information_at(cam_from_world: Float, depth: float, spread: Spread) -> Float:
+    """(7, 7) information, in the tangent at their side, of a camera (3, 4) that is known up to `spread` in a world."""
+    one = cam_from_world[None]
+    shared = _shared(one, one, np.array([depth]), np.zeros(1), np.ones(1))
+    jacobian = _jacobian(np.eye(4), shared)[0]
+    sigma = np.array([np.radians(spread.rotation_deg), spread.centre, spread.log_scale])
+    return np.asarray(np.einsum("ra,r,rb->ab", jacobian, _per_row(sigma) ** -2.0, jacobian))
+
+
 def _compare(source: RawViews, target: RawViews) -> _Shared:
     ratios, depths, confidences = (np.full(len(source), np.nan) for _ in range(3))
     for index in range(len(source)):
@@ -165,7 +173,7 @@ def _fit(matrix: Float, shared: _Shared) -> ChunkAlignment:
         hessian[6, 6] += 1 / _SCALE_PRIOR**2
         gradient[6] += (np.log(sim3_of(matrix).scale) - prior_log_scale) / _SCALE_PRIOR**2
         matrix = sim3_exp(-np.linalg.solve(hessian, gradient)) @ matrix
-    scaled = weight[:, None] / weight.sum() / _per_row(np.hypot(sigma, _BEND)) ** 2
+    scaled = weight[:, None] / weight.sum() / _per_row(sigma) ** 2
     information = np.einsum("fra,fr,frb->ab", jacobian, scaled, jacobian)
     spread = Spread(float(np.degrees(sigma[0])), float(sigma[1]), float(sigma[2]))
     return ChunkAlignment(sim3_of(matrix), information, spread, float(np.mean(agreement > 0.5)))

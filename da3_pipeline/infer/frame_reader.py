@@ -59,7 +59,7 @@ class FrameReader:
                 raise view
         return np.stack([view for view in views if not isinstance(view, UnreadableImageError)])
 
-    def release(self, before: int) -> None:
-        """Let go of the views of all frames before this one."""
-        for frame in [frame for frame in self._views if frame < before]:
+    def release(self, before: int | None = None) -> None:
+        """Let go of the views of all frames before this one, or of all."""
+        for frame in [frame for frame in self._views if before is None or frame < before]:
             self._views.pop(frame).cancel()

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 _FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
 _SMALLEST_PUBLISHED_WIDTH = 384
 _LITTLE_KEPT = 0.7
-_WITHOUT_INFLUENCE = {"device", "max_memory_gb", "max_views_per_pass", "reading_threads", "predictions"}
+_WITHOUT_INFLUENCE = {"device", "max_memory_gb", "max_views_per_pass", "reading_threads", "predictions", "loop_closure"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3
 from ..progress import Progress
 from .array_file import ArrayFile, ArrayWriter
 from .blending import Contribution, blended_camera, blended_maps, contributions
@@ -34,7 +33,7 @@ class MergedViews:
 
 def merge_passes(
     passes: Sequence[StoredPass],
-    placed: Sequence[Sim3],
+    placed: Sequence[Float],
     weights: Sequence[Float],
     folder: Path,
     known: Mapping[int, Float],
@@ -42,7 +41,7 @@ def merge_passes(
 ) -> MergedViews | None:
     """Blend the passes; the maps are written below `folder` and returned memory-mapped. None without a usable view.
 
-    `weights`: see `contributions`. `known`: cam_from_world (3, 4) of frames that keep the pose they were given.
+    `placed`, `weights`: see `contributions`. `known`: given cam_from_world (3, 4) of frames, which they keep.
     """
     found = contributions(passes, placed, weights)
     if not found:

@@ -81,12 +81,15 @@ class NetworkPass:
         return max(0, self._network.config.alt_start - 2)
 
     def _to_arrays(self, output: NetworkOutput) -> RawViews:
+        import torch
+
         poses = _float64(output.cam_from_world[0])
         finite = np.isfinite(poses).all((1, 2))
         # The decoder computes in float32: make its rotations orthonormal to double precision.
         poses[finite, :, :3] = nearest_rotation(poses[finite, :, :3])
-        means = output.features[self._descriptor_layer][0].float().mean((1, 2))
-        descriptors = (means / means.norm(dim=1, keepdim=True).clamp_min(1e-12)).cpu().numpy()
+        features = output.features[self._descriptor_layer][0].float().flatten(1, 2)
+        pooled = torch.cat([features.mean(1), features.std(1, correction=0)], dim=1)
+        descriptors = (pooled / pooled.norm(dim=1, keepdim=True).clamp_min(1e-12)).cpu().numpy()
         return RawViews(
             output.depth[0].float().cpu().numpy(),
             output.depth_conf[0].float().cpu().numpy(),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3, sim3_matrix, sim3_of
+from ..geometry import sim3_matrix
 from .chunk_alignment import align_chunks, align_to_cameras
-from .chunk_store import StoredPass
-from .pose_graph import Edge, Solution, chained, solve_graph
+from .pieces import Pieces
+from .pose_graph import Edge, chained, solve_graph
 
-__all__ = ["overlap_edges", "place"]
+__all__ = ["Placement", "overlap_edges", "place"]
 
 Float = NDArray[np.float64]
 
@@ -22,53 +23,84 @@ logger = logging.getLogger(__name__)
 
 _FEW_PASSES = 12  # up to here every pass is compared with every other, later with its neighbour
 _MOST_SHARED = 24  # frames of an overlap that are read
+_KEPT = 0.25  # weight under which a loop counts as switched off
+_SEVERAL_LOOPS, _MOST_LOOPS = 3, 0.7
+_BENDS = (2.0, 4.0, 8.0, 16.0)
 
 
-def overlap_edges(passes: Sequence[StoredPass]) -> list[Edge]:
+@dataclass(frozen=True)
+class Placement:
+    """For each pass (V, 4, 4) world_from_view of its views; how many of the loops the graph agreed with."""
+
+    placed: list[Float]
+    loops: int
+
+
+def overlap_edges(pieces: Pieces) -> list[Edge]:
     """What the frames say that two passes share: of neighbours, and of all where they are few."""
+    passes = pieces.passes
     few = len(passes) <= _FEW_PASSES
     pairs: Iterable[tuple[int, int]] = combinations(range(len(passes)), 2) if few else pairwise(range(len(passes)))
     edges = []
     for first, second in pairs:
-        common, here, there = np.intersect1d(passes[first].indices, passes[second].indices, return_indices=True)
+        _, here, there = np.intersect1d(passes[first].indices, passes[second].indices, return_indices=True)
         usable = np.flatnonzero(passes[first].usable[here] & passes[second].usable[there])
         if len(usable) > _MOST_SHARED:
             usable = usable[np.linspace(0, len(usable) - 1, _MOST_SHARED).round().astype(np.int64)]
-        if len(usable):
-            alignment = align_chunks(passes[second].views(there[usable]), passes[first].views(here[usable]))
-            if alignment is not None:
-                matrix = sim3_matrix(alignment.target_from_source)
-                edges.append(Edge(first, second, matrix, alignment.information))
-        elif second == first + 1:
-            logger.warning("frames %d to %d hang together by nothing", common.min(initial=0), passes[second].indices[0])
+        if not len(usable):
+            if second == first + 1:
+                logger.warning("nothing ties frame %d to the frames before it", passes[second].indices[0])
+            continue
+        here, there = here[usable], there[usable]
+        alignment = align_chunks(passes[second].views(there), passes[first].views(here))
+        if alignment is not None:
+            nodes = pieces.node(first, float(np.median(here))), pieces.node(second, float(np.median(there)))
+            edges.append(Edge(*nodes, sim3_matrix(alignment.target_from_source), alignment.information))
     return edges
 
 
-def place(
-    passes: Sequence[StoredPass], edges: Sequence[Edge], known: Mapping[int, Float]
-) -> tuple[list[Sim3], Solution]:
-    """world_from_pass of every pass, and the solution of the graph.
+def place(pieces: Pieces, edges: Sequence[Edge], known: Mapping[int, Float]) -> Placement:
+    """Solve for all pieces.
 
-    The world is that of the poses `known` by frame, where there are any, else that of the first pass.
+    The world is that of the poses `known` by frame, where there are any, else that of the first pass. How much a pass
+    is bent in itself depends on the network and cannot be seen in the pass: it is taken for as little as leaves most
+    of several loops standing, which were each verified by themselves.
     """
-    edges = [*edges, *_edges_to_given(passes, known)]
-    tied = any(len(passes) in (edge.first, edge.second) for edge in edges)
-    count = len(passes) + tied
-    root = len(passes) if tied else 0
-    start = chained(count, edges, root)
-    solution = solve_graph(start, edges, root)
-    return [sim3_of(node) for node in solution.world_from_node[: len(passes)]], solution
+    edges = [*edges, *_edges_to_given(pieces, known)]
+    tied = any(pieces.count in (edge.first, edge.second) for edge in edges)
+    root = pieces.count if tied else 0
+    loops = np.array([edge.closes_loop for edge in edges], bool)
+
+    def solve(bend: float) -> tuple[Float, NDArray[np.bool_]]:
+        graph = [*edges, *pieces.edges(bend)]
+        solution = solve_graph(chained(pieces.count + tied, graph, root), graph, root)
+        return solution.world_from_node, solution.weight[: len(edges)][loops] > _KEPT
+
+    nodes, held = usual = solve(1.0)
+    if loops.sum() >= _SEVERAL_LOOPS:
+        for bend in _BENDS:
+            if held.mean() >= _MOST_LOOPS:
+                break
+            nodes, held = solve(bend)
+        else:
+            nodes, held = usual
+    if len(held):
+        logger.info("%d of %d loops hold", held.sum(), len(held))
+    return Placement(pieces.by_view(nodes), int(held.sum()))
 
 
-def _edges_to_given(passes: Sequence[StoredPass], known: Mapping[int, Float]) -> list[Edge]:
-    """From the given world, the node after the last pass, to every pass that holds frames whose poses are known."""
+def _edges_to_given(pieces: Pieces, known: Mapping[int, Float]) -> list[Edge]:
+    """From the given world, the node after the last piece, to every piece that holds frames whose poses are known."""
     edges = []
-    for order, one in enumerate(passes):
-        rows = [row for row, frame in enumerate(one.indices) if int(frame) in known and one.usable[row]]
-        if rows:
+    for order, one in enumerate(pieces.passes):
+        by_node: dict[int, list[int]] = {}
+        for row, frame in enumerate(one.indices):
+            if int(frame) in known and one.usable[row]:
+                by_node.setdefault(pieces.node(order, row), []).append(row)
+        for node, rows in by_node.items():
             given = np.stack([known[int(one.indices[row])] for row in rows])
             alignment = align_to_cameras(one.views(rows), given)
             if alignment is not None:
                 matrix = sim3_matrix(alignment.target_from_source)
-                edges.append(Edge(len(passes), order, matrix, alignment.information))
+                edges.append(Edge(pieces.count, node, matrix, alignment.information))
     return edges

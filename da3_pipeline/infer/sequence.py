@@ -13,18 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3
 from ..progress import Progress
 from .chunk_store import ChunkStore
 from .chunks import ANCHORED_UP_TO, view_weights
 from .frame_reader import FrameReader
+from .loops import close_loops
 from .merge import MergedViews, merge_passes
-from .passes import Passes, PassRunner, RunPass, anchored_passes, walked_passes
-from .placement import overlap_edges, place
+from .passes import PassRunner, RunPass, anchored_passes, walked_passes
+from .pieces import cut
+from .placement import Placement, overlap_edges, place
 
 __all__ = ["Sequence", "SequenceSettings", "predict_sequence"]
 
 Float = NDArray[np.float64]
+
+_FEWEST_TO_LOOP = 3  # passes: neighbours share frames anyhow
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class SequenceSettings:
 
 @dataclass(frozen=True)
 class Sequence:
-    """`merged`: None where no pass gave a usable view. `unreadable`: frame to reason. `passes`: how many it took."""
+    """`merged`: None where no pass gave a usable view. `unreadable`: frame to reason. `passes`: how many it took;
+    of the revisits that were `tried`, `loops` were found to close and agree with the rest."""
 
     merged: MergedViews | None
     unreadable: dict[int, str]
     passes: int
+    tried: int = 0
+    loops: int = 0
 
 
 def predict_sequence(
@@ -66,21 +72,22 @@ def predict_sequence(
     )
     if not passes.passes:
         return Sequence(None, passes.unreadable, 0)
-    placed = _placed(passes, settings, known or {})
+    tried = 0
+    if settings.tied:
+        placement = Placement([np.tile(np.eye(4), (len(one), 1, 1)) for one in passes.passes], 0)
+    else:
+        pieces = cut(passes.passes, bending=not by_anchors)
+        edges = overlap_edges(pieces)
+        if settings.close_loops and not by_anchors and len(passes.passes) >= _FEWEST_TO_LOOP:
+            search = close_loops(pieces, runner, progress)
+            edges, tried = [*edges, *search.edges], search.tried
+        placement = place(pieces, edges, known or {})
     weights = [
         _spread(one.indices, run, weight)
         for one, run, weight in zip(passes.passes, passes.runs, view_weights(list(passes.runs)), strict=True)
     ]
-    merged = merge_passes(passes.passes, placed, weights, store.folder / "merged", known or {}, progress)
-    return Sequence(merged, passes.unreadable, len(passes.passes))
-
-
-def _placed(passes: Passes, settings: SequenceSettings, known: Mapping[int, Float]) -> list[Sim3]:
-    if settings.tied:
-        return [Sim3.identity()] * len(passes.passes)
-    edges = overlap_edges(passes.passes)
-    placed, _ = place(passes.passes, edges, known)
-    return placed
+    merged = merge_passes(passes.passes, placement.placed, weights, store.folder / "merged", known or {}, progress)
+    return Sequence(merged, passes.unreadable, len(passes.passes), tried, placement.loops)
 
 
 def _spread(indices: NDArray[np.int64], run: NDArray[np.int64], weight: Float) -> Float:

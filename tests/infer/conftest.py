@@ -112,8 +112,8 @@ class NumberedReader:
         assert not any(isinstance(view, UnreadableImageError) for view in views)
         return np.stack([np.asarray(view) for view in views])
 
-    def release(self, before: int) -> None:
-        self.in_memory = {frame for frame in self.in_memory if frame >= before}
+    def release(self, before: int | None = None) -> None:
+        self.in_memory = {frame for frame in self.in_memory if before is not None and frame >= before}
 
 
 @pytest.fixture
