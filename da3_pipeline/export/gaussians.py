@@ -19,6 +19,7 @@ __all__ = ["scene_gaussians", "write_gaussians"]
 
 _FILM_ON_GPU = (960, 120, None)  # longer side in pixels, frames, Gaussians at most
 _FILM_ON_CPU = (320, 48, 150_000)
+_GOLDEN_RATIO = (1 + 5**0.5) / 2
 
 
 def write_gaussians(
@@ -99,8 +100,12 @@ def _typical_depth(cloud: GaussianCloud, cam_from_world: NDArray[np.float64]) ->
 
 
 def _thinned(cloud: GaussianCloud, limit: int | None) -> GaussianCloud:
-    """An even sample of at most `limit`, grown to cover for the others, so that surfaces stay closed."""
+    """An even sample of about `limit`, grown to cover for the others, so that surfaces stay closed.
+
+    Multiples of the golden ratio, modulo one, choose: neither rows nor columns of the views show as stripes.
+    """
     if limit is None or len(cloud) <= limit:
         return cloud
-    sample = subset(cloud, np.linspace(0, len(cloud) - 1, limit).astype(np.intp))
-    return replace(sample, scales=sample.scales * np.float32(np.sqrt(len(cloud) / limit)))
+    share = limit / len(cloud)
+    sample = subset(cloud, np.arange(len(cloud)) * _GOLDEN_RATIO % 1.0 < share)
+    return replace(sample, scales=sample.scales * np.float32(np.sqrt(1 / share)))

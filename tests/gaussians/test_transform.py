@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
+from scipy.special import factorial, lpmv
 
 from da3_pipeline.gaussians import concatenate, moved, moved_by_view, subset
 from da3_pipeline.gaussians.harmonics import BASES, basis, rotation_matrices
@@ -52,22 +53,20 @@ def test_basis_is_orthonormal_on_the_sphere() -> None:
     np.testing.assert_allclose((values * area) @ values.T, np.eye(16), atol=1e-12)
 
 
-def test_basis_has_the_order_and_signs_of_3dgs() -> None:
-    """Against the polynomials that INRIA's code evaluates, written out by hand for one direction."""
-    x, y, z = 0.48, -0.6, 0.64
-    expected = [
-        0.28209479177387814,
-        -0.4886025119029199 * y,
-        0.4886025119029199 * z,
-        -0.4886025119029199 * x,
-        1.0925484305920792 * x * y,
-        -1.0925484305920792 * y * z,
-        0.31539156525252005 * (2 * z * z - x * x - y * y),
-        -1.0925484305920792 * x * z,
-        0.5462742152960396 * (x * x - y * y),
-    ]
-    np.testing.assert_allclose(basis(x, y, z, 9), expected)
-    assert [len(basis(x, y, z, count)) for count in BASES] == list(BASES)
+def test_basis_is_the_textbooks_with_the_phase_of_condon_and_shortley() -> None:
+    """From associated Legendre functions (scipy's have the phase), sines before cosines within a band."""
+    directions = unit(np.random.default_rng(0), 50)
+    x, y, z = directions.T
+    azimuth = np.arctan2(y, x)
+    expected = []
+    for degree in range(4):
+        for order in range(-degree, degree + 1):
+            m = abs(order)
+            norm = np.sqrt((2 * degree + 1) / (4 * np.pi) * factorial(degree - m) / factorial(degree + m))
+            wave = np.sqrt(2) * (np.sin(m * azimuth) if order < 0 else np.cos(m * azimuth)) if m else 1.0
+            expected.append(norm * wave * lpmv(m, degree, z))
+    for count in BASES:
+        np.testing.assert_allclose(basis(x, y, z, count), expected[:count], atol=1e-12)
 
 
 @given(seeds, st.sampled_from(BASES))
