@@ -46,11 +46,11 @@ class Projected:
 def project(splats: Splats, view: PinholeView) -> Projected:
     """Project by the affine approximation at each centre; differentiable in the splats and the pose."""
     index = _drawable(splats, view)
-    near = splats.select(index)
+    means, opacities = splats.means[index], splats.opacities[index]
     rotation, translation = view.cam_from_world[:, :3], view.cam_from_world[:, 3]
-    centres = near.means @ rotation.T + translation
+    centres = means @ rotation.T + translation
     # cov = U U^T of U = J R_cam R_own S: symmetric and positive by construction.
-    own_axes = _rotation_matrices(near.rotations) * near.scales[:, None, :]
+    own_axes = _rotation_matrices(splats.rotations[index]) * splats.scales[index, None, :]
     half = _jacobian(centres, view) @ (rotation @ own_axes)
     across, along = half[:, 0], half[:, 1]
     cov_xx, cov_yy = (across**2).sum(1), (along**2).sum(1)
@@ -64,14 +64,12 @@ def project(splats: Splats, view: PinholeView) -> Projected:
     focal, principal = centres.new_tensor(view.focal_px), centres.new_tensor(view.centre_px)
     means_px = centres[:, :2] / depths[:, None] * focal + principal
     with torch.no_grad():
-        reach = 2 * torch.log(near.opacities / LEAST_ALPHA).clamp_min(0)
+        reach = 2 * torch.log(opacities / LEAST_ALPHA).clamp_min(0)
         extents = torch.sqrt(reach[:, None] * torch.stack([cov_xx, cov_yy], dim=1))
         size = means_px.new_tensor([view.width, view.height])
         seen = torch.nonzero(((means_px + extents > 0) & (means_px - extents < size)).all(1))[:, 0]
-    shown = colours(near.means[seen], near.harmonics[seen], view)
-    return Projected(
-        index[seen], means_px[seen], conics[seen], depths[seen], near.opacities[seen], shown, extents[seen]
-    )
+    shown = colours(means[seen], splats.harmonics[index[seen]], view)
+    return Projected(index[seen], means_px[seen], conics[seen], depths[seen], opacities[seen], shown, extents[seen])
 
 
 @torch.no_grad()

@@ -88,7 +88,9 @@ def rasterise(
     background: Sequence[float] | Tensor = (0.0, 0.0, 0.0),
     backend: Backend = "auto",
 ) -> Rendering:
-    """As `render`, on tensors and differentiable in them and in the pose; the splats' device decides for 'auto'.
+    """As `render`, on tensors and differentiable in them and in the pose.
+
+    backend: 'auto' takes gsplat for float32 on a CUDA device, where it is installed; 'gsplat' needs just these.
 
     A Gaussian is drawn by gsplat's rules: EWA projection with a low-pass of 0.3 px^2, alpha at least 1/255 and at
     most 0.999, no further than a transmittance of 1e-4, sorted by the depth of the centres over the whole image.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,13 +26,6 @@ class Splats:
     rotations: Tensor
     harmonics: Tensor
     opacities: Tensor
-
-    def __len__(self) -> int:
-        return len(self.means)
-
-    def select(self, which: Tensor) -> Splats:
-        """Those at an index or mask."""
-        return Splats(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
 @dataclass(frozen=True)
