@@ -48,11 +48,17 @@ class ArrayFile:
 
 
 class ArrayWriter:
-    """An .npy file of the given shape (N, ...) that takes its N entries one after the other."""
+    """An .npy file of the given shape (N, ...) that takes its N entries one after the other.
+
+    It takes its place when it is finished; a file that was there before stays whole for whoever has it mapped or
+    linked.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+        self._path = path
+        self._fresh = path.with_name(f"{path.name}.new")
         self._dtype = np.dtype(dtype)
-        self._file = path.open("wb")
+        self._file = self._fresh.open("wb")
         header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
 
@@ -60,5 +66,12 @@ class ArrayWriter:
         """Append the next entry."""
         np.ascontiguousarray(entry, self._dtype).tofile(self._file)
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """All entries are written."""
         self._file.close()
+        self._fresh.replace(self._path)
+
+    def abandon(self) -> None:
+        """Leave nothing behind; does nothing after `finish`."""
+        self._file.close()
+        self._fresh.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ __all__ = ["ChunkStore", "StoredPass", "digest", "recall", "remember"]
 
 Index = NDArray[np.int64]
 
-_MAPS = frozenset({"depth", "conf", "sky"})
+_MAPS = frozenset({"depth", "conf", "sky", "gaussians"})
 """Fields of the size of pictures, which stay on disk; the others are small and are kept in memory as well."""
 
 

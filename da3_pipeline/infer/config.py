@@ -31,6 +31,13 @@ class InferConfig(BaseModel):
     resize_method: ResizeMethod = Field(default="upper_bound_resize", description="which side is bounded; fit or crop")
     reference_view: ReferenceView = Field(default="saddle_balanced", description="how the reference is picked")
     ray_pose: bool = Field(default=False, description="poses from the ray map instead of the camera decoder")
+    gaussians: bool = Field(
+        default=False, description="also a Gaussian for each pixel; of da3-giant and da3nested-giant-large"
+    )
+    metric_model: str | None = Field(
+        default=None,
+        description="a monocular metric network (da3metric-large) beside the other, for metres and sky",
+    )
     max_memory_gb: float | None = Field(
         default=None, gt=0, description="memory that inference may take on the device; default: most of what is free"
     )

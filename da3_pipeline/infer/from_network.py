@@ -24,11 +24,10 @@ from .device import memory_limit_bytes, pick_device
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
 from .memory import NetworkCost
-from .merge import MergedViews
-from .network_pass import NetworkPass
+from .network_pass import NetworkPass, refuse_monocular
 from .plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
 from .preprocess import Layout, common_layouts
-from .sequence import SequenceSettings, predict_sequence
+from .sequence import PredictedSequence, SequenceSettings, predict_sequence
 from .views import RawViews
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ class NetworkViews:
     """The frames that the network says something of, what it says, and the frames that are left out.
 
     `confidence` (N,): the median of each view's. The views are in the world of the known poses where there are any.
+    It took `passes` passes; of the revisits that were `tried`, `loops` closed.
     """
 
     frames: tuple[Frame, ...]
@@ -56,6 +56,9 @@ class NetworkViews:
     confidence: NDArray[np.float64]
     pixel_maps: tuple[PixelMap, ...]
     dropped: tuple[Dropped, ...]
+    passes: int
+    tried: int
+    loops: int
 
 
 def views_from_network(
@@ -69,6 +72,7 @@ def views_from_network(
     """
     from .. import model
 
+    refuse_monocular(config.model)
     device = pick_device(config.device)
     network = model.load(config.model, device=device).eval()
     network_pass = NetworkPass(network, device, config)
@@ -96,7 +100,7 @@ def views_from_network(
         merged = sequence.merged
         if merged is not None and (workspace is None or sequence.passes == 1):
             merged = replace(merged, views=merged.views.in_memory())
-    return _outcome(frames, maps, merged, sequence.unreadable, config.model)
+    return _outcome(frames, maps, replace(sequence, merged=merged), config.model)
 
 
 @contextmanager
@@ -151,14 +155,11 @@ def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before:
 
 
 def _outcome(
-    frames: Sequence[Frame],
-    maps: Sequence[PixelMap],
-    merged: MergedViews | None,
-    unreadable: dict[int, str],
-    source: str,
+    frames: Sequence[Frame], maps: Sequence[PixelMap], sequence: PredictedSequence, source: str
 ) -> NetworkViews:
     """Everything by frame, and why the others are left out."""
-    dropped = {index: f"cannot be read ({reason})" for index, reason in unreadable.items()}
+    merged = sequence.merged
+    dropped = {index: f"cannot be read ({reason})" for index, reason in sequence.unreadable.items()}
     if merged is None:
         if len(dropped) == len(frames):
             raise InferenceError(f"{frames[0].name}: {dropped[0]}, nor can any other frame")
@@ -174,6 +175,9 @@ def _outcome(
         merged.confidence,
         tuple(maps[index] for index in merged.kept),
         tuple(Dropped(frames[index].name, dropped[index]) for index in sorted(dropped)),
+        sequence.passes,
+        sequence.tried,
+        sequence.loops,
     )
 
 

@@ -30,7 +30,6 @@ Index = NDArray[np.int64]
 logger = logging.getLogger(__name__)
 
 _HALF_WINDOW = 4  # frames to either side of the one that looks alike
-_LEAST_GAP = 12
 _FEWEST_VIEWS = 3
 _LEAST_AGREEING = 0.5  # of the frames of a window with the pass that they come from
 _MOST_SPREAD = Spread(rotation_deg=5.0, centre=0.1, log_scale=0.15)
@@ -62,7 +61,7 @@ def close_loops(pieces: Pieces, runner: PassRunner, progress: Progress) -> LoopS
     if any(array is None for array in described):
         return LoopSearch((), 0)
     rows = [described[order][position] for order, position in zip(orders, positions, strict=True)]
-    revisits = find_revisits(np.stack(rows), orders, _LEAST_GAP, len(pieces.passes))
+    revisits = find_revisits(np.stack(rows), orders, len(pieces.passes))
     edges = []
     for tried, revisit in enumerate(revisits):
         windows = [_window(pieces, int(orders[row]), int(positions[row])) for row in (revisit.first, revisit.second)]

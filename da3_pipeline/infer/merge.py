@@ -79,7 +79,9 @@ def _write_maps(
                 writer.write(maps[name])
             confidence[row] = np.median(np.nan_to_num(maps["conf"], nan=0.0, posinf=0.0, neginf=0.0))
             progress.step(row + 1, len(found), "frames blended")
+        for writer in writers.values():
+            writer.finish()
     finally:
         for writer in writers.values():
-            writer.close()
+            writer.abandon()
     return confidence

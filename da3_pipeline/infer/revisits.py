@@ -14,6 +14,8 @@ Float = NDArray[np.float64]
 
 _SHRINKAGE = 0.1  # of the largest variance: directions that vary less are not blown up to it
 _NEIGHBOURS = 3  # frames to either side that speak with a frame
+_LEAST_GAP = 48  # frames between two visits
+_APART = 12  # frames between two pairs that are both worth a look
 _BLOCK = 256
 _LEAST_SIMILARITY = 0.35
 _PER_BLOCK = 4096  # most similar pairs that a block of rows keeps
@@ -28,35 +30,33 @@ class Revisit:
     similarity: float
 
 
-def find_revisits(descriptors: NDArray[np.float32], group: NDArray[np.int64], gap: int, limit: int) -> list[Revisit]:
-    """At most `limit` pairs of (N, D) descriptors, the most similar first, no two of them within `gap` of each other.
+def find_revisits(descriptors: NDArray[np.float32], group: NDArray[np.int64], limit: int) -> list[Revisit]:
+    """At most `limit` pairs of (N, D) descriptors, the most similar first, no two of them close to each other.
 
-    Only pairs at least `gap` rows apart whose `group` (N,), ascending, differs by more than 1. Descriptors are whitened
-    over the capture, which takes out what all its pictures have in common, and averaged over neighbouring frames.
+    Only pairs some time apart whose `group` (N,), ascending, differs by more than 1. Descriptors are whitened over the
+    capture, which takes out what all its pictures have in common, and averaged over neighbouring frames.
     """
-    if len(descriptors) <= gap:
+    if len(descriptors) <= _LEAST_GAP:
         return []
     unit = _averaged(_whitened(np.asarray(descriptors, np.float64)))
     candidates: list[tuple[float, int, int]] = []
     for start in range(0, len(unit), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(unit)))
-        candidates += _best_of_block(unit, rows, group, gap)
+        candidates += _best_of_block(unit, rows, group)
     chosen: list[Revisit] = []
     for similarity, first, second in heapq.nlargest(len(candidates), candidates):
         if len(chosen) == limit:
             break
-        if all(max(abs(first - one.first), abs(second - one.second)) >= gap for one in chosen):
+        if all(max(abs(first - one.first), abs(second - one.second)) >= _APART for one in chosen):
             chosen.append(Revisit(first, second, similarity))
     return chosen
 
 
-def _best_of_block(
-    unit: Float, rows: NDArray[np.int64], group: NDArray[np.int64], gap: int
-) -> list[tuple[float, int, int]]:
+def _best_of_block(unit: Float, rows: NDArray[np.int64], group: NDArray[np.int64]) -> list[tuple[float, int, int]]:
     """The most similar pairs of these rows with earlier ones, as (similarity, earlier, later)."""
     earlier = np.arange(rows[-1] + 1)
     similarity = unit[rows] @ unit[earlier].T
-    allowed = (rows[:, None] - earlier >= gap) & (group[rows][:, None] - group[earlier] > 1)
+    allowed = (rows[:, None] - earlier >= _LEAST_GAP) & (group[rows][:, None] - group[earlier] > 1)
     similarity[~allowed | (similarity < _LEAST_SIMILARITY)] = -np.inf
     flat = similarity.ravel()
     keep = np.argpartition(-flat, min(_PER_BLOCK, len(flat) - 1))[:_PER_BLOCK]

@@ -23,7 +23,7 @@ from .passes import PassRunner, RunPass, anchored_passes, walked_passes
 from .pieces import cut
 from .placement import Placement, overlap_edges, place
 
-__all__ = ["Sequence", "SequenceSettings", "predict_sequence"]
+__all__ = ["PredictedSequence", "SequenceSettings", "predict_sequence"]
 
 Float = NDArray[np.float64]
 
@@ -41,7 +41,7 @@ class SequenceSettings:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class PredictedSequence:
     """`merged`: None where no pass gave a usable view. `unreadable`: frame to reason. `passes`: how many it took;
     of the revisits that were `tried`, `loops` were found to close and agree with the rest."""
 
@@ -60,7 +60,7 @@ def predict_sequence(
     progress: Progress,
     known: Mapping[int, Float] | None = None,
     note: str = "frames predicted",
-) -> Sequence:
+) -> PredictedSequence:
     """Run the passes over all frames of `reader` and make one prediction of them.
 
     `known`: given cam_from_world (3, 4) by frame index; the result is in their world, and they are kept as they are.
@@ -71,7 +71,7 @@ def predict_sequence(
         runner, settings.views_per_pass, settings.overlap, progress, note
     )
     if not passes.passes:
-        return Sequence(None, passes.unreadable, 0)
+        return PredictedSequence(None, passes.unreadable, 0)
     tried = 0
     if settings.tied:
         placement = Placement([np.tile(np.eye(4), (len(one), 1, 1)) for one in passes.passes], 0)
@@ -87,7 +87,7 @@ def predict_sequence(
         for one, run, weight in zip(passes.passes, passes.runs, view_weights(list(passes.runs)), strict=True)
     ]
     merged = merge_passes(passes.passes, placement.placed, weights, store.folder / "merged", known or {}, progress)
-    return Sequence(merged, passes.unreadable, len(passes.passes), tried, placement.loops)
+    return PredictedSequence(merged, passes.unreadable, len(passes.passes), tried, placement.loops)
 
 
 def _spread(indices: NDArray[np.int64], run: NDArray[np.int64], weight: Float) -> Float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InferenceError
+from ..errors import InferenceError, UsageError
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, FrameSet, Prediction
@@ -15,7 +16,9 @@ from .cameras import shared_cameras, view_intrinsics
 from .config import InferConfig
 from .from_file import views_from_file
 from .from_network import views_from_network
+from .gaussian_views import cloud_of_views
 from .given_poses import onto_known_poses
+from .metric_depth import metric_scale_of
 from .prediction_file import read_predictions
 from .views import RawViews
 
@@ -29,18 +32,27 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
     with a reason. Poses are in the world of the known poses where frames have them, else in the prior's own.
     `workspace`: a folder in which finished passes of the network are kept, so that an interrupted run resumes; the
     maps of a capture that takes several passes stay there and are memory-mapped, so it must outlive the prediction.
-    Raises InferenceError where no frame is left, WeightsError where the network cannot be loaded.
+    Where the network knows metres, sky or Gaussians, the prediction has them.
+    Raises InferenceError where no frame is left or the network has no cameras, WeightsError where it cannot be loaded,
+    UsageError where Gaussians or metres are asked of what has none.
     """
     if not frames.frames:
         raise InferenceError("there are no frames to infer from")
     if config.predictions is not None:
+        if config.gaussians or config.metric_model is not None:
+            raise UsageError("Gaussians and metric models need a network: leave --predictions out")
         file = read_predictions(config.predictions)
         kept, views, maps, dropped = views_from_file(file, frames.frames)
         views = onto_known_poses(views, kept)
         return _prediction(FrameSet(kept, frames.dropped), views, maps, str(config.predictions), dropped)
     result = views_from_network(frames.frames, config, progress, workspace)
     chosen = FrameSet(result.frames, frames.dropped)
-    return _prediction(chosen, result.views, result.pixel_maps, config.model, result.dropped, result.confidence)
+    prediction = _prediction(chosen, result.views, result.pixel_maps, config.model, result.dropped, result.confidence)
+    return replace(
+        prediction,
+        metric=metric_scale_of(result.views, config.metric_model or config.model),
+        gaussians=cloud_of_views(result.views),
+    )
 
 
 def _prediction(

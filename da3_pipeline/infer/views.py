@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..geometry import Sim3
 
-__all__ = ["RawViews"]
+__all__ = ["RawViews", "typical_depth"]
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -22,7 +22,8 @@ class RawViews:
     """Per view, all in depth-map pixels and one arbitrary or given world.
 
     depth and conf (N, h, w) float32, cam_from_world (N, 3, 4), intrinsics (N, 3, 3). Where the source has them:
-    descriptors (N, D); sky (N, h, w), true where there is nothing but sky.
+    descriptors (N, D); sky (N, h, w), true where there is nothing but sky; depth_m (N,), the typical depth in metres,
+    NaN where unknown; gaussians (N, h, w, 38), see `gaussian_views`. The last two are of no world: none changes them.
 
     Every field has one entry a view, or is None: what selects, stores and merges views goes through `arrays` and
     needs no change when a field is added.
@@ -34,6 +35,8 @@ class RawViews:
     intrinsics: Float
     descriptors: Float32 | None = None
     sky: NDArray[np.bool_] | None = None
+    depth_m: Float | None = None
+    gaussians: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.depth)
@@ -67,3 +70,9 @@ class RawViews:
         with np.errstate(invalid="ignore"):
             depths = (np.isfinite(self.depth) & (self.depth > 0)).any((1, 2))
         return np.asarray(poses & matrices & depths)
+
+
+def typical_depth(depth: Float32) -> Float:
+    """(N,) the median of each map's finite positive depths; NaN where there is none."""
+    known = (values[np.isfinite(values) & (values > 0)] for values in depth)
+    return np.array([np.median(values) if len(values) else np.nan for values in known], float)

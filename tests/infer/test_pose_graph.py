@@ -1,4 +1,4 @@
-"""Graphs of similarities with known truth: drift is taken out, wrong loops are switched off, nothing degenerate crashes."""
+"""Graphs of similarities with known truth: drift goes, wrong loops are switched off, nothing degenerate crashes."""
 
 from __future__ import annotations
 

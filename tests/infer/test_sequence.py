@@ -1,4 +1,4 @@
-"""Captures in passes that each come out in a world of their own: one world, one view a frame, bounded memory, resume."""
+"""Captures in passes that each come out in a world of their own: one world, bounded memory, resume."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from da3_pipeline.geometry import Sim3, nearest_rotation, rotation_angle_deg
 from da3_pipeline.infer.alignment import align_views, robust_alignment
 from da3_pipeline.infer.chunk_store import ChunkStore
 from da3_pipeline.infer.passes import PassTooLargeError
-from da3_pipeline.infer.sequence import Sequence as Result
-from da3_pipeline.infer.sequence import SequenceSettings, predict_sequence
+from da3_pipeline.infer.sequence import PredictedSequence, SequenceSettings, predict_sequence
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.progress import SilentProgress
 
@@ -45,14 +44,14 @@ def random_sim3(rng: np.random.Generator) -> Sim3:
     return Sim3(scale, nearest_rotation(rng.normal(size=(3, 3))), rng.normal(scale=3.0, size=3))
 
 
-def predict(folder: Path, reader: Any, run_pass: Any, size: int, overlap: int = 4, **options: Any) -> Result:
+def predict(folder: Path, reader: Any, run_pass: Any, size: int, overlap: int = 4, **options: Any) -> PredictedSequence:
     store = ChunkStore(folder, "settings", [str(frame) for frame in range(len(reader))])
     known = options.pop("known", None)
     settings = SequenceSettings(size, overlap, **options)
     return predict_sequence(reader, run_pass, store, settings, SilentProgress(), known)
 
 
-def merged(result: Result) -> RawViews:
+def merged(result: PredictedSequence) -> RawViews:
     assert result.merged is not None
     return result.merged.views
 

@@ -1,0 +1,120 @@
+"""What a long capture costs and how good it gets: memory, time, trajectory and surfaces of a rendered tour.
+
+Every length runs in a fresh process that sees pictures only; truth stays here. With `simulated` the network is one
+that is as good as the best published (`simulated_network`), which shows what is made of good passes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PipelineError
+from ..geometry import centres, umeyama
+from ..geometry.pose_metrics import centre_rmse
+from ..infer.array_file import ArrayFile
+from ..progress import Progress
+from .surface_error import Fused, doubled_share, far_share
+from .tour_capture import TourCapture, render_capture
+
+__all__ = ["LENGTHS", "LongOptions", "measure_long"]
+
+LENGTHS = (200, 500, 1000, 2000)
+_THICKNESS_M = 0.3
+
+
+@dataclass(frozen=True)
+class LongOptions:
+    """`cache`: where rendered tours are kept. `views_per_pass`: the same for every length, so that they compare."""
+
+    cache: Path
+    model: str = "da3-nano"
+    device: str = "cpu"
+    seed: int = 0
+    simulated: bool = False
+    views_per_pass: int = 48
+
+
+@dataclass(frozen=True)
+class _Accuracy:
+    """Against the truth after one similarity: RMS of the centres; shares of points far off, and of doubled ones."""
+
+    ate_m: float
+    far: float
+    doubled: float
+
+
+def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progress) -> str:
+    """A table: for each length, memory, time, and accuracy with and without closing loops."""
+    capture = render_capture(options.cache, options.seed, max(lengths), progress)
+    what = "simulated network" if options.simulated else options.model
+    rows = [
+        f"{what}, tour {options.seed}, {options.views_per_pass} views in a pass; wall {_THICKNESS_M} m",
+        f"{'frames':>6}{'path m':>8}{'passes':>7}{'loops':>9}{'peak MB':>9}{'s':>8}{'CPU s/frame':>12}"
+        f"{'ATE m (%), no loops':>22}{'with loops':>16}{'far, no loops':>15}{'with':>7}"
+        f"{'doubled, no loops':>19}{'with':>7}",
+    ]
+    for length in lengths:
+        part = replace(capture, images=capture.images[:length], cam_from_world=capture.cam_from_world[:length])
+        with tempfile.TemporaryDirectory(prefix="da3-long-") as folder:
+            run = _run_fresh(part, options, Path(folder), loops=True)
+            closed = _judge(part, Path(folder))
+            _run_fresh(part, options, Path(folder), loops=False)
+            open_ = _judge(part, Path(folder))
+        path_m = float(np.linalg.norm(np.diff(centres(part.cam_from_world), axis=0), axis=1).sum())
+        rows.append(
+            f"{length:>6}{path_m:>8.1f}{run['passes']:>7}{run['loops']:>5}/{run['tried']:<3}{run['peak_mb']:>9.0f}"
+            f"{run['seconds']:>8.1f}{run['cpu_s'] / length:>12.3f}"
+            f"{open_.ate_m:>14.2f} ({open_.ate_m / path_m:5.2%}){closed.ate_m:>8.2f} ({closed.ate_m / path_m:5.2%})"
+            f"{open_.far:>15.1%}{closed.far:>7.1%}{open_.doubled:>19.1%}{closed.doubled:>7.1%}"
+        )
+        progress.step(lengths.index(length) + 1, len(lengths), "lengths measured")
+    return "\n".join(rows)
+
+
+def _run_fresh(part: TourCapture, options: LongOptions, workspace: Path, loops: bool) -> dict[str, float]:
+    """One run in a new interpreter; a second one in the same workspace finds the passes of the first."""
+    request = {
+        "images": [str(image) for image in part.images],
+        "size": [part.camera.width, part.camera.height],
+        "cache": str(options.cache),
+        "seed": options.seed,
+        "model": options.model,
+        "device": options.device,
+        "simulated": options.simulated,
+        "views_per_pass": options.views_per_pass,
+        "loops": loops,
+        "workspace": str(workspace),
+    }
+    command = [sys.executable, "-m", "da3_pipeline.benchmark.long_process"]
+    child = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True)
+    if child.returncode:
+        raise PipelineError((child.stderr.strip().splitlines() or ["the run ended without a word"])[-1])
+    answer: dict[str, float] = json.loads(child.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def _judge(part: TourCapture, workspace: Path) -> _Accuracy:
+    with np.load(workspace / "result.npz") as file:
+        kept, estimate, intrinsics = file["kept"], file["cam_from_world"], file["intrinsics"]
+    depth = ArrayFile(workspace / "merged" / "depth.npy")
+    truth = part.cam_from_world[kept]
+    in_metres = umeyama(centres(estimate), centres(truth))
+
+    def depth_m(row: int) -> NDArray[np.float32]:
+        return np.asarray(depth[row] * np.float32(in_metres.scale))
+
+    fused = Fused(kept, in_metres.apply_to_cameras(estimate), intrinsics, depth_m)
+    return _Accuracy(
+        centre_rmse(truth, estimate),
+        far_share(fused, part, _THICKNESS_M),
+        doubled_share(fused, part, _THICKNESS_M),
+    )
