@@ -8,8 +8,8 @@ from ..lazy import lazy_names
 from .config import AnchorConfig
 
 if TYPE_CHECKING:
-    from .stage import run
+    from .stage import describe, run
 
-__all__ = ["AnchorConfig", "run"]
+__all__ = ["AnchorConfig", "describe", "run"]
 
-__getattr__ = lazy_names(__name__, {"run": "stage"})
+__getattr__ = lazy_names(__name__, {"describe": "stage", "run": "stage"})

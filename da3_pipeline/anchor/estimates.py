@@ -87,7 +87,7 @@ def warn_of_disagreement(estimates: Sequence[ScaleEstimate]) -> float:
         worst = max(worst, sigmas)
         if sigmas > _DISAGREE:
             logger.warning(
-                "scale: %s says that %s is off by a factor of %.3g, %.1f sigma; check both",
-                a.source, b.source, b.metres_per_unit / a.metres_per_unit, sigmas,
+                "scale: by %s lengths are %.3g of those by %s, %.1f sigma apart; check both",
+                b.source, b.metres_per_unit / a.metres_per_unit, a.source, sigmas,
             )  # fmt: skip
     return worst

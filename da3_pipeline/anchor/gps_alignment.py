@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from ..geometry import Sim3
 from ..geometry.gravity import Up
+from .gps_correlation import drift_inflation
 from .gps_start import starts
 
 __all__ = ["GpsAlignment", "align_to_gps"]
@@ -63,21 +64,25 @@ def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> 
     """Fit camera centres `places` (N, 3) to `metres` (N, 3) east, north, up; z is NaN without an altitude.
 
     Horizontal and vertical noise are estimated apart from the residuals, with usual values as a prior, so that bad
-    altitudes lose their weight. The cameras' up joins as a measurement of the tilt unless GPS contradicts it; it
-    decides the roll about a straight track. None for fewer than two different positions or places.
+    altitudes lose their weight; errors that drift in capture order count for less. The cameras' up joins as a
+    measurement of the tilt unless GPS contradicts it; it decides the roll about a straight track. None for fewer than
+    two different positions or places.
     """
     if len(places) < 2 or not (np.ptp(places, axis=0).max() > 0 and np.ptp(metres[:, :2], axis=0).max() > 0):
         return None
-    fits = [_fitted(start, places, metres, None) for start in starts(places, metres, up, seed)]
+    independent = np.ones(3)
+    fits = [_fitted(start, places, metres, None, independent) for start in starts(places, metres, up, seed)]
     if not fits:
         return None
     fit = _better(fits, places, metres)
+    drift = drift_inflation(fit.sim3.apply(places), metres - fit.sim3.apply(places), fit.level, fit.height)
+    fit = _fitted(fit.sim3, places, metres, None, drift)
     with_cameras = up is not None and _agrees(fit, up)
     if with_cameras:
-        fit = _fitted(fit.sim3, places, metres, up)
+        fit = _fitted(fit.sim3, places, metres, up, drift)
+    residual = metres - fit.sim3.apply(places)
     sigma = np.sqrt(np.diag(fit.covariance))
     tilt = float(np.sqrt(np.linalg.eigvalsh(fit.covariance[:2, :2])[-1]))
-    residual = metres - fit.sim3.apply(places)
     return GpsAlignment(
         fit.sim3,
         max(float(sigma[3]), _LEAST_RELATIVE_SIGMA),
@@ -109,12 +114,15 @@ def _better(fits: Sequence[_Fit], places: Float, metres: Float) -> _Fit:
     return fits[best] if costs[best] < costs[0] - _CLEARLY_BETTER else fits[0]
 
 
-def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None) -> _Fit:
-    """Gauss-Newton on (turn about x, y, z, log scale, position), inliers and noise renewed in every round."""
+def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None, drift: Float) -> _Fit:
+    """Gauss-Newton on (turn about x, y, z, log scale, position), inliers and noise renewed in every round.
+
+    `drift` (3,): by how much less the errors of each axis average out than independent ones, in variance.
+    """
     sim3 = start
     covariance: Float = np.eye(7)
     for _ in range(_ROUNDS):
-        level, height, noise = _judged(metres - sim3.apply(places), known=np.isfinite(metres[:, 2]))
+        level, height, noise = _judged(metres - sim3.apply(places), drift)
         middle = sim3.apply(places[level].mean(axis=0, keepdims=True))[0]
         hessian, gradient = _equations(sim3, places, metres, (level, height), noise, middle)
         hessian[:3, :3] += np.eye(3) / _VAGUE_RAD**2
@@ -126,19 +134,20 @@ def _fitted(start: Sim3, places: Float, metres: Float, up: Up | None) -> _Fit:
         sim3 = _moved(sim3, step, middle)
         if np.abs(step[:4]).max() < _CONVERGED:
             break
-    level, height, noise = _judged(metres - sim3.apply(places), known=np.isfinite(metres[:, 2]))
+    level, height, noise = _judged(metres - sim3.apply(places), drift)
     return _Fit(sim3, level, height, noise, covariance)
 
 
-def _judged(residual: Float, known: Bool) -> tuple[Bool, Bool, Float]:
+def _judged(residual: Float, drift: Float) -> tuple[Bool, Bool, Float]:
     """Inliers in the plane and in height, and the variances (3,) of the three axes."""
+    known = np.isfinite(residual[:, 2])
     plane, rise = np.linalg.norm(residual[:, :2], axis=1), np.abs(residual[:, 2])
     level = plane <= _threshold(plane / _RAYLEIGH_MEDIAN, len(plane))
     height = known & level
     if height.any():
         height &= rise <= _threshold(rise[height] * 1.4826, int(height.sum()))
-    horizontal = _variance(residual[level, :2], _HORIZONTAL_M, parameters=4)
-    vertical = _variance(residual[height, 2], _VERTICAL_M, parameters=3)
+    horizontal = _variance(residual[level, :2], _HORIZONTAL_M, 4, float(drift[0]))
+    vertical = _variance(residual[height, 2], _VERTICAL_M, 3, float(drift[2]))
     return level, height, np.array([horizontal, horizontal, vertical])
 
 
@@ -148,10 +157,16 @@ def _threshold(sizes: Float, count: int) -> float:
     return _OUTLIER_SIGMAS * max(scale, _LEAST_SIGMA_M)
 
 
-def _variance(residual: Float, usual_m: float, parameters: int) -> float:
-    """Posterior mean scale of the noise: residuals, and the usual value as if seen in a few more."""
-    freedom = max(residual.size - parameters, 0)
-    return float((_WEIGHT_OF_USUAL * usual_m**2 + (residual**2).sum()) / (_WEIGHT_OF_USUAL + freedom))
+def _variance(residual: Float, usual_m: float, parameters: int, drift: float) -> float:
+    """Of the noise: from the residuals, and from the usual value as if seen in a few more.
+
+    Widened as Student's t distribution is wider than the normal one, for the noise itself is uncertain. Residuals that
+    drift count `drift` times; the usual value is that of drifting receivers already.
+    """
+    squares, freedom = float((residual**2).sum()), max(residual.size - parameters, 0)
+    joint = _WEIGHT_OF_USUAL + freedom
+    mixed = (_WEIGHT_OF_USUAL * usual_m**2 + squares) / joint
+    return max(mixed, drift * squares / max(freedom, 1)) * (joint + 2) / joint
 
 
 def _equations(

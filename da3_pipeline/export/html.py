@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from .pictures import Pictures
+from .world import world_rows
 
 __all__ = ["render_html"]
 
@@ -32,6 +33,7 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path) -
         pictures=pictures,
         title=folder.resolve().name,
         tiles=_tiles(document),
+        world=world_rows(document["world"]),
         commands=_commands(folder) if document["data_set"] else [],
         left_out=_by_reason(document["dropped"]),
         most_observations=max((row["observations"] for row in document["frames"]), default=0),
@@ -54,8 +56,15 @@ def _tiles(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         tiles.append((_count(data["seed_points"]), "seed points", f"{_count(sampled)} of them from depth"))
     if errors:
         tiles.append((f"{errors[len(errors) // 2]:.2f} px", "reprojection error", "median image, median observation"))
+    tiles += _scale_tile(document["world"])
     tiles.append((_duration(seconds), "to compute", f"peak memory {memory_mb / 1024:.1f} GB"))
     return tiles
+
+
+def _scale_tile(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if world["relative_sigma"] is None:
+        return []
+    return [(f"± {100 * world['relative_sigma']:.2g} %", "scale in metres", f"from {world['scale_source']}")]
 
 
 def _track_note(data: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from ..types import Dropped, ExportResult, Scene, StageRecord
 from .html import render_html
 from .pictures import collect_pictures
 from .staging import write_atomically
+from .world import world_document
 
 __all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
 
@@ -64,6 +65,7 @@ def report_document(
             "gates": [vars(gate) for gate in scene.verdict.gates],
         },
         "data_set": _data_set(result),
+        "world": world_document(scene, result),
         "figures": scene.figures,
         "candidates": [vars(candidate) for candidate in scene.candidates],
         "cameras": _cameras(scene),

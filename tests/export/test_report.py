@@ -14,8 +14,9 @@ import pytest
 
 from da3_pipeline.export import ExportConfig, run, write_report
 from da3_pipeline.export.report import report_document, reprojection_errors_px
+from da3_pipeline.export.world import world_rows
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.types import Dropped, Scene, StageRecord, Tracks, Verdict
+from da3_pipeline.types import Dropped, ExportResult, MetricScale, Scene, StageRecord, Tracks, Verdict
 
 STAGES = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
 CONFIG = {"refine": {"seed": 7}, "export": {"max_seed_points": 300_000}}
@@ -162,3 +163,70 @@ def test_reports_replace_each_other(room: Any, tmp_path: Path) -> None:
     write_report(tmp_path, scene, None, STAGES, {"refine": {"seed": 8}}, ())
     assert json.loads((tmp_path / "report.json").read_text())["seed"] == 8
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["report.html", "report.json"]
+
+
+def anchored(scene: Scene) -> Scene:
+    figures = {
+        "metres_per_unit_by_gps": 1.0,
+        "relative_sigma_by_gps": 0.04,
+        "metres_per_unit_by_network": 1.5,
+        "relative_sigma_by_network": 0.1,
+        "scale_disagreement_sigmas": 3.8,
+        "up_sigma_deg": 1.25,
+        "heading_sigma_deg": 0.5,
+        "gps_photos": 6,
+        "gps_positions": 6,
+        "gps_positions_used": 5,
+        "gps_rms_horizontal_m": 2.1,
+        "gps_rms_vertical_m": float("nan"),
+        "origin_latitude_deg": -33.9,
+        "origin_longitude_deg": 151.2,
+        "origin_altitude_m": 31.25,
+    }
+    return replace(scene, metric=MetricScale(1.0, 0.04, "GPS of 6 photos"), up_source="gps", figures=figures)
+
+
+def rows(scene: Scene, result: ExportResult | None = None) -> dict[str, str]:
+    world = report_document(scene, result, STAGES, CONFIG, ())["world"]
+    return {what: f"{value} | {note}" for what, value, note in world_rows(world)}
+
+
+def test_the_world_is_told_with_its_sources(room: Any, tmp_path: Path) -> None:
+    scene = anchored(room(names=("a.png", "b.png"), track_count=50))
+    assert rows(scene) == {
+        "Scale": "1 unit = 1 m ± 4 % | from GPS of 6 photos",
+        "By the network": "1 unit = 1.5 m ± 10 % | 3.8 sigma from it; check both",
+        "Up": "+z ± 1.2° | from GPS",
+        "Origin": "33.900000° S, 151.200000° E, 31.2 m | x is east and y north, ± 0.5°",
+        "GPS": "5 of 6 positions agree | cameras are off by 2.1 m RMS in the plane",
+    }
+    write_report(tmp_path, scene, None, STAGES, CONFIG, ())
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "1 unit = 1 m ± 4 %" in text and "± 4 %" in text and "3.8 sigma from it" in text
+    world = json.loads((tmp_path / "report.json").read_text())["world"]
+    assert (world["metres_per_unit"], world["relative_sigma"], world["up_source"]) == (1.0, 0.04, "gps")
+    assert world["origin"] == {"latitude_deg": -33.9, "longitude_deg": 151.2, "altitude_m": 31.25}
+    assert world["gps"]["rms_vertical_m"] is None
+
+
+def test_what_is_not_known_of_the_world_is_said(room: Any) -> None:
+    scene = room(names=("a.png", "b.png"), track_count=50)
+    plain = rows(scene)
+    assert plain["Scale"].startswith("of no known unit | give one measured length")
+    assert plain["Up"].startswith("not known in sparse/0")
+    assert set(plain) == {"Scale", "Up"}
+    given = rows(replace(scene, metric=MetricScale(1.0, float("nan"), "given poses")))
+    assert given["Scale"].startswith("that of the given poses")
+    measured = rows(replace(scene, metric=MetricScale(0.31, 0.02, "GPS of 6 photos")))
+    assert measured["Scale"] == "1 unit = 0.31 m ± 2 % | from GPS of 6 photos"
+    unsure = rows(replace(scene, figures={"metres_per_unit_by_gps": 0.8, "relative_sigma_by_gps": 0.45}))
+    assert unsure["By GPS"] == "1 unit = 0.8 m ± 45 % | not used: too uncertain, or not wanted"
+
+
+def test_sky_is_counted(room: Any, tmp_path: Path) -> None:
+    scene = room(names=("a.png", "b.png"), track_count=50)
+    sky = np.zeros(scene.prediction.depth.shape, bool)
+    sky[0, :40] = True
+    scene = replace(scene, prediction=replace(scene.prediction, sky=sky))
+    result = run(scene, ExportConfig(), SilentProgress(), tmp_path)
+    assert rows(scene, result)["Sky"] == "25 % of the images | black in masks/, no points in it"
