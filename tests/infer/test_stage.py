@@ -155,6 +155,9 @@ class Oracle:
             cam_from_world=torch.from_numpy(views.cam_from_world).float()[None],
             intrinsics=torch.from_numpy(views.intrinsics).float()[None],
             features={layer: features for layer in feature_layers},
+            sky=None,
+            scale_factor=None,
+            gaussians=None,
         )
 
 
