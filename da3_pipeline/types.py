@@ -8,7 +8,6 @@ origin at the corner of the first pixel (centres at +0.5), float64 geometry, uni
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,10 +131,6 @@ class MetricScale:
     metres_per_unit: float
     relative_sigma: float
     source: str
-
-    def __str__(self) -> str:
-        unsure = f" ± {100 * self.relative_sigma:.2g} %" if math.isfinite(self.relative_sigma) else ""
-        return f"1 unit = {self.metres_per_unit:.4g} m{unsure} from {self.source}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from ..lazy import lazy_names
 from .config import AnchorConfig
 
 if TYPE_CHECKING:
-    from .stage import describe, run
+    from .stage import run
 
-__all__ = ["AnchorConfig", "describe", "run"]
+__all__ = ["AnchorConfig", "run"]
 
-__getattr__ = lazy_names(__name__, {"describe": "stage", "run": "stage"})
+__getattr__ = lazy_names(__name__, {"run": "stage"})

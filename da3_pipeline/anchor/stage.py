@@ -16,7 +16,7 @@ from .distance import distance_estimate
 from .estimates import ScaleEstimate, choose, network_estimate, warn_of_disagreement
 from .gps import GpsFix, gps_fix
 
-__all__ = ["describe", "run"]
+__all__ = ["run"]
 
 
 def run(scene: Scene, config: AnchorConfig, progress: Progress) -> Scene:
@@ -46,16 +46,6 @@ def run(scene: Scene, config: AnchorConfig, progress: Progress) -> Scene:
         anchoring = _anchoring(scene, chosen, gps if gps and gps.orients(config.max_relative_sigma) else None, up)
     figures = _figures(estimates, gps, anchoring, disagreement)
     return _moved(scene, anchoring, figures)
-
-
-def describe(scene: Scene) -> str:
-    """One line for the user: how long a unit is and who says so, and which way is up."""
-    scale = str(scene.metric) if scene.metric else "no known unit of length"
-    if scene.up_source is None:
-        return f"{scale}, no known up"
-    sigma = scene.figures.get("up_sigma_deg")
-    unsure = f" ± {sigma:.2g} deg" if sigma is not None else ""
-    return f"{scale}, z up{unsure} from {scene.up_source}"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ from PIL import Image
 
 from .nerfstudio import PosedImage
 
-__all__ = ["MASKS", "Ignored", "mask_path", "write_masks"]
-
-MASKS = "masks"
+__all__ = ["Ignored", "write_masks"]
 
 Ignored = Callable[[int], NDArray[np.bool_] | None]
 """A source of masks: the pixels (height, width) of a frame's original image that it leaves out, or None for none."""
@@ -22,18 +20,17 @@ Ignored = Callable[[int], NDArray[np.bool_] | None]
 _WORKERS = 4
 
 
-def mask_path(image_name: str) -> str:
-    """Where COLMAP looks for the mask of an image, below the data set."""
-    return f"{MASKS}/{image_name}.png"
+def write_masks(
+    folder: Path, images: Sequence[PosedImage], frames: Sequence[int], sources: Sequence[Ignored]
+) -> dict[str, str]:
+    """Write a mask of its size for every image, black where any source ignores it; paths below `folder` by image name.
 
-
-def write_masks(folder: Path, images: Sequence[PosedImage], frames: Sequence[int], sources: Sequence[Ignored]) -> int:
-    """Write a mask of the size of every image below `folder`, black where any source ignores it; their number.
-
-    None at all is written where no source ignores anything. nerfstudio wants a mask for every image or for none.
+    They stand where COLMAP looks for them: masks/<image name>.png. None is written where no source ignores anything;
+    nerfstudio wants masks for all images or for none.
     """
     if all(source(frame) is None for frame in frames for source in sources):
-        return 0
+        return {}
+    paths = {image.name: f"masks/{image.name}.png" for image in images}
 
     def write(item: tuple[PosedImage, int]) -> None:
         image, frame = item
@@ -42,9 +39,10 @@ def write_masks(folder: Path, images: Sequence[PosedImage], frames: Sequence[int
             ignored = source(frame)
             if ignored is not None:
                 used[ignored] = 0
-        path = folder / mask_path(image.name)
+        path = folder / paths[image.name]
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(used).save(path, compress_level=1)
 
     with ThreadPoolExecutor(_WORKERS) as workers:
-        return sum(1 for _ in workers.map(write, zip(images, frames, strict=True)))
+        list(workers.map(write, zip(images, frames, strict=True)))
+    return paths

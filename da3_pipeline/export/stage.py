@@ -19,7 +19,7 @@ from .config import ExportConfig
 from .depth import trusted_depth
 from .gaussians import write_gaussians
 from .images import ImageColours, copy_images
-from .masks import mask_path, write_masks
+from .masks import write_masks
 from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, upright_from_world, write_transforms
 from .observations import ModelTracks, model_tracks
@@ -66,8 +66,7 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
         write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
         masks = write_masks(new, images, frames, [partial(sky_in_image, scene.prediction)])
-        paths = {image.name: mask_path(image.name) for image in images} if masks else {}
-        write_transforms(new / "transforms.json", images, upright, PLY_NAME, paths)
+        write_transforms(new / "transforms.json", images, upright, PLY_NAME, masks)
         gaussians = write_gaussians(new, scene, frames, config, progress)
     return ExportResult(
         folder,
@@ -77,7 +76,7 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         dropped=tuple(dropped),
         image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, images, strict=True)},
         figures=_figures(model, seeds)
-        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "masks": masks}
+        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "masks": len(masks)}
         | {"sky_share": sky_share(scene.prediction, frames), "tracks_in_sky": tracks_before - len(scene.tracks)}
         | gaussians,
     )

@@ -83,6 +83,8 @@ def test_a_measured_distance_wins_over_gps_and_gps_over_the_network(capture: Cap
     assert extent(by_distance) == pytest.approx(
         np.linalg.norm(truth.centres_m - truth.centres_m.mean(0), axis=1).mean()
     )
+    placed = centres(by_distance.cam_from_world).mean(axis=0) - centres(anchored(scene).cam_from_world).mean(axis=0)
+    assert np.linalg.norm(placed) < 1e-6  # scaled by one source, placed by the other
     for metric, source in (("auto", "GPS of 12 photos"), ("gps", "GPS"), ("network", "the network (da3metric)")):
         result = anchored(scene, metric=metric)
         assert result.metric is not None and result.metric.source.startswith(source)
