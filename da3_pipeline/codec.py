@@ -1,9 +1,17 @@
-"""Frozen artefacts to a folder of `artefact.json` and `arrays.npz`, and back, bit for bit."""
+"""Frozen artefacts to a folder of `artefact.json`, `arrays.npz` and one .npy file for each large array, and back.
+
+Bit for bit. Large arrays come back memory-mapped; one that is the memory map of a whole .npy file is not written again
+but linked, so that a long capture's maps exist once, however many artefacts hold them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import mmap
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +22,8 @@ from .geometry.cameras import Camera, PixelMap
 
 __all__ = ["read_artefact", "write_artefact"]
 
+_LARGE_BYTES = 64 * 2**20
+
 _CLASSES: dict[str, type] = {
     cls.__name__: cls for cls in (Camera, PixelMap, *(getattr(types, name) for name in types.__all__))
 }
@@ -22,11 +32,12 @@ _CLASSES: dict[str, type] = {
 def write_artefact(artefact: Any, folder: Path, root: Path) -> None:
     """Write an artefact of `types` into an existing folder; paths below `root` are kept relative to it."""
     arrays: dict[str, np.ndarray] = {}
+    files: dict[str, np.ndarray] = {}
 
     def encode(value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            key = f"a{len(arrays)}"
-            arrays[key] = value
+            key = f"a{len(arrays) + len(files)}"
+            (files if _is_file(value) or value.nbytes >= _LARGE_BYTES else arrays)[key] = value
             return {"$array": key}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -45,6 +56,8 @@ def write_artefact(artefact: Any, folder: Path, root: Path) -> None:
     document = encode(artefact)
     (folder / "artefact.json").write_text(json.dumps(document), encoding="utf-8")
     np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
+    for key, array in files.items():
+        _write_file(array, folder / f"{key}.npy")
 
 
 def read_artefact(folder: Path, root: Path) -> Any:
@@ -52,6 +65,7 @@ def read_artefact(folder: Path, root: Path) -> Any:
     document = json.loads((folder / "artefact.json").read_text(encoding="utf-8"))
     with np.load(folder / "arrays.npz", allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
+    arrays |= {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")}
 
     def decode(value: Any) -> Any:
         if isinstance(value, list):
@@ -68,3 +82,27 @@ def read_artefact(folder: Path, root: Path) -> Any:
         return _CLASSES[value["$type"]](**fields)
 
     return decode(document)
+
+
+def _is_file(array: np.ndarray) -> bool:
+    """Whether an array is the memory map of a whole .npy file, and not of a part of it."""
+    if not (isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename):
+        return False
+    try:
+        now = np.load(array.filename, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return False
+    same = now.shape == array.shape and now.dtype == array.dtype and now.flags.c_contiguous == array.flags.c_contiguous
+    ends = slice(None, None, max(1, len(array) - 1)) if array.ndim and len(array) else slice(0)
+    return bool(same and np.array_equal(now[ends], array[ends], equal_nan=array.dtype.kind == "f"))
+
+
+def _write_file(array: np.ndarray, path: Path) -> None:
+    """Link the file that an array is mapped from; copy it where the file system has no links; else write the array."""
+    if isinstance(array, np.memmap) and array.filename and _is_file(array):
+        with contextlib.suppress(OSError):
+            os.link(array.filename, path)
+            return
+        shutil.copyfile(array.filename, path)
+    else:
+        np.save(path, array)

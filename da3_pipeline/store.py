@@ -1,8 +1,8 @@
 """The session folder: what is done is kept under a fingerprint and found again.
 
-`OUTPUT/.da3/<stage>/` holds `artefact.json`, `arrays.npz` and `stage.json` (fingerprint and cost). A stage folder
-is written beside its place and renamed into it, so it is either whole or absent. This is the only module that
-knows these names.
+`OUTPUT/.da3/<stage>/` holds `artefact.json`, `arrays.npz`, large arrays as .npy files, and `stage.json` (fingerprint
+and cost). A stage folder is written beside its place and renamed into it, so it is either whole or absent. This is
+the only module that knows these names.
 """
 
 from __future__ import annotations
@@ -137,6 +137,11 @@ class Session:
     def stills(self) -> Path:
         """Where stills extracted from videos live."""
         return self._folder / "stills"
+
+    @property
+    def chunks(self) -> Path:
+        """Where inference keeps finished passes of the network, and the maps of long captures."""
+        return self._folder / "chunks"
 
     def forget(self) -> None:
         """Drop every finished stage."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +185,55 @@ def test_a_run_that_fails_after_cheap_work_leaves_no_folder(tmp_path: Path) -> N
         session.save("ingest", "key", prediction(tmp_path), RECORD)
         raise RuntimeError("early")
     assert not (tmp_path / "new").exists()
+
+
+def mapped(path: Path, array: np.ndarray) -> np.ndarray:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+    return np.load(path, mmap_mode="r")
+
+
+def test_maps_on_disk_are_linked_not_written_again(tmp_path: Path) -> None:
+    """Two artefacts hold one file; it stays when the folder that it came from goes."""
+    with Session.open(tmp_path) as session:
+        artefact = prediction(tmp_path)
+        artefact = replace(artefact, depth=mapped(session.chunks / "merged" / "depth.npy", artefact.depth))
+        session.save("infer", "key", artefact, RECORD)
+        session.save("again", "key", session.load("infer", "key")[0], RECORD)  # type: ignore[index]
+        files = list((tmp_path / ".da3").rglob("*.npy"))
+        assert len(files) == 3
+        assert len({path.stat().st_ino for path in files}) == 1
+        shutil.rmtree(session.chunks)
+        shutil.rmtree(tmp_path / ".da3" / "infer")
+        found = session.load("again", "key")
+        assert found is not None
+        assert isinstance(found[0].depth, np.memmap)
+        assert same(found[0], prediction(tmp_path))
+
+
+def test_a_part_of_a_map_or_one_that_was_replaced_is_written(tmp_path: Path) -> None:
+    with Session.open(tmp_path) as session:
+        artefact = prediction(tmp_path)
+        stacked = mapped(session.chunks / "two.npy", np.concatenate([artefact.depth, artefact.conf]))
+        part = replace(artefact, depth=stacked[:2])
+        other = mapped(session.chunks / "one.npy", artefact.conf)
+        (session.chunks / "one.npy").unlink()
+        np.save(session.chunks / "one.npy", 7 * artefact.conf)
+        part = replace(part, conf=other)
+        session.save("infer", "key", part, RECORD)
+        found = session.load("infer", "key")
+        assert found is not None
+        assert same(found[0], artefact)
+
+
+def test_large_arrays_come_back_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("da3_pipeline.codec._LARGE_BYTES", 100)
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+        found = session.load("infer", "key")
+        assert found is not None
+        assert isinstance(found[0].depth, np.memmap)
+        assert same(found[0], prediction(tmp_path))
+        largest = max((tmp_path / ".da3" / "infer").glob("*.npy"), key=lambda path: path.stat().st_size)
+        largest.write_bytes(largest.read_bytes()[:-8])
+        assert session.load("infer", "key") is None

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .array_file import ArrayFile
 from .views import RawViews
 
-__all__ = ["ChunkStore", "StoredPass", "digest", "recall", "remember"]
+__all__ = ["ChunkStore", "StoredPass", "digest", "discard_passes", "recall", "remember"]
 
 Index = NDArray[np.int64]
 
@@ -130,3 +130,9 @@ def recall(folder: Path, key: str) -> dict[str, Any]:
         return dict(document["settings"]) if document["key"] == key else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def discard_passes(folder: Path) -> None:
+    """Give back the disk space of finished passes below a workspace; the maps of the finished prediction stay."""
+    for one in folder.glob("*/pass.json"):
+        shutil.rmtree(one.parent, ignore_errors=True)

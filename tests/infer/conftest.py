@@ -138,3 +138,58 @@ def walk_views() -> Callable[..., RawViews]:
         return RawViews(depth, conf, poses, np.tile(matrix, (count, 1, 1)))
 
     return make
+
+
+class Tower:
+    """Walks around the inside of a painted round tower, looking outwards: analytic pictures, depth and cameras.
+
+    The paint is different everywhere. `lap` frames are one round; frame k + lap sees what frame k saw.
+    """
+
+    radius, path = 6.0, 2.0
+    width, height, focal_px = 84, 56, 60.0
+
+    def __init__(self, count: int, lap: int, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self._waves = rng.normal(0, 1, (40, 4)) * [9, 2.2, 1, 1]
+        self._waves[:, 0] = np.round(self._waves[:, 0])  # whole waves around the tower
+        angle = 2 * np.pi * np.arange(count) / lap
+        self.poses = np.stack([self._pose(one) for one in angle])
+        self.matrix = np.array([[self.focal_px, 0, self.width / 2], [0, self.focal_px, self.height / 2], [0, 0, 1]])
+        made = [self._look(pose) for pose in self.poses]
+        self.pixels = np.stack([picture for picture, _ in made])
+        self.views = RawViews(
+            np.stack([depth for _, depth in made]),
+            np.full((count, self.height, self.width), 2.0, np.float32),
+            self.poses,
+            np.tile(self.matrix, (count, 1, 1)),
+            self.pixels.reshape(count, 8, 7, 12, 7, 3).mean((2, 4)).reshape(count, -1).astype(np.float32),
+        )
+
+    def _pose(self, angle: float) -> NDArray[np.float64]:
+        out = np.array([np.cos(angle), np.sin(angle), 0])
+        down = np.array([0, 0, -1.0])
+        rotation = np.stack([np.cross(down, out), down, out])
+        return np.column_stack([rotation, -rotation @ (self.path * out)])
+
+    def _look(self, pose: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        y, x = np.mgrid[: self.height, : self.width] + 0.5
+        rays = np.stack(
+            [(x - self.width / 2) / self.focal_px, (y - self.height / 2) / self.focal_px, np.ones_like(x)], -1
+        )
+        rays, centre = rays @ pose[:, :3], -pose[:, :3].T @ pose[:, 3]
+        a, b = (rays[..., :2] ** 2).sum(-1), rays[..., :2] @ centre[:2]
+        depth = (-b + np.sqrt(b**2 + a * (self.radius**2 - centre[:2] @ centre[:2]))) / a
+        points = centre + depth[..., None] * rays
+        around = np.arctan2(points[..., 1], points[..., 0])
+        paint = np.zeros(depth.shape)
+        for k, (turns, rise, phase, strength) in enumerate(self._waves):
+            paint += strength * np.sin(turns * around + rise * points[..., 2] + 6 * phase + k)
+        shade = 127 + 25 * paint
+        picture = np.stack([shade, np.roll(shade, 3, axis=1), 255 - shade], -1).clip(0, 255).astype(np.uint8)
+        return picture, depth.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tower() -> type[Tower]:
+    return Tower
