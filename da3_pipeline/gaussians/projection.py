@@ -29,13 +29,15 @@ _FIELD_MARGIN = 0.3  # the Jacobian is taken no further outside the image than t
 class Projected:
     """The n Gaussians that can reach the image.
 
-    index (n,) into the splats; means_px (n, 2); conics (n, 3): a, b, c of the inverse covariance [[a, b], [b, c]];
-    depths (n,) z-depth; opacities (n,); colours (n, 3) as seen from the camera; extents_px (n, 2): half width and
-    half height of the box outside which alpha is below `LEAST_ALPHA`, without gradient.
+    index (n,) into the splats; means_px (n, 2); covariances_px2 (n, 3): xx, xy, yy; conics (n, 3): a, b, c of their
+    inverses [[a, b], [b, c]]; depths (n,) z-depth; opacities (n,); colours (n, 3) as seen from the camera;
+    extents_px (n, 2): half width and half height of the box outside which alpha is below `LEAST_ALPHA`, without
+    gradient.
     """
 
     index: Tensor
     means_px: Tensor
+    covariances_px2: Tensor
     conics: Tensor
     depths: Tensor
     opacities: Tensor
@@ -59,17 +61,19 @@ def project(splats: Splats, view: PinholeView) -> Projected:
     minors = (torch.linalg.cross(across, along) ** 2).sum(1)
     determinant = minors + LOW_PASS_PX2 * (cov_xx + cov_yy) + LOW_PASS_PX2**2
     cov_xx, cov_yy = cov_xx + LOW_PASS_PX2, cov_yy + LOW_PASS_PX2
+    covariances = torch.stack([cov_xx, cov_xy, cov_yy], dim=1)
     conics = torch.stack([cov_yy / determinant, -cov_xy / determinant, cov_xx / determinant], dim=1)
     depths = centres[:, 2]
     focal, principal = centres.new_tensor(view.focal_px), centres.new_tensor(view.centre_px)
     means_px = centres[:, :2] / depths[:, None] * focal + principal
     with torch.no_grad():
         reach = 2 * torch.log(opacities / LEAST_ALPHA).clamp_min(0)
-        extents = torch.sqrt(reach[:, None] * torch.stack([cov_xx, cov_yy], dim=1))
+        extents = torch.sqrt(reach[:, None] * covariances[:, [0, 2]])
         size = means_px.new_tensor([view.width, view.height])
         seen = torch.nonzero(((means_px + extents > 0) & (means_px - extents < size)).all(1))[:, 0]
     shown = colours(means[seen], splats.harmonics[index[seen]], view)
-    return Projected(index[seen], means_px[seen], conics[seen], depths[seen], opacities[seen], shown, extents[seen])
+    ellipses = (means_px[seen], covariances[seen], conics[seen], depths[seen], opacities[seen])
+    return Projected(index[seen], *ellipses, shown, extents[seen])
 
 
 @torch.no_grad()

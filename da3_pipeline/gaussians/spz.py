@@ -1,4 +1,4 @@
-"""`.spz`, Niantic's compressed Gaussians: about a tenth of the PLY file, read by most viewers.
+"""`.spz`, Niantic's compressed Gaussians: a sixth to a tenth of the PLY file, read by most viewers.
 
 Version 3 is written, versions 2 and 3 are read; the source of the layout is the format's own implementation
 (nianticlabs/spz, MIT). A gzip stream holds a header of 16 bytes and then, for all G Gaussians each: positions (three
@@ -61,7 +61,7 @@ def write_spz(path: Path, cloud: GaussianCloud) -> None:
         lambda part: _smallest_three(cloud.rotations[part] * _QUATERNION_FLIP),
         lambda part: _byte((cloud.harmonics[part] * flips).transpose(0, 2, 1)[:, 1:] * 128 + 128),
     )
-    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
+    with path.open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:
         stream.write(_HEADER.pack(_MAGIC, _VERSION, len(cloud), degree, bits, 0, 0))
         for column in columns:
             for start in range(0, len(cloud), _AT_ONCE):

@@ -108,8 +108,9 @@ def brute_force(cloud: GaussianCloud, camera: Camera, pose: Float, background: F
         one((0.2, 0.1, 3.0), scales=(0.3, 0.0, 0.3), rotation=(0.5, 0.5, 0.0)),
         one((0.0, 0.0, 5.0), scales=(3.0, 2.0, 4.0), opacity=1.0),
         one((1.9, 0.0, 3.5), scales=(0.3, 0.3, 0.3)),
+        one((0.3, 0.2, 3.0), scales=(8.0, 1e-4, 1e-4), rotation=(0.0, 0.1, 0.6)),
     ],
-    ids=["round", "stretched", "turned", "off axis", "point", "disc", "fills the image", "half outside"],
+    ids=["round", "stretched", "turned", "off axis", "point", "disc", "fills the image", "half outside", "needle"],
 )
 @pytest.mark.parametrize("pose", [POSE, *SEVERAL_POSES], ids=["front", "turned", "turned too"])
 def test_one_gaussian_is_its_closed_form(cloud: GaussianCloud, pose: Float) -> None:
