@@ -68,7 +68,18 @@ def _tracks(frames: tuple[Frame, ...], poses: Float) -> Tracks:
 @pytest.fixture(scope="session")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that `da3-pipeline run` leaves of such a scene, below its quality gates."""
-    folder = tmp_path_factory.mktemp("capture")
+    return _finished(tmp_path_factory.mktemp("capture"), tmp_path_factory.mktemp("out") / "session", sky=None)
+
+
+@pytest.fixture(scope="session")
+def session_with_sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with sky in the upper eighth of every image."""
+    sky = np.zeros((FRAMES, 8, 8), bool)
+    sky[:, 0] = True
+    return _finished(tmp_path_factory.mktemp("capture"), tmp_path_factory.mktemp("out") / "session", sky)
+
+
+def _finished(folder: Path, output: Path, sky: NDArray[np.bool_] | None) -> Path:
     frames = tuple(_frame(folder, index) for index in range(FRAMES))
     poses = _orbit()
     verdict = Verdict(False, (), "too few tracks")
@@ -81,11 +92,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cameras=CAMERAS,
         view_intrinsics=np.array([CAMERAS[frame.camera_id].K for frame in frames]),
         pixel_maps=tuple(PixelMap((frame.width / 8, frame.height / 8), (0.0, 0.0)) for frame in frames),
+        sky=sky,
     )
     sources = ("refined",) * FRAMES
     tracks = _tracks(frames, poses)
     scene = Scene(prediction, CAMERAS, poses, sources, tracks, np.ones(FRAMES), verdict, candidates=())
-    output = tmp_path_factory.mktemp("out") / "session"
     (output / ".da3").mkdir(parents=True)
     export(scene, ExportConfig(), SilentProgress(), output)
     report = {"verdict": {"passed": verdict.passed, "summary": verdict.summary, "gates": []}}

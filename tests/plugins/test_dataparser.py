@@ -156,6 +156,22 @@ def test_nerfstudios_own_datamanager_trains_from_it(config: Any, session: Path) 
     assert manager.train_dataparser_outputs.metadata["points3D_xyz"].shape[1] == 3
 
 
+def test_sky_is_masked_in_what_the_trainer_gets(config: Any, session_with_sky: Path) -> None:
+    """nerfstudio undistorts masks with the images; far from the skyline they stay what they were."""
+    from dataclasses import replace
+
+    from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatamanagerConfig
+
+    manager = FullImageDatamanagerConfig(dataparser=replace(config, data=session_with_sky), cache_images="gpu").setup(
+        device="cpu"
+    )
+    for step in range(15):
+        camera, data = manager.next_train(step)
+        height, width = camera.height.item(), camera.width.item()
+        assert data["mask"].shape == (height, width, 1)
+        assert data["mask"][height // 4 :].all() and not data["mask"][: height // 16, width // 4 : -width // 4].any()
+
+
 def test_images_of_another_size_that_are_not_there_get_the_option_that_does_it(config: Any, session: Path) -> None:
     with pytest.raises(UsageError, match=r"no images_2 .*camera-res-scale-factor"):
         outputs(config, session, downscale_factor=2)
