@@ -82,8 +82,8 @@ def _drawable(splats: Splats, view: PinholeView) -> Tensor:
     their square overflows. Choosing them first keeps the others out of the gradients."""
     depths = splats.means @ view.cam_from_world[2, :3] + view.cam_from_world[2, 3]
     chosen = (depths > NEAR) & (splats.opacities >= LEAST_ALPHA) & torch.isfinite(splats.harmonics.sum((1, 2)))
-    chosen &= torch.isfinite(splats.means.sum(1)) & torch.isfinite(splats.rotations.sum(1))
-    size_px = splats.scales.amax(1) * max(view.focal_px) / depths  # NaN where a scale is, and so not chosen
+    chosen &= torch.isfinite(splats.means.sum(1)) & torch.isfinite(splats.rotations.sum(1) + splats.opacities)
+    size_px = splats.scales.abs().amax(1) * max(view.focal_px) / depths  # NaN where a scale is, and so not chosen
     return torch.nonzero(chosen & (size_px < _LARGEST_PX))[:, 0]
 
 

@@ -173,7 +173,7 @@ def test_nothing_to_see(cloud_of: CloudFactory) -> None:
         assert not picture.alpha.any() and not picture.depth.any()
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-6, 1e3, 1e8, 1e20, np.inf, np.nan])
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-6, 1e3, 1e8, 1e20, np.inf, -np.inf, np.nan])
 def test_any_scale_is_drawn_or_left_out_but_never_spoils_the_picture(cloud_of: CloudFactory, scale: float) -> None:
     cloud = cloud_of(30)
     scales = cloud.scales.copy()
@@ -181,7 +181,7 @@ def test_any_scale_is_drawn_or_left_out_but_never_spoils_the_picture(cloud_of: C
     picture = render(replace(cloud, scales=scales), CAMERA, POSE, backend="torch")
     assert all(np.isfinite(part).all() for part in (picture.image, picture.depth, picture.alpha))
     assert picture.alpha.max() <= 1 + 1e-5
-    if scale < 1e-5:  # too small to see is not nothing: the low-pass makes a dot of it
+    if 0 <= scale < 1e-5:  # too small to see is not nothing: the low-pass makes a dot of it
         alone = render(subset(replace(cloud, scales=scales), np.array([0])), CAMERA, POSE, backend="torch")
         assert alone.alpha.max() > 0
 
@@ -190,7 +190,7 @@ def test_any_scale_is_drawn_or_left_out_but_never_spoils_the_picture(cloud_of: C
 def test_numbers_that_are_not_finite_are_left_out(cloud_of: CloudFactory, name: str) -> None:
     cloud = cloud_of(30)
     broken = getattr(cloud, name).copy()
-    broken[::3] = np.nan
+    broken[::3], broken[::6] = np.nan, np.inf
     rest = subset(cloud, np.arange(30) % 3 != 0)
     picture = render(replace(cloud, **{name: broken}), CAMERA, POSE, backend="torch")
     np.testing.assert_allclose(picture.image, render(rest, CAMERA, POSE, backend="torch").image, atol=1e-6)
