@@ -55,8 +55,8 @@ def gps_fix(scene: Scene, up: Up | None) -> GpsFix | None:
     if len(chosen) < 2:
         return None
     positions = [gps for index in chosen if (gps := scene.frames[index].gps) is not None]
-    different = list(dict.fromkeys(positions))
-    group = np.array([different.index(position) for position in positions])
+    number_of = {position: number for number, position in enumerate(dict.fromkeys(positions))}
+    different, group = list(number_of), np.array([number_of[position] for position in positions])
     own = centres(scene.cam_from_world[chosen])
     places = np.array([own[group == number].mean(axis=0) for number in range(len(different))])
     origin = centre_of(different)

@@ -12,7 +12,7 @@ import pytest
 
 from da3_pipeline.anchor import AnchorConfig, run
 from da3_pipeline.errors import UsageError
-from da3_pipeline.geometry import centres, transform_points
+from da3_pipeline.geometry import Sim3, centres, nearest_rotation, transform_points
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import GpsPosition, MetricScale, Scene, Tracks
 
@@ -220,3 +220,21 @@ def test_nothing_is_changed_in_place(capture: Capture) -> None:
     ):
         np.testing.assert_array_equal(array, old)
     np.testing.assert_array_equal(first.cam_from_world, second.cam_from_world)
+
+
+def test_the_world_that_a_scene_comes_in_does_not_matter(capture: Capture) -> None:
+    scene = capture(gps=noise(12)).scene
+    rng = np.random.default_rng(4)
+    other = Sim3(0.03, nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 20, 3))
+    elsewhere = replace(
+        scene,
+        cam_from_world=other.apply_to_cameras(scene.cam_from_world),
+        tracks=replace(scene.tracks, points=other.apply(scene.tracks.points)),
+        depth_scale=scene.depth_scale * other.scale,
+    )
+    one, two = anchored(scene), anchored(elsewhere)
+    np.testing.assert_allclose(one.cam_from_world, two.cam_from_world, atol=1e-5)
+    np.testing.assert_allclose(one.tracks.points, two.tracks.points, atol=1e-5)
+    np.testing.assert_allclose(one.depth_scale, two.depth_scale, rtol=1e-6)
+    assert one.metric is not None and two.metric is not None
+    assert one.metric.relative_sigma == pytest.approx(two.metric.relative_sigma, rel=1e-4)
