@@ -7,8 +7,9 @@ Nothing is ever unpickled.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = ["Checkpoint", "open_checkpoint", "save_checkpoint"]
 _PREFIX = "model."
 _CONFIG_ENTRY = "model_config"
 _READABLE = 0o644
+_BATCH_FLOATS = 1 << 25
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _ANY_VIEW, _METRIC = "da3.", "da3_metric."
 _SHARED_NORM = tuple(f"head.scratch.output_conv2_aux.{level}.2." for level in range(4))
@@ -108,15 +110,29 @@ class Checkpoint:
     def tensors(self, device: torch.device, trunk_dtype: torch.dtype) -> dict[str, Tensor]:
         """Every parameter: the trunks' in `trunk_dtype`, all others in float32.
 
-        Tensors that need no conversion are views of the mapped file and cost no memory of their own; those that do
-        are converted one by one.
+        Tensors that need no conversion are views of the mapped file and cost no memory of their own. Where they do,
+        the file is mapped anew for every few of them: what has been read of a mapping stays in memory as long as it.
         """
         loaded: dict[str, Tensor] = {}
-        with safe_open(self.path, framework="pt") as file:
-            for key in sorted(set(self.stored_as.values())):
-                dtype = trunk_dtype if _is_of_trunk(key) else torch.float32
-                loaded[key] = file.get_tensor(key).to(device, dtype)
+        for batch in self._batches():
+            with safe_open(self.path, framework="pt") as file:
+                for key in batch:
+                    dtype = trunk_dtype if _is_of_trunk(key) else torch.float32
+                    loaded[key] = file.get_tensor(key).to(device, dtype)
         return {name: loaded[key] for name, key in self.stored_as.items()}
+
+    def _batches(self) -> Iterator[list[str]]:
+        """The stored keys, in groups of at most `_BATCH_FLOATS` numbers or one tensor."""
+        sizes = {key: math.prod(self.shapes[name]) for name, key in self.stored_as.items()}
+        batch: list[str] = []
+        total = 0
+        for key in sorted(sizes):
+            if batch and total + sizes[key] > _BATCH_FLOATS:
+                yield batch
+                batch, total = [], 0
+            batch.append(key)
+            total += sizes[key]
+        yield batch
 
 
 def open_checkpoint(path: Path) -> Checkpoint:

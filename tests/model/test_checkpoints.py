@@ -14,7 +14,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from da3_pipeline.errors import WeightsError
-from da3_pipeline.model import VARIANTS, DepthAnything3, ModelConfig, build, load, local_checkpoint, save_checkpoint
+from da3_pipeline.model import (
+    VARIANTS,
+    DepthAnything3,
+    ModelConfig,
+    build,
+    checkpoint_format,
+    load,
+    local_checkpoint,
+    save_checkpoint,
+)
 from da3_pipeline.model.checkpoint_sources import WEIGHTS_FOLDER_VARIABLE
 
 KEYS = Path(__file__).parents[1] / "data" / "model" / "keys_da3-small.json"
@@ -97,6 +106,41 @@ def test_the_trunk_alone_takes_another_precision(tiny: DepthAnything3, tmp_path:
         exact, rough = tiny(images), again(images)
     assert rough.depth.dtype == torch.float32
     torch.testing.assert_close(exact.depth, rough.depth, rtol=0.1, atol=0.1)
+
+
+def test_a_file_is_mapped_in_parts_so_that_converted_weights_do_not_lie_beside_all_of_it(
+    tiny: DepthAnything3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(tiny, path)
+    opened: list[list[int]] = []
+
+    class Recorded:
+        def __init__(self, *given: object, **options: object) -> None:
+            self.file = safe_open(*given, **options)
+            opened.append([])
+
+        def __enter__(self) -> Recorded:
+            self.file.__enter__()
+            return self
+
+        def __exit__(self, *details: object) -> None:
+            self.file.__exit__(*details)
+
+        def get_tensor(self, key: str) -> torch.Tensor:
+            opened[-1].append(self.file.get_tensor(key).numel())
+            return self.file.get_tensor(key)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.file, name)
+
+    monkeypatch.setattr(checkpoint_format, "safe_open", Recorded)
+    monkeypatch.setattr(checkpoint_format, "_BATCH_FLOATS", 20_000)
+    again = load(path, dtype=torch.bfloat16)
+    _assert_same(tiny, again, torch.bfloat16)
+    parts = [sizes for sizes in opened if sizes]
+    assert len(parts) > 10
+    assert all(sum(sizes) <= 20_000 or len(sizes) == 1 for sizes in parts)
 
 
 def test_the_shared_norm_is_filled_from_its_one_published_name(
