@@ -1,4 +1,8 @@
-"""The network's forward pass beside the published package: time, memory, and that both say the same."""
+"""The network's forward pass beside the published package: time, memory, and that both say the same.
+
+The published network computes ray maps in every pass and returns them in none: "ours" leaves them out and returns the
+same outputs, "ours+rays" computes and returns them as well.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ from . import forward_process
 
 __all__ = ["ForwardCase", "ForwardOptions", "ForwardRow", "forward_table", "measure_forward"]
 
+_PUBLISHED = "published"
 _MODULE = "da3_pipeline.benchmark.forward_process"
 _COLUMNS = (
     f"{'variant':<11}{'size':>9}{'views':>6} {'network':<10}{'min s':>8}{'median s':>9}{'CPU s':>8}{'peak MB':>9}"
@@ -116,7 +121,8 @@ def smooth_images(views: int, size: tuple[int, int], seed: int) -> NDArray[np.fl
 
 
 def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, images: Path) -> list[ForwardRow]:
-    networks = {"ours": Path(sys.executable)} | ({"published": options.published} if options.published else {})
+    own = Path(sys.executable)
+    networks = {"ours": own, "ours+rays": own} | ({_PUBLISHED: options.published} if options.published else {})
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in networks}
     most_views: dict[str, int | None] = dict.fromkeys(networks)
     outputs = {name: images.with_name(f"{name}.npz") for name in networks}
@@ -136,19 +142,20 @@ def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, 
         for name, interpreter in networks.items():
             found = _run(name, interpreter, request | {"find_most_views": options.most_views})
             most_views[name] = found["most_views"]
-    rows = [_row(case, name, answers[name], most_views[name]) for name in networks]
-    if len(rows) == 2:
-        rows[0] = _compared(rows[0], rows[1], _differences(outputs["ours"], outputs["published"]))
-    return rows
+    rows = {name: _row(case, name, answers[name], most_views[name]) for name in networks}
+    if _PUBLISHED in rows:
+        for name in ("ours", "ours+rays"):
+            rows[name] = _compared(rows[name], rows[_PUBLISHED], _differences(outputs[name], outputs[_PUBLISHED]))
+    return list(rows.values())
 
 
 def _run(network: str, interpreter: Path, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of one fresh process."""
-    start = ["-m", _MODULE] if network == "ours" else ["-I", str(Path(forward_process.__file__))]
+    start = ["-I", str(Path(forward_process.__file__))] if network == _PUBLISHED else ["-m", _MODULE]
     environment = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(request["threads"])}
     child = subprocess.run(
         [str(interpreter), *start],
-        input=json.dumps(request | {"network": network}),
+        input=json.dumps(request | {"network": network, "rays": network == "ours+rays"}),
         capture_output=True,
         text=True,
         env=environment,

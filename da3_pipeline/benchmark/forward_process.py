@@ -34,7 +34,7 @@ def main() -> int:
     torch.set_num_threads(request["threads"])
     device = torch.device(request["device"])
     with torch.inference_mode():
-        network = _ours(request, device) if request["network"] == "ours" else _published(request, device)
+        network = _published(request, device) if request["network"] == "published" else _ours(request, device)
         answer = (
             _most_views(network, device, request) if request["find_most_views"] else _timed(network, device, request)
         )
@@ -48,7 +48,7 @@ def _ours(request: dict[str, Any], device: torch.device) -> Network:
     net = load(request["checkpoint"], device=device)
 
     def run(images: torch.Tensor) -> dict[str, torch.Tensor]:
-        output = net(images)
+        output = net(images, rays=request["rays"])
         return {
             "depth": output.depth,
             "depth_conf": output.depth_conf,

@@ -24,7 +24,7 @@ __all__ = ["PRETRAINED_SIDE", "Reduce", "Trunk", "TrunkOutput"]
 
 PRETRAINED_SIDE = 37
 
-_TOKENS_AT_ONCE = {"cpu": 1024}  # so many activations stay in a processor's cache
+_TOKENS_AT_ONCE = {"cpu": 2048}  # so many activations stay in a processor's cache
 _TOKENS_AT_ONCE_ELSEWHERE = 16384
 
 Reduce = Callable[[int, Tensor], tuple[Tensor, ...]]
