@@ -197,6 +197,28 @@ def bench_pose(
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
 
 
+@bench_app.command("forward")
+def bench_forward(
+    variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
+    views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
+    size: Annotated[str, typer.Option(help="Height x width of the views in px, multiples of 14.")] = "378x504",
+    published: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="Interpreter of an environment with depth-anything-3.")
+    ] = None,
+    device: Device = "cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes of each network, in turn.")] = 3,
+    passes: Annotated[int, typer.Option(min=1, help="Timed passes in each process, after one that warms up.")] = 2,
+    most_views: Annotated[int, typer.Option(help="On a GPU: also search the most views that fit, up to this.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
+) -> None:
+    """Time, memory and outputs of a network's forward pass, beside the published package on the same weights."""
+    from .benchmark.forward import ForwardOptions, forward_cases, forward_json, forward_table, measure_forward
+
+    options = ForwardOptions(published, device, rounds=rounds, passes=passes, most_views=most_views)
+    rows = measure_forward(forward_cases(variants, views, size), options)
+    typer.echo(forward_json(rows) if as_json else forward_table(rows))
+
+
 @train_app.command("student")
 def train_student(
     folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],

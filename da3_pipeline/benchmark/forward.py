@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import PipelineError, UsageError
+from ..model.config import PATCH
 from . import forward_process
 
-__all__ = ["ForwardCase", "ForwardOptions", "ForwardRow", "forward_table", "measure_forward"]
+__all__ = [
+    "ForwardCase",
+    "ForwardOptions",
+    "ForwardRow",
+    "forward_cases",
+    "forward_json",
+    "forward_table",
+    "measure_forward",
+]
 
 _PUBLISHED = "published"
 _MODULE = "da3_pipeline.benchmark.forward_process"
@@ -102,6 +111,19 @@ def measure_forward(cases: Sequence[ForwardCase], options: ForwardOptions) -> li
             np.save(images, smooth_images(case.views, case.size, options.seed))
             rows += _measure_case(case, options, checkpoint, images)
     return rows
+
+
+def forward_cases(variants: Sequence[str], views: Sequence[int], size: str) -> list[ForwardCase]:
+    """All combinations; `size` is HEIGHTxWIDTH. Raises UsageError for a size that no network takes."""
+    sides = size.split("x")
+    if len(sides) != 2 or not all(side.isdigit() and int(side) and int(side) % PATCH == 0 for side in sides):
+        raise UsageError(f"--size {size}: give HEIGHTxWIDTH, both multiples of {PATCH}, such as 378x504")
+    return [ForwardCase(variant, count, (int(sides[0]), int(sides[1]))) for variant in variants for count in views]
+
+
+def forward_json(rows: Sequence[ForwardRow]) -> str:
+    """The figures of all rows."""
+    return json.dumps([asdict(row) for row in rows], indent=2)
 
 
 def forward_table(rows: Sequence[ForwardRow]) -> str:

@@ -68,7 +68,7 @@ def _published(request: dict[str, Any], device: torch.device) -> Network:
     missing, unexpected = net.load_state_dict(state, strict=False)
     wrong = [name for name in missing if not name.startswith(_MAY_BE_ABSENT)] + unexpected
     if wrong:
-        raise SystemExit(f"the published network and the checkpoint differ: {', '.join(wrong[:5])}")
+        raise RuntimeError(f"the published network and the checkpoint differ: {', '.join(wrong[:5])}")
     net = net.to(device)
 
     def run(images: torch.Tensor) -> dict[str, torch.Tensor]:

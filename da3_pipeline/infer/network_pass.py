@@ -15,6 +15,7 @@ from .device import precision
 from .gaussian_views import gaussians_by_view
 from .given_poses import GivenCameras, in_given_world
 from .metric_depth import MetricDepth
+from .out_of_memory import memory_ran_out
 from .passes import PassTooLargeError
 from .preprocess import normalise
 from .views import RawViews, typical_depth
@@ -53,10 +54,8 @@ class NetworkPass:
         try:
             with torch.inference_mode(), precision(self._device):
                 return self._views(pixels, given)
-        except torch.cuda.OutOfMemoryError as error:
-            raise PassTooLargeError(self._exhausted(pixels)) from error
         except (RuntimeError, MemoryError) as error:
-            if isinstance(error, MemoryError) or "allocate" in str(error):  # what PyTorch's CPU allocator raises
+            if memory_ran_out(error):
                 raise PassTooLargeError(self._exhausted(pixels)) from error
             raise
 

@@ -1,0 +1,19 @@
+"""Telling an allocation that failed from any other error, on a GPU and on a CPU."""
+
+from __future__ import annotations
+
+__all__ = ["memory_ran_out"]
+
+# How PyTorch's CPU allocator, oneDNN and the C++ library put it; all of them come as a RuntimeError.
+_WORDS = ("can't allocate memory", "not enough memory", "could not allocate", "bad allocation", "bad_alloc")
+_ONEDNN = "could not create a memory"
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Whether `error` says that memory did not suffice: the same work in smaller pieces may succeed."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in (*_WORDS, _ONEDNN))
