@@ -93,8 +93,8 @@ def test_equals_the_published_monocular_network(
     mine = {"out_depth": output.depth, "out_sky": output.sky, **taps}
     for key in [key for key in case.arrays if "camtok" in key]:  # this network has no camera tokens
         del case.arrays[key]
-    # One of 90,000 pixels lies nearer to the threshold of sky than rounding is exact: which side it takes depends on
-    # the number of threads, in the published code as well.
+    # One of 90,000 pixels lies nearer to the threshold of sky than rounding is exact: with the published operations in
+    # their order, which side it takes depends on the number of threads.
     name = next(key for key in case.arrays if key.startswith("out_depth"))
     sky = case.arrays[name.replace("depth", "sky")]
     undecided = np.abs(sky - SKY_THRESHOLD) < 1e-5

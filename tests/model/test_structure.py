@@ -147,7 +147,8 @@ def test_fresh_gaussians_and_sky_start_at_a_plain_guess() -> None:
     images = torch.randn(1, 2, 3, 56, 70, generator=torch.Generator().manual_seed(1))
     net = build(dataclasses.replace(NANO, gaussian_head=True), generator=torch.Generator().manual_seed(0))
     raw = {}
-    net.gs_head.register_forward_hook(lambda module, given, result: raw.update(quaternion=result[0][..., 5:9]))
+    last = net.gs_head.scratch.output_conv2
+    last.register_forward_hook(lambda module, given, result: raw.update(quaternion=result[:, 5:9].movedim(1, -1)))
     net(images, gaussians=True)
     assert torch.allclose(raw["quaternion"], torch.tensor([0.0, 0, 0, 1]), atol=0.6)
     monocular = dataclasses.replace(NANO, alt_start=NANO.depth)
