@@ -197,6 +197,27 @@ def bench_pose(
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
 
 
+@bench_app.command("long")
+def bench_long(
+    lengths: Annotated[
+        list[int] | None, typer.Argument(metavar="FRAMES...", help="Default: 200 500 1000 2000.")
+    ] = None,
+    model: Model = "da3-nano",
+    device: Device = "cpu",
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Not a model, but one as good as the best published is simulated.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the rendered district and of the walk through it.")] = 0,
+    views: Annotated[int, typer.Option(min=8, help="Views in a pass, the same for every length.")] = 48,
+    cache: Annotated[Path, typer.Option(help="Where rendered tours are kept.")] = Path("bench-long"),
+) -> None:
+    """Memory, time, trajectory and doubled walls of long captures, on a rendered tour that comes back."""
+    from .benchmark.long import LENGTHS, LongOptions, measure_long
+
+    options = LongOptions(cache.absolute(), model, device, seed, simulated, views)
+    typer.echo(measure_long(lengths or list(LENGTHS), options, TerminalProgress()))
+
+
 @bench_app.command("forward")
 def bench_forward(
     variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3, centres, compose, invert, nearest_rotation, sim3_exp, sim3_of
+from ..geometry import Sim3, centres, compose, invert, nearest_rotation, sim3_exp
 from ..infer.views import RawViews
 from .tour_capture import TourCapture
 
@@ -40,8 +40,7 @@ class SimulatedNetwork:
     def __call__(self, indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
         rng = np.random.default_rng([self._seed, *indices])
         height, width = pixels.shape[1:3]
-        poses = self._confused(indices)
-        poses = _drifted(poses, rng)
+        poses = _drifted(self._confused(indices), rng)
         patches = rng.normal(0, _DEPTH_PATCHES, (len(indices), *_PATCHES)).astype(np.float32)
         growth = _SCALE * _wander(rng, len(indices))
         depth = np.empty((len(indices), height, width), np.float32)
@@ -99,12 +98,8 @@ def _wander(rng: np.random.Generator, count: int) -> Float:
 
 
 def _any_world(rng: np.random.Generator) -> Sim3:
-    world = sim3_of(np.eye(4))
-    return Sim3(
-        float(np.exp(rng.normal(scale=0.3))) * world.scale,
-        nearest_rotation(rng.normal(size=(3, 3))),
-        rng.normal(scale=5.0, size=3),
-    )
+    scale = float(np.exp(rng.normal(scale=0.3)))
+    return Sim3(scale, nearest_rotation(rng.normal(size=(3, 3))), rng.normal(scale=5.0, size=3))
 
 
 def _colours(view: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -112,4 +107,4 @@ def _colours(view: NDArray[np.uint8]) -> NDArray[np.float32]:
     grid = cv2.resize(view, (4, 3), interpolation=cv2.INTER_AREA).astype(np.float32).ravel() / 255
     spread = view.reshape(-1, 3).std(0).astype(np.float32) / 255
     vector = np.concatenate([grid, spread])
-    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9), np.float32)

@@ -37,6 +37,11 @@ class Consistency:
     agreeing: float
     correlation: float
 
+    @property
+    def evidence(self) -> float:
+        """For one and the same place: the correlation of the pictures, as far as the surfaces agree."""
+        return self.agreeing * max(self.correlation, 0.0)
+
 
 _NOTHING = Consistency(0.0, 0.0, -1.0)
 

@@ -33,7 +33,7 @@ _HALF_WINDOW = 4  # frames to either side of the one that looks alike
 _FEWEST_VIEWS = 3
 _LEAST_AGREEING = 0.5  # of the frames of a window with the pass that they come from
 _MOST_SPREAD = Spread(rotation_deg=5.0, centre=0.1, log_scale=0.15)
-_LEAST_SEEN, _LEAST_SAME_SURFACE, _LEAST_CORRELATION = 0.25, 0.5, 0.3
+_LEAST_SEEN, _LEAST_EVIDENCE = 0.25, 0.3
 _JOINT = Spread(rotation_deg=2.0, centre=0.08, log_scale=0.04)  # what a pass over two far stretches is trusted to
 
 
@@ -118,7 +118,7 @@ def _verified(pieces: Pieces, first: _Window, second: _Window, runner: PassRunne
     found = mutual_consistency(here, there, pixels[: len(here)], pixels[len(here) :])
     runner.reader.release()
     logger.debug("frames %d and %d: similarity %.2f, %s", *indices[[0, -1]], revisit.similarity, found)
-    if found.seen < _LEAST_SEEN or found.agreeing < _LEAST_SAME_SURFACE or found.correlation < _LEAST_CORRELATION:
+    if found.seen < _LEAST_SEEN or found.evidence < _LEAST_EVIDENCE:
         return None
     nodes = [pieces.node(one.order, float(np.median(one.positions))) for one in (first, second)]
     depth = float(np.nanmedian(np.where(here.depth > 0, here.depth, np.nan)))
