@@ -28,6 +28,9 @@ Index = NDArray[np.int64]
 _MAPS = frozenset({"depth", "conf", "sky", "gaussians"})
 """Fields of the size of pictures, which stay on disk; the others are small and are kept in memory as well."""
 
+_COMPARED = frozenset({"depth", "conf", "sky"})
+"""Of these, what passes are compared by."""
+
 
 def digest(*parts: object) -> str:
     """A short digest of JSON-representable parts, stable between runs and machines."""
@@ -50,10 +53,11 @@ class StoredPass:
         return len(self.indices)
 
     def views(self, positions: Sequence[int] | Index) -> RawViews:
-        """The views at positions (0..V-1) within this pass, read into memory."""
+        """The views at positions (0..V-1) within this pass, read into memory; without fields heavier than depth."""
         chosen = np.asarray(positions, np.int64)
         arrays = {name: array[chosen] for name, array in self.small.items()}
-        for name, file in self.maps.items():
+        for name in _COMPARED & self.maps.keys():
+            file = self.maps[name]
             room = np.empty((len(chosen), *file.shape[1:]), file.dtype)
             for row, position in enumerate(chosen):
                 room[row] = file[int(position)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from .memory import NetworkCost
 from .network_pass import NetworkPass, refuse_monocular
 from .plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
 from .preprocess import Layout, common_layouts
-from .sequence import PredictedSequence, SequenceSettings, predict_sequence
+from .sequence import MERGED, PredictedSequence, SequenceSettings, predict_sequence
 from .views import RawViews
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def views_from_network(
         merged = sequence.merged
         if merged is not None and (workspace is None or sequence.passes == 1):
             merged = replace(merged, views=merged.views.in_memory())
+            shutil.rmtree(folder / MERGED, ignore_errors=True)
     return _outcome(frames, maps, replace(sequence, merged=merged), config.model)
 
 

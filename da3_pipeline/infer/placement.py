@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -21,7 +21,7 @@ Float = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 
-_FEW_PASSES = 12  # up to here every pass is compared with every other, later with its neighbour
+_FEW_PASSES = 12  # up to here every pass is compared with every other
 _MOST_SHARED = 24  # frames of an overlap that are read
 _KEPT = 0.25  # weight under which a loop counts as switched off
 _SEVERAL_LOOPS, _MOST_LOOPS = 3, 0.7
@@ -37,10 +37,12 @@ class Placement:
 
 
 def overlap_edges(pieces: Pieces) -> list[Edge]:
-    """What the frames say that two passes share: of neighbours, and of all where they are few."""
+    """What the frames say that two passes share: neighbours, any and the first, and all where passes are few."""
     passes = pieces.passes
-    few = len(passes) <= _FEW_PASSES
-    pairs: Iterable[tuple[int, int]] = combinations(range(len(passes)), 2) if few else pairwise(range(len(passes)))
+    everyone = range(len(passes))
+    pairs = list(combinations(everyone, 2))
+    if len(passes) > _FEW_PASSES:
+        pairs = sorted({*pairwise(everyone), *((0, other) for other in everyone[1:])})
     edges = []
     for first, second in pairs:
         _, here, there = np.intersect1d(passes[first].indices, passes[second].indices, return_indices=True)

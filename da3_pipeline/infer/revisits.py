@@ -18,7 +18,7 @@ _LEAST_GAP = 48  # frames between two visits
 _APART = 12  # frames between two pairs that are both worth a look
 _BLOCK = 256
 _LEAST_SIMILARITY = 0.35
-_PER_BLOCK = 4096  # most similar pairs that a block of rows keeps
+_PER_BLOCK = 1024  # most similar pairs that a block of rows keeps
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,12 @@ from .passes import PassRunner, RunPass, anchored_passes, walked_passes
 from .pieces import cut
 from .placement import Placement, overlap_edges, place
 
-__all__ = ["PredictedSequence", "SequenceSettings", "predict_sequence"]
+__all__ = ["MERGED", "PredictedSequence", "SequenceSettings", "predict_sequence"]
 
 Float = NDArray[np.float64]
+
+MERGED = "merged"
+"""Where in the workspace the maps of the finished prediction lie."""
 
 _FEWEST_TO_LOOP = 3  # passes: neighbours share frames anyhow
 
@@ -86,7 +89,7 @@ def predict_sequence(
         _spread(one.indices, run, weight)
         for one, run, weight in zip(passes.passes, passes.runs, view_weights(list(passes.runs)), strict=True)
     ]
-    merged = merge_passes(passes.passes, placement.placed, weights, store.folder / "merged", known or {}, progress)
+    merged = merge_passes(passes.passes, placement.placed, weights, store.folder / MERGED, known or {}, progress)
     return PredictedSequence(merged, passes.unreadable, len(passes.passes), tried, placement.loops)
 
 

@@ -139,6 +139,16 @@ def test_merging_nothing_usable_is_none_and_fields_follow(tmp_path: Path) -> Non
     np.testing.assert_array_equal(merged.views.descriptors, np.eye(2))
 
 
+def test_heavy_fields_stay_on_disk_when_passes_are_compared(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0])
+    heavy = RawViews(**{**views(poses, depth).arrays(), "gaussians": np.zeros((2, HEIGHT, WIDTH, 38), np.float32)})
+    one = stored(tmp_path, [0, 1], heavy)
+    assert set(one.maps) == {"depth", "conf", "gaussians"}
+    read = one.views([1])
+    assert read.gaussians is None
+    np.testing.assert_array_equal(read.depth, depth[1:])
+
+
 def test_array_files_are_plain_npy_read_entry_by_entry(tmp_path: Path) -> None:
     array = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
     path = tmp_path / "a.npy"
