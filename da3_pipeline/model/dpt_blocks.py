@@ -10,9 +10,18 @@ from torch.nn import functional as F
 
 from .config import ModelConfig
 from .positions import uv_embedding
-from .strips import Rows, resize
+from .strips import Rows, finish_in_strips, resize
 
-__all__ = ["TAIL_WIDTH", "DptHead", "FusionBlock", "ResidualConvUnit", "Scratch", "add_embedding", "tail"]
+__all__ = [
+    "TAIL_WIDTH",
+    "DptHead",
+    "FusionBlock",
+    "ResidualConvUnit",
+    "Scratch",
+    "add_embedding",
+    "convolve_enlarged",
+    "tail",
+]
 
 TAIL_WIDTH = 32
 _EMBEDDING_GAIN = 0.1
@@ -33,7 +42,7 @@ class ResidualConvUnit(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Join a coarser map with a finer one and enlarge the result."""
+    """Join a coarser map with a finer one; enlarge the result to `size` unless it is None."""
 
     def __init__(self, width: int, *, joins: bool) -> None:
         super().__init__()
@@ -41,11 +50,12 @@ class FusionBlock(nn.Module):
         self.resConfUnit2 = ResidualConvUnit(width)
         self.out_conv = nn.Conv2d(width, width, 1)
 
-    def forward(self, x: Tensor, skip: Tensor | None, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, skip: Tensor | None, size: tuple[int, int] | None) -> Tensor:
         if self.resConfUnit1 is not None and skip is not None:
             x = self.resConfUnit1(skip).add_(x)
         # A 1x1 convolution commutes with the interpolation, whose weights sum to one, and is cheaper before it.
-        return resize(self.out_conv(self.resConfUnit2(x)), size)
+        x = self.out_conv(self.resConfUnit2(x))
+        return x if size is None else resize(x, size)
 
 
 class Scratch(nn.Module):
@@ -69,13 +79,17 @@ class Scratch(nn.Module):
         return self.get_submodule(f"layer{level + 1}_rn")(x)
 
     def fuse(self, narrow: Sequence[Tensor], chain: str = "") -> Tensor:
-        """Four narrow maps through one fusion chain to twice the finest size."""
-        heights, widths = zip(*((x.shape[2], x.shape[3]) for x in narrow), strict=True)
-        sizes = [(2 * heights[0], 2 * widths[0]), *zip(heights, widths, strict=True)]
+        """Four narrow maps through one fusion chain, whose last enlargement, to twice the finest size, is left out."""
         x, skips = narrow[-1], [*narrow[:-1], None]
         for level in range(_LEVELS, 0, -1):
-            x = self.get_submodule(f"refinenet{level}{chain}")(x, skips[level - 1], sizes[level - 1])
+            size = None if level == 1 else (narrow[level - 2].shape[2], narrow[level - 2].shape[3])
+            x = self.get_submodule(f"refinenet{level}{chain}")(x, skips[level - 1], size)
         return x
+
+
+def convolve_enlarged(x: Tensor, convolution: nn.Module) -> Tensor:
+    """A 3x3 convolution of what `Scratch.fuse` gave, enlarged to twice its size."""
+    return finish_in_strips(x, (2 * x.shape[2], 2 * x.shape[3]), lambda rows, _: convolution(rows))
 
 
 class DptHead(nn.Module):

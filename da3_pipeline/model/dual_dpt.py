@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .dpt_blocks import TAIL_WIDTH, DptHead, Scratch, add_embedding
+from .dpt_blocks import TAIL_WIDTH, DptHead, Scratch, add_embedding, convolve_enlarged
 from .strips import finish_in_strips
 
 __all__ = ["DenseMaps", "DualDpt"]
@@ -64,6 +64,10 @@ class DualScratch(Scratch):
             for _ in range(_LEVELS)
         )
 
+    def tower(self) -> Iterator[nn.Module]:
+        """The convolutions of the ray branch after its fusion chain."""
+        return self.output_conv1_aux[-1].children()
+
 
 class DualDpt(DptHead):
     """Depth and ray maps with their confidences."""
@@ -92,10 +96,15 @@ class DualDpt(DptHead):
 
     def _depth(self, x: Tensor, size: tuple[int, int], aspect: float) -> tuple[Tensor, Tensor]:
         tail = self.scratch.output_conv2
-        x = finish_in_strips(self.scratch.output_conv1(x), size, lambda x, rows: tail(add_embedding(x, aspect, rows)))
+        x = finish_in_strips(
+            convolve_enlarged(x, self.scratch.output_conv1), size, lambda x, rows: tail(add_embedding(x, aspect, rows))
+        )
         return x[:, 0].exp(), x[:, 1].exp() + 1
 
     def _ray(self, x: Tensor, aspect: float) -> tuple[Tensor, Tensor]:
-        x = self.scratch.output_conv1_aux[-1](x)
+        first, *others = self.scratch.tower()
+        x = convolve_enlarged(x, first)
+        for convolution in others:
+            x = convolution(x)
         x = self.scratch.output_conv2_aux[-1](add_embedding(x, aspect)).permute(0, 2, 3, 1)
         return x[..., :6], x[..., 6].exp() + 1

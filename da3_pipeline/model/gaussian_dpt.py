@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .dpt_blocks import DptHead, Scratch, add_embedding
+from .dpt_blocks import DptHead, Scratch, add_embedding, convolve_enlarged
 from .strips import resize
 
 __all__ = ["QUATERNION_REAL", "RAW_CHANNELS", "GaussianDpt"]
@@ -42,6 +42,7 @@ class GaussianDpt(DptHead):
         """raw and opacity from all four `reduced`."""
         height, width = images.shape[-2:]
         aspect = width / height
-        x = resize(self.scratch.output_conv1(self.scratch.fuse(self.pyramid(reduced))), (height, width))
+        x = convolve_enlarged(self.scratch.fuse(self.pyramid(reduced)), self.scratch.output_conv1)
+        x = resize(x, (height, width))
         x = self.scratch.output_conv2(add_embedding(x + self.images_merger(images), aspect))
         return x[:, :RAW_CHANNELS].movedim(1, -1), x[:, RAW_CHANNELS].sigmoid()

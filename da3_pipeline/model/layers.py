@@ -41,7 +41,8 @@ class Mlp(nn.Module):
         self.fc2 = Linear(hidden, width if out is None else out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.fc1.then_gelu(x))
+        hidden = self.fc1(x)
+        return self.fc2(F.gelu(hidden) if torch.is_grad_enabled() else torch.ops.aten.gelu_(hidden))
 
 
 class SwiGlu(nn.Module):

@@ -1,8 +1,8 @@
 """Linear layers that take oneDNN's matrix product where it is the faster one: float32 on a CPU, no gradient wanted.
 
 PyTorch's own float32 product on a CPU is MKL's, which is slower than oneDNN's on processors that are not Intel's
-(docs/PERFORMANCE.md) and cannot be fused with the activation that follows. The operator is the one that PyTorch's
-compiler puts in place of linear layers; where it is missing, or on any other input, nothing changes.
+(docs/PERFORMANCE.md). The operator is the one that PyTorch's compiler puts in place of linear layers; where it is
+missing, or on any other input, nothing changes.
 """
 
 from __future__ import annotations
@@ -23,20 +23,15 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return _product(x, self.weight, self.bias)
 
-    def then_gelu(self, x: Tensor) -> Tensor:
-        """The exact GELU of the layer's output."""
-        return _product(x, self.weight, self.bias, gelu=True)
-
     def part(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Output channels start:stop alone."""
         return _product(x, self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> Tensor:
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     if _PRODUCT is not None and _is_plain(x, weight):
-        return _PRODUCT(x, weight, bias, "gelu" if gelu else "none", [], "none" if gelu else "")
-    y = F.linear(x, weight, bias)
-    return F.gelu(y) if gelu else y
+        return _PRODUCT(x, weight, bias, "none", [], "")
+    return F.linear(x, weight, bias)
 
 
 def _is_plain(x: Tensor, weight: Tensor) -> bool:

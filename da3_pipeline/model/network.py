@@ -17,6 +17,7 @@ from .dense_pass import in_float32, over_views
 from .dual_dpt import DualDpt
 from .gaussian_adapter import GaussianOptions, Gaussians, place_gaussians, scale_to_given
 from .gaussian_dpt import GaussianDpt
+from .heap import return_freed_memory
 from .input_checks import check_cameras, check_images
 from .pose_encoding import decode_pose
 from .ray_pose import RayPoseOptions, cameras_from_rays
@@ -126,6 +127,8 @@ class DepthAnything3(nn.Module):
                 tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
         reduce = self._reduce(size, bool(gaussians))
         seen = self.trunk(images, tokens, reference_view, feature_layers, reduce)
+        if images.device.type == "cpu" and not torch.is_grad_enabled():
+            return_freed_memory()  # the trunk's blocks are of other sizes than the heads'
         with in_float32(images.device):
             maps = self._dense([dense for dense, *_ in seen.reduced], size, rays or bool(ray_pose))
             encoding = self.cam_dec(seen.camera[-1].float())

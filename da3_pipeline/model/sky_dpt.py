@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import ModelConfig
-from .dpt_blocks import DptHead, Scratch, tail
+from .dpt_blocks import DptHead, Scratch, convolve_enlarged, tail
 from .strips import finish_in_strips
 
 __all__ = ["SkyDpt"]
@@ -39,7 +39,7 @@ class SkyDpt(DptHead):
 
     def decode(self, reduced: Sequence[Tensor], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """depth and sky from all four `reduced`."""
-        x = self.scratch.output_conv1(self.scratch.fuse(self.pyramid(reduced)))
+        x = convolve_enlarged(self.scratch.fuse(self.pyramid(reduced)), self.scratch.output_conv1)
         tails = (self.scratch.output_conv2, self.scratch.sky_output_conv2)
         x = finish_in_strips(x, size, lambda x, rows: torch.cat([tail(x) for tail in tails], dim=1))
         return x[:, 0].exp(), F.relu(x[:, 1])

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 __all__ = ["Rows", "finish_in_strips", "resize"]
 
 _HALO = 1  # rows on either side that the last 3x3 convolution sees
-_STRIP_BYTES = {"cpu": 8 << 20}
+_STRIP_BYTES = {"cpu": 4 << 20}
 _STRIP_BYTES_ELSEWHERE = 256 << 20
 
 
