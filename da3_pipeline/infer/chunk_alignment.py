@@ -26,6 +26,7 @@ Float = NDArray[np.float64]
 _MAX_PIXELS = 4096
 _ROUNDS = 8
 _STEP = 1e-6
+_STILL = 1e-8  # a last step of a ten-thousandth of a frame's sigma
 _CAUCHY = 9.0  # squared residuals of a frame at which its weight is a half; 7 are expected
 _FLOOR = np.array([np.radians(0.05), 0.001, 0.001])  # numbers below are rounding: no agreement is worth more
 _EXPECTED = np.array([np.radians(1.0), 0.02, 0.03])  # what a spread is taken for while few frames tell,
@@ -172,7 +173,10 @@ def _fit(matrix: Float, shared: _Shared) -> ChunkAlignment:
         gradient = np.einsum("fra,fr,fr->a", jacobian, scaled, residuals)
         hessian[6, 6] += 1 / _SCALE_PRIOR**2
         gradient[6] += (np.log(sim3_of(matrix).scale) - prior_log_scale) / _SCALE_PRIOR**2
-        matrix = sim3_exp(-np.linalg.solve(hessian, gradient)) @ matrix
+        step = np.linalg.solve(hessian, gradient)
+        matrix = sim3_exp(-step) @ matrix
+        if step @ hessian @ step < _STILL * weight.sum():
+            break
     scaled = weight[:, None] / weight.sum() / _per_row(sigma) ** 2
     information = np.einsum("fra,fr,frb->ab", jacobian, scaled, jacobian)
     spread = Spread(float(np.degrees(sigma[0])), float(sigma[1]), float(sigma[2]))
