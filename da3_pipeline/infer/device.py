@@ -12,8 +12,10 @@ from .memory import free_memory_bytes
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["memory_limit_bytes", "pick_device", "precision"]
+__all__ = ["memory_limit_bytes", "pick_device", "precision", "require_fused_attention"]
 
+_HEAD_DIM = 64
+_HARMLESS_SCORES_BYTES = 2**30
 _SHARE_OF_FREE = 0.8  # the allocator's slack and what else grows meanwhile
 
 
@@ -52,3 +54,30 @@ def precision(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def require_fused_attention(device: torch.device, heads: int, tokens: int) -> None:
+    """Make sure that attention among `tokens` does not hold all its scores at once; no matter on a CPU or for few.
+
+    PyTorch falls back to a kernel that does where no other can run, silently. Raises InferenceError that says what
+    to do about it.
+    """
+    scores_bytes = heads * tokens**2 * 4
+    if device.type != "cuda" or scores_bytes <= _HARMLESS_SCORES_BYTES or _has_fused_attention(device):
+        return
+    raise InferenceError(
+        f"attention among {tokens} tokens would take {scores_bytes / 2**30:.0f} GB on {device}, because PyTorch offers "
+        "neither its flash nor its memory-efficient kernel there: install a PyTorch build for this GPU, leave "
+        "torch.backends.cuda.enable_flash_sdp and enable_mem_efficient_sdp on, or use --device cpu"
+    )
+
+
+def _has_fused_attention(device: torch.device) -> bool:
+    """Whether a kernel that never holds all scores takes queries as the network makes them on this GPU."""
+    import torch
+    from torch.backends import cuda
+
+    dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32  # as `precision` has it
+    q = torch.empty((1, 1, 8, _HEAD_DIM), dtype=dtype, device=device)
+    params = cuda.SDPAParams(q, q, q, None, 0.0, False, False)
+    return cuda.can_use_flash_attention(params) or cuda.can_use_efficient_attention(params)

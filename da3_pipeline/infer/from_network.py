@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..types import Dropped, Frame
 from .chunk_store import ChunkStore, digest, recall, remember
 from .config import InferConfig
-from .device import memory_limit_bytes, pick_device
+from .device import memory_limit_bytes, pick_device, require_fused_attention
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
 from .memory import NetworkCost
@@ -81,6 +81,8 @@ def views_from_network(
         identity = _identity(frames, config)
         plan = _plan(network, frames, config, memory_limit_bytes(device, config.max_memory_gb), device.type == "cpu")
         plan = _as_before(plan, frames, config, recall(folder, identity))
+        tokens = NetworkCost(network.config).tokens(plan.views_per_pass, *plan.size)
+        require_fused_attention(device, network.config.heads, tokens)
         remember(folder, identity, {"resolution_px": plan.resolution_px, "views_per_pass": plan.views_per_pass})
         sources = [(frame.width, frame.height) for frame in frames]
         layouts = common_layouts(sources, plan.resolution_px, config.resize_method)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from da3_pipeline.errors import InferenceError
-from da3_pipeline.infer.device import memory_limit_bytes, pick_device, precision
+from da3_pipeline.infer.device import memory_limit_bytes, pick_device, precision, require_fused_attention
 
 
 def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +42,32 @@ def test_a_gpu_computes_in_bfloat16() -> None:
     with precision(device):
         assert (torch.ones(4, 4, device=device) @ torch.ones(4, 4, device=device)).dtype == torch.bfloat16
     assert memory_limit_bytes(device, None) > 0
+
+
+@pytest.mark.parametrize("kernel", ["can_use_flash_attention", "can_use_efficient_attention"])
+def test_a_fused_kernel_is_all_that_a_large_run_needs(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_cuda(monkeypatch)
+    monkeypatch.setattr(torch.backends.cuda, kernel, lambda params: True)
+    require_fused_attention(torch.device("cuda"), 16, 100_000)
+
+
+def test_a_large_run_on_the_plain_kernel_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    _pretend_cuda(monkeypatch)
+    with pytest.raises(InferenceError, match=r"100000 tokens would take 596 GB on cuda.*enable_mem_efficient_sdp"):
+        require_fused_attention(torch.device("cuda"), 16, 100_000)
+    require_fused_attention(torch.device("cuda"), 16, 2_000)
+    require_fused_attention(torch.device("cpu"), 16, 100_000)
+
+
+@pytest.mark.gpu
+def test_this_gpu_has_a_fused_kernel() -> None:
+    require_fused_attention(torch.device("cuda"), 16, 100_000)
+
+
+def _pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU without any fused kernel: tensors stay where they are."""
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda shape, dtype, device: empty(shape, dtype=dtype))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    for kernel in ("can_use_flash_attention", "can_use_efficient_attention"):
+        monkeypatch.setattr(torch.backends.cuda, kernel, lambda params: False)
