@@ -25,7 +25,7 @@ _FEW_PASSES = 12  # up to here every pass is compared with every other
 _MOST_SHARED = 24  # frames of an overlap that are read
 _KEPT = 0.25  # weight under which a loop counts as switched off
 _SEVERAL_LOOPS, _MOST_LOOPS = 3, 0.7
-_BENDS = (2.0, 4.0, 8.0, 16.0)
+_BENDS = (2.0, 4.0)  # further, wrong loops would find room as well
 
 
 @dataclass(frozen=True)
