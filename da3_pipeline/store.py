@@ -25,7 +25,7 @@ from .types import StageRecord
 __all__ = ["Session", "file_stamps", "fingerprint", "sources_fingerprint"]
 
 _NAME = ".da3"
-_CHEAP = (_NAME, "ingest", "select")
+_CHEAP = (_NAME, "ingest", "select", "chunks")  # of chunks only the note of the plan: a pass has its own folder
 
 
 def fingerprint(*parts: object) -> str:

@@ -76,7 +76,7 @@ def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progres
         costs.append(f"{length:>6}{run['passes']:>8}{loops:>9}{cost}")
         ate = "".join(f"{f'{one.ate_m:.2f} ({one.ate_m / path_m:.2%})':<16}" for one in (left_open, closed))
         shares = "".join(
-            f"{value:<8.1%}"
+            f"{_percent(value):<8}"
             for name in ("far", "doubled")
             for value in (getattr(one, name) for one in (left_open, closed, true))
         )
@@ -87,6 +87,10 @@ def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progres
         f"{what}, tour {options.seed}, {options.views_per_pass} views in a pass; far and doubled: by {_THICKNESS_M} m"
     )
     return "\n".join([head, "", *costs, "", *errors])
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.1%}"
 
 
 def _run_fresh(part: TourCapture, options: LongOptions, workspace: Path, loops: bool) -> dict[str, float]:
