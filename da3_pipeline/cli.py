@@ -240,6 +240,19 @@ def bench_forward(
     typer.echo(forward_json(rows) if as_json else forward_table(rows))
 
 
+@bench_app.command("memory")
+def bench_memory(
+    variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
+    views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
+    size: Annotated[str, typer.Option(help="Height x width of the views in px, multiples of 14.")] = "378x504",
+    device: Device = "cpu",
+) -> None:
+    """What the planner predicts that a pass takes, beside what it takes in a fresh process."""
+    from .benchmark.forward import forward_cases, measure_memory
+
+    typer.echo(measure_memory(forward_cases(variants, views, size), device))
+
+
 @train_app.command("student")
 def train_student(
     folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],

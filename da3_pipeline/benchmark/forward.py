@@ -24,8 +24,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import PipelineError, UsageError
+from ..infer.memory import NetworkCost, weights_in_use
+from ..model import load
 from ..model.config import PATCH
 from . import forward_process
+from .random_weights import write_random_checkpoint
 
 __all__ = [
     "ForwardCase",
@@ -35,6 +38,7 @@ __all__ = [
     "forward_json",
     "forward_table",
     "measure_forward",
+    "measure_memory",
 ]
 
 _PUBLISHED = "published"
@@ -95,22 +99,36 @@ def measure_forward(cases: Sequence[ForwardCase], options: ForwardOptions) -> li
 
     Raises UsageError for an interpreter that is not there, PipelineError with its last word where a run fails.
     """
-    from .random_weights import write_random_checkpoint
-
     if options.published is not None and not options.published.is_file():
         raise UsageError(f"{options.published}: no such interpreter; give the python of the published package")
     rows: list[ForwardRow] = []
     with tempfile.TemporaryDirectory(prefix="da3-forward-") as folder:
         for case in cases:
-            checkpoint = Path(folder) / f"{case.variant}.safetensors"
-            if not checkpoint.exists():
-                for old in Path(folder).glob("*.safetensors"):
-                    old.unlink()
-                write_random_checkpoint(case.variant, checkpoint, options.seed)
-            images = Path(folder) / "images.npy"
-            np.save(images, smooth_images(case.views, case.size, options.seed))
-            rows += _measure_case(case, options, checkpoint, images)
+            rows += _measure_case(case, options, *_prepared(case, Path(folder), options.seed))
     return rows
+
+
+def measure_memory(cases: Sequence[ForwardCase], device: str = "cpu") -> str:
+    """A table of the memory that a pass takes beyond the program: what the planner predicts and what is measured.
+
+    On a CPU the largest resident memory of a fresh process less that before the weights are opened; on a GPU all that
+    its tensors take. Both times with the weights, without rays.
+    """
+    rows = [f"{'variant':<12}{'size':>9}{'views':>6}{'measured MB':>13}{'predicted MB':>14}{'ratio':>7}"]
+    options = ForwardOptions(device=device, passes=1)
+    with tempfile.TemporaryDirectory(prefix="da3-memory-") as folder:
+        for case in cases:
+            checkpoint, images = _prepared(case, Path(folder), options.seed)
+            answer = _run("ours", Path(sys.executable), _request(case, options, checkpoint, images))
+            network = load(checkpoint)
+            cost = NetworkCost(network.config, weights_in_use(network, told=False), device.partition(":")[0])
+            predicted_mb = cost.peak_bytes(case.views, case.size[1], case.size[0]) / 2**20
+            measured_mb = answer["peak_mb"] - answer["program_mb"]
+            rows.append(
+                f"{case.variant:<12}{'{}x{}'.format(*case.size):>9}{case.views:>6}{measured_mb:>13.0f}"
+                f"{predicted_mb:>14.0f}{predicted_mb / measured_mb:>7.2f}"
+            )
+    return "\n".join(rows)
 
 
 def forward_cases(variants: Sequence[str], views: Sequence[int], size: str) -> list[ForwardCase]:
@@ -148,15 +166,7 @@ def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, 
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in networks}
     most_views: dict[str, int | None] = dict.fromkeys(networks)
     outputs = {name: images.with_name(f"{name}.npz") for name in networks}
-    request = {
-        "variant": case.variant,
-        "checkpoint": str(checkpoint),
-        "images": str(images),
-        "device": options.device,
-        "threads": options.threads,
-        "passes": options.passes,
-        "find_most_views": 0,
-    }
+    request = _request(case, options, checkpoint, images)
     for _ in range(options.rounds):
         for name, interpreter in networks.items():
             answers[name].append(_run(name, interpreter, request | {"output": str(outputs[name])}))
@@ -169,6 +179,30 @@ def _measure_case(case: ForwardCase, options: ForwardOptions, checkpoint: Path, 
         for name in ("ours", "ours+rays"):
             rows[name] = _compared(rows[name], rows[_PUBLISHED], _differences(outputs[name], outputs[_PUBLISHED]))
     return list(rows.values())
+
+
+def _prepared(case: ForwardCase, folder: Path, seed: int) -> tuple[Path, Path]:
+    """Files with random weights, kept for the next case of the same variant, and with images."""
+    checkpoint, images = folder / f"{case.variant}.safetensors", folder / "images.npy"
+    if not checkpoint.exists():
+        for other in folder.glob("*.safetensors"):
+            other.unlink()
+        write_random_checkpoint(case.variant, checkpoint, seed)
+    np.save(images, smooth_images(case.views, case.size, seed))
+    return checkpoint, images
+
+
+def _request(case: ForwardCase, options: ForwardOptions, checkpoint: Path, images: Path) -> dict[str, Any]:
+    return {
+        "variant": case.variant,
+        "checkpoint": str(checkpoint),
+        "images": str(images),
+        "output": str(images.with_suffix(".npz")),
+        "device": options.device,
+        "threads": options.threads,
+        "passes": options.passes,
+        "find_most_views": 0,
+    }
 
 
 def _run(network: str, interpreter: Path, request: dict[str, Any]) -> dict[str, Any]:

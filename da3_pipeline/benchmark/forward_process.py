@@ -33,8 +33,11 @@ def main() -> int:
     request = json.loads(sys.stdin.read())
     torch.set_num_threads(request["threads"])
     device = torch.device(request["device"])
+    published = request["network"] == "published"
+    importlib.import_module("depth_anything_3" if published else "da3_pipeline.model")
+    request["program_mb"] = 0.0 if device.type == "cuda" else _status_mb("VmRSS")
     with torch.inference_mode():
-        network = _published(request, device) if request["network"] == "published" else _ours(request, device)
+        network = _published(request, device) if published else _ours(request, device)
         answer = (
             _most_views(network, device, request) if request["find_most_views"] else _timed(network, device, request)
         )
@@ -111,7 +114,12 @@ def _timed(network: Network, device: torch.device, request: dict[str, Any]) -> d
     peak_mb = _peak_mb(device)
     arrays: dict[str, Any] = {name: value.float().cpu().numpy() for name, value in output.items()}
     np.savez(request["output"], **arrays)
-    return {"seconds": seconds[1:], "cpu_seconds": cpu_seconds[1:], "peak_mb": peak_mb}
+    return {
+        "seconds": seconds[1:],
+        "cpu_seconds": cpu_seconds[1:],
+        "peak_mb": peak_mb,
+        "program_mb": request["program_mb"],
+    }
 
 
 def _pass(network: Network, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -165,7 +173,11 @@ def _peak_mb(device: torch.device) -> float:
     """On a GPU what tensors took at most; else the process's largest resident memory, imports and weights included."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return _status_mb("VmHWM")
+
+
+def _status_mb(name: str) -> float:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
 
 

@@ -24,7 +24,7 @@ from .config import InferConfig
 from .device import memory_limit_bytes, pick_device, require_fused_attention
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
-from .memory import NetworkCost
+from .memory import NetworkCost, weights_in_use
 from .network_pass import NetworkPass, refuse_monocular
 from .plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
 from .preprocess import Layout, common_layouts
@@ -79,10 +79,10 @@ def views_from_network(
     network_pass = NetworkPass(network, device, config)
     with _workspace(workspace) as folder:
         identity = _identity(frames, config)
-        plan = _plan(network, frames, config, memory_limit_bytes(device, config.max_memory_gb), device.type == "cpu")
+        cost = _cost(network, frames, config, device.type)
+        plan = _plan(cost, network, frames, config, memory_limit_bytes(device, config.max_memory_gb))
         plan = _as_before(plan, frames, config, recall(folder, identity))
-        tokens = NetworkCost(network.config).tokens(plan.views_per_pass, *plan.size)
-        require_fused_attention(device, network.config.heads, tokens)
+        require_fused_attention(device, network.config.heads, cost.tokens(plan.views_per_pass, *plan.size))
         remember(folder, identity, {"resolution_px": plan.resolution_px, "views_per_pass": plan.views_per_pass})
         sources = [(frame.width, frame.height) for frame in frames]
         layouts = common_layouts(sources, plan.resolution_px, config.resize_method)
@@ -138,12 +138,19 @@ def _identity(frames: Sequence[Frame], config: InferConfig) -> str:
     return digest(__version__, settings, stamp, given)
 
 
-def _plan(network: Network, frames: Sequence[Frame], config: InferConfig, memory_bytes: int, on_cpu: bool) -> Plan:
-    limits = Limits(memory_bytes, CPU_ATTENTION_RATIO if on_cpu else None, config.max_views_per_pass)
+def _cost(network: Network, frames: Sequence[Frame], config: InferConfig, device: str) -> NetworkCost:
+    """On a GPU the weights are loaded before the free memory is asked for; on a CPU those in use fill it later."""
+    told = any(frame.known_cam_from_world is not None for frame in frames)
+    weights = weights_in_use(network, told=told) if device == "cpu" else 0
+    return NetworkCost(network.config, weights, device, config.gaussians)
+
+
+def _plan(cost: NetworkCost, network: Network, frames: Sequence[Frame], config: InferConfig, memory_bytes: int) -> Plan:
+    limits = Limits(memory_bytes, CPU_ATTENTION_RATIO if cost.device == "cpu" else None, config.max_views_per_pass)
     compact = network.config.embed_dim < _SMALLEST_PUBLISHED_WIDTH
     resolution_px = config.process_res_px or (_COMPACT_RES_PX if compact else _FULL_RES_PX)
     sources = [(frame.width, frame.height) for frame in frames]
-    return make_plan(sources, resolution_px, config.resize_method, NetworkCost(network.config), limits)
+    return make_plan(sources, resolution_px, config.resize_method, cost, limits)
 
 
 def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before: dict[str, int]) -> Plan:

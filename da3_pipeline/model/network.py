@@ -126,9 +126,9 @@ class DepthAnything3(nn.Module):
             if cam_from_world is not None and intrinsics is not None:
                 tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
         reduce = self._reduce(size, bool(gaussians))
+        _between_parts(images)
         seen = self.trunk(images, tokens, reference_view, feature_layers, reduce)
-        if images.device.type == "cpu" and not torch.is_grad_enabled():
-            return_freed_memory()  # the trunk's blocks are of other sizes than the heads'
+        _between_parts(images)
         with in_float32(images.device):
             maps = self._dense([dense for dense, *_ in seen.reduced], size, rays or bool(ray_pose))
             encoding = self.cam_dec(seen.camera[-1].float())
@@ -196,6 +196,12 @@ class DepthAnything3(nn.Module):
             raise UsageError(
                 "this network has no head for Gaussians; those that have one: " + ", ".join(with_gaussian_head())
             )
+
+
+def _between_parts(images: Tensor) -> None:
+    """What one part of the network freed is of no use to the next, whose blocks are of other sizes."""
+    if images.device.type == "cpu" and not torch.is_grad_enabled():
+        return_freed_memory()
 
 
 def _reference_first(x: Tensor, reference: Tensor) -> Tensor:

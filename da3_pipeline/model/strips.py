@@ -15,6 +15,8 @@ from torch.nn import functional as F
 __all__ = ["Rows", "finish_in_strips", "resize"]
 
 _HALO = 1  # rows on either side that the last 3x3 convolution sees
+_LEAST_ROWS = 8
+_LEAST_CHANNELS = 32  # of what the last layers make of a strip, however narrow it is
 _STRIP_BYTES = {"cpu": 4 << 20}
 _STRIP_BYTES_ELSEWHERE = 256 << 20
 
@@ -53,7 +55,8 @@ def finish_in_strips(x: Tensor, size: tuple[int, int], finish: Callable[[Tensor,
 
 def _strip_rows(x: Tensor, width: int) -> int:
     allowed = _STRIP_BYTES.get(x.device.type, _STRIP_BYTES_ELSEWHERE)
-    return max(8, allowed // (x.shape[0] * x.shape[1] * width * x.element_size()))
+    channels = max(x.shape[1], _LEAST_CHANNELS)
+    return max(_LEAST_ROWS, allowed // (x.shape[0] * channels * width * x.element_size()))
 
 
 def _resized_rows(x: Tensor, rows: Rows, width: int) -> Tensor:
