@@ -37,7 +37,7 @@ def test_resolution_falls_before_the_frames_are_split() -> None:
 
 
 def test_frames_are_split_when_the_resolution_would_fall_too_far() -> None:
-    chosen = plan(300, Limits(int(0.45 * GB)))
+    chosen = plan(300, Limits(int(1.5 * GB)), cost=LARGE)
     assert 8 <= chosen.views_per_pass < 300
     assert chosen.resolution_px == 504
 
