@@ -35,10 +35,14 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _is_plain(x: Tensor, weight: Tensor) -> bool:
-    """Whether the operator means the same as F.linear here: it knows neither autocast nor gradients."""
+    """Whether the operator means the same as F.linear here: it knows neither autocast nor gradients.
+
+    A compiler makes its own choice.
+    """
     return (
         x.device.type == weight.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
     )

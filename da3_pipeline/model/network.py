@@ -200,7 +200,7 @@ class DepthAnything3(nn.Module):
 
 def _between_parts(images: Tensor) -> None:
     """What one part of the network freed is of no use to the next, whose blocks are of other sizes."""
-    if images.device.type == "cpu" and not torch.is_grad_enabled():
+    if images.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return_freed_memory()
 
 
