@@ -38,6 +38,10 @@ class InferConfig(BaseModel):
         default=None,
         description="a monocular metric network (da3metric-large) beside the other, for metres and sky",
     )
+    compile: bool = Field(
+        default=False,
+        description="compile the network for the size and number of views of its passes; each new one takes minutes",
+    )
     max_memory_gb: float | None = Field(
         default=None, gt=0, description="memory that inference may take on the device; default: most of what is free"
     )

@@ -40,6 +40,8 @@ class NetworkPass:
         self._network = _with_cameras(network, config.model)
         self._device = device
         self._config = config
+        if config.compile:
+            self._network.compile(dynamic=False)
         self._metric = None if config.metric_model is None else MetricDepth(config.metric_model, device)
         if config.gaussians and not network.config.gaussian_head:
             raise UsageError(f"{config.model} predicts no Gaussians; {' and '.join(_with_gaussians())} do")

@@ -97,18 +97,19 @@ class Attention(nn.Module):
         for piece in pieces:
             part = torch.unflatten(self.qkv.part(piece, width, 3 * width), -1, (2, self.heads, -1))
             if done == 0:
-                keys, values = part.new_empty((2, tokens, *part.shape[-2:]))
+                keys, values = part.new_empty((2, self.heads, tokens, part.shape[-1]))
             until = done + piece.shape[0] * piece.shape[1]
-            keys[done:until] = _turn_first(_normalised(part[:, :, 0], self.k_norm), rotation).flatten(0, 1)
-            values[done:until] = part[:, :, 1].flatten(0, 1)
+            keys[:, done:until] = _by_head(_turn_first(_normalised(part[:, :, 0], self.k_norm), rotation))
+            values[:, done:until] = _by_head(part[:, :, 1])
             done = until
-        return keys.transpose(0, 1)[None], values.transpose(0, 1)[None]
+        return keys[None], values[None]
 
     def across(self, x: Tensor, keys: Tensor, values: Tensor, rotation: Rotation) -> Tensor:
         """What the tokens (n, t, C) of some views take from all views, given `keys_and_values`."""
         q = torch.unflatten(self.qkv.part(x, 0, self.proj.in_features), -1, (self.heads, -1))
         q = _turn_first(_normalised(q, self.q_norm), rotation).to(values.dtype)
-        mixed = F.scaled_dot_product_attention(q.flatten(0, 1).transpose(0, 1)[None], keys, values)
+        # On a CPU the kernel is a fifth slower where the tokens of a head are not neighbours in memory.
+        mixed = F.scaled_dot_product_attention(_by_head(q).contiguous()[None], keys, values)
         return self.proj(mixed[0].transpose(0, 1).flatten(1).view(x.shape))
 
 
@@ -160,6 +161,11 @@ class Block(nn.Module):
 
 def _normalised(x: Tensor, norm: nn.LayerNorm | None) -> Tensor:
     return x if norm is None else norm(x)
+
+
+def _by_head(x: Tensor) -> Tensor:
+    """(heads, n * t, d) of (n, t, heads, d)."""
+    return x.flatten(0, 1).transpose(0, 1)
 
 
 def _turn_first(x: Tensor, rotation: Rotation) -> Tensor:

@@ -17,7 +17,7 @@ __all__ = ["Rows", "finish_in_strips", "resize"]
 _HALO = 1  # rows on either side that the last 3x3 convolution sees
 _LEAST_ROWS = 8
 _LEAST_CHANNELS = 32  # of what the last layers make of a strip, however narrow it is
-_STRIP_BYTES = {"cpu": 4 << 20}
+_STRIP_BYTES = {"cpu": 3 << 20}
 _STRIP_BYTES_ELSEWHERE = 256 << 20
 
 
@@ -44,13 +44,16 @@ def finish_in_strips(x: Tensor, size: tuple[int, int], finish: Callable[[Tensor,
     step = height if torch.is_grad_enabled() else _strip_rows(x, width)
     if step >= height:
         return finish(resize(x, size), Rows(0, height, height))
-    strips = []
+    result = x.new_empty(0)
     for start in range(0, height, step):
         stop = min(start + step, height)
         seen = Rows(max(0, start - _HALO), min(height, stop + _HALO), height)
         outputs = finish(_resized_rows(x, seen, width), seen)
-        strips.append(outputs[:, :, start - seen.start : stop - seen.start])
-    return torch.cat(strips, dim=2)
+        if start == 0:
+            whole = (*outputs.shape[:2], height, width)
+            result = torch.empty(whole, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        result[:, :, start:stop] = outputs[:, :, start - seen.start : stop - seen.start]
+    return result
 
 
 def _strip_rows(x: Tensor, width: int) -> int:
@@ -64,6 +67,7 @@ def _resized_rows(x: Tensor, rows: Rows, width: int) -> Tensor:
     places = torch.arange(rows.start, rows.stop, device=x.device) * ((x.shape[2] - 1) / max(rows.height - 1, 1))
     above = places.long().clamp_max(x.shape[2] - 1)
     below = (above + 1).clamp_max(x.shape[2] - 1)
-    share = (places - above).to(x.dtype)[:, None]
-    between = torch.lerp(x.index_select(2, above), x.index_select(2, below), share)
-    return resize(between, (rows.stop - rows.start, width))
+    share = (places - above).to(x.dtype)[:, None, None]
+    by_row = x.permute(0, 2, 3, 1)  # channels are neighbours in memory, and stay so
+    between = torch.lerp(by_row.index_select(1, above), by_row.index_select(1, below), share)
+    return resize(between.permute(0, 3, 1, 2), (rows.stop - rows.start, width))

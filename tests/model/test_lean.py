@@ -118,3 +118,21 @@ def test_strips_are_rows_of_the_whole(size: tuple[int, int], rows: int, monkeypa
     assert len(asked) == -(-size[0] // rows)
     assert finish_in_strips(x, size, finish).requires_grad
     assert asked[-1] == Rows(0, size[0], size[0]), "one strip where a gradient is wanted"
+
+
+@pytest.mark.slow
+def test_a_compiled_network_says_the_same(tiny: DepthAnything3) -> None:
+    images = _images(1, 3, 3, 28, 42)
+    with torch.inference_mode():
+        plain = tiny(images)
+        tiny.compile(dynamic=False, backend="aot_eager")
+        compiled = tiny(images)
+    for name in ("depth", "depth_conf", "ray", "cam_from_world"):
+        torch.testing.assert_close(getattr(compiled, name), getattr(plain, name), rtol=1e-5, atol=1e-5)
+
+
+def test_the_trunk_compiles_into_one_piece(tiny: DepthAnything3) -> None:
+    images = _images(1, 2, 3, 28, 42)
+    with torch.no_grad():
+        explained = torch._dynamo.explain(tiny.trunk)(images)
+    assert explained.graph_break_count == 0, explained.break_reasons
