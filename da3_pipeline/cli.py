@@ -61,6 +61,12 @@ def run(
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    gaussians: Annotated[
+        bool, typer.Option("--gaussians", help="Also write Gaussians: gaussians.ply, .spz, a film (giant, nested).")
+    ] = False,
+    metric_model: Annotated[
+        str | None, typer.Option(help="A metric network beside the model, for metres and sky: da3metric-large.")
+    ] = None,
     metric: Annotated[str, typer.Option(help="Where metres come from: auto, distance, gps, network or none.")] = "auto",
     distance: Annotated[
         list[str] | None,
@@ -78,7 +84,13 @@ def run(
         {
             "ingest": {"intrinsics": intrinsics, "poses": poses},
             "select": {"max_frames": max_frames},
-            "infer": {"model": model, "predictions": predictions, "device": device},
+            "infer": {
+                "model": model,
+                "predictions": predictions,
+                "device": device,
+                "gaussians": gaussians,
+                "metric_model": metric_model,
+            },
             "refine": {"seed": seed, "refine": not no_refine},
             "anchor": {"metric": metric, "distance": distance or []},
         }
@@ -148,12 +160,12 @@ def models() -> None:
 
     from .model import VARIANTS, build
 
-    typer.echo(f"{'name':<16}{'parameters':>12}  {'licence':<14}{'commercial use':<16}weights")
+    typer.echo(f"{'name':<28}{'parameters':>12}  {'licence':<14}{'commercial use':<16}weights")
     for name, entry in VARIANTS.items():
         with torch.device("meta"):
             size = f"{sum(weight.numel() for weight in build(entry.config).parameters()) / 1e6:.1f} M"
         where = f"https://huggingface.co/{entry.hub_repo}" if entry.hub_repo else "built in"
-        typer.echo(f"{name:<16}{size:>12}  {entry.licence:<14}{'yes' if entry.commercial else 'no':<16}{where}")
+        typer.echo(f"{name:<28}{size:>12}  {entry.licence:<14}{'yes' if entry.commercial else 'no':<16}{where}")
 
 
 @app.command()

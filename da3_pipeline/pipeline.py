@@ -98,7 +98,7 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
     def infer() -> Prediction:
         from . import infer
 
-        return infer.run(frames, config.infer, progress)
+        return infer.run(frames, config.infer, progress, session.chunks)
 
     def refine() -> Scene:
         from . import refine
@@ -113,6 +113,10 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     frames = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
+    if not stages.records[-1].reused:
+        from .infer import discard_passes
+
+        discard_passes(session.chunks)
     refined = stages.once("refine", refine, config.refine, _describe_scene)
     scene = stages.once("anchor", anchor, config.anchor, _describe_anchoring)
     return scene, (*capture.dropped, *frames.dropped, *prediction.dropped, *scene.dropped)

@@ -56,7 +56,7 @@ def test_a_killed_run_resumes_and_gives_the_same_poses(
         patch.setattr(refine, "run", killed)
         da3_pipeline.run([rendered_capture / "images"], tmp_path / "out")
     outcome = da3_pipeline.run([rendered_capture / "images"], tmp_path / "out")
-    assert [stage.reused for stage in outcome.stages] == [True, True, True, False, False]
+    assert [stage.reused for stage in outcome.stages] == [True, True, True, False, False, False]
     assert np.array_equal(outcome.scene.cam_from_world, session[1].cam_from_world)
 
 
