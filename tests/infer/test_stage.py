@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +131,9 @@ class Oracle:
 
     def eval(self) -> Oracle:
         return self
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        return iter(())
 
     def __call__(
         self, images: Tensor, poses: Tensor | None, matrices: Tensor | None, *, feature_layers: Sequence[int], **_: Any
