@@ -56,6 +56,20 @@ class GpsPosition:
 
 
 @dataclass(frozen=True)
+class RigPlace:
+    """Where on a rig a frame was taken: by `sensor` at `instant`, which names the frames taken at the same time.
+
+    cam_from_rig (3, 4): pose of the sensor in the frame of the reference sensor; None where it is to be estimated.
+    """
+
+    rig: str
+    sensor: str
+    instant: str
+    reference: bool
+    cam_from_rig: Float | None = None
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -78,6 +92,7 @@ class Frame:
     known_camera: Camera | None = None
     known_cam_from_world: Float | None = None
     sharpness: float | None = None
+    rig: RigPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +266,8 @@ class Scene:
     """Cameras and points in one frame, with the prior that they came from.
 
     cam_from_world (N, 3, 4) in the order of prediction.frames, NaN for frames without a pose.
-    pose_source (N,): 'refined' (bundle adjusted on verified tracks), 'prior' or 'none'.
+    pose_source (N,): 'refined' (bundle adjusted on verified tracks of the one component that holds together), 'guided'
+    (by matches and the prior together, where matches alone leave something open), 'prior' or 'none'.
     cameras: by camera_id, original pixels.
     depth_scale (N,): multiplies prediction.depth into scene units; NaN where it could not be found.
     metric: the length of a unit of the scene and who says so; None where nothing does. up_source: who says that +z

@@ -1,11 +1,13 @@
 """Linear layers that take oneDNN's matrix product where it is the faster one: float32 on a CPU, no gradient wanted.
 
-PyTorch's own float32 product on a CPU is MKL's, which is slower than oneDNN's on processors that are not Intel's
-(docs/PERFORMANCE.md). The operator is the one that PyTorch's compiler puts in place of linear layers; where it is
-missing, or on any other input, nothing changes.
+PyTorch's own float32 product on a CPU is MKL's, which is slower than oneDNN's on processors that are not Intel's, and
+faster on those that are (docs/PERFORMANCE.md). The operator is the one that PyTorch's compiler puts in place of linear
+layers; where it is missing, or on any other input, nothing changes.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,17 @@ from torch.nn import functional as F
 
 __all__ = ["Linear"]
 
-_USABLE = torch._C._has_mkldnn and hasattr(torch.amp, "is_autocast_available")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def _is_intel() -> bool:
+    try:
+        return "GenuineIntel" in _CPUINFO.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+
+
+_USABLE = torch._C._has_mkldnn and hasattr(torch.amp, "is_autocast_available") and not _is_intel()
 _PRODUCT = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _USABLE else None
 
 

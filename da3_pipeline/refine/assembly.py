@@ -11,11 +11,13 @@ from ..geometry import Camera, align_cameras
 from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Prediction, Tracks
+from .candidates import Candidate
 from .components import rigid_components
 from .config import RefineConfig, SolveConfig
 from .correspondences import Correspondences
+from .priors import extent, priors_of
 from .problem import Estimate, Problem, with_trusted_tracks
-from .rounds import Fit, fit_points, polish
+from .rounds import Fit, adjust_held, fit_points, polish
 from .score import AGREE_PX, agreement, frame_agreement, match_errors_px
 from .tracks import spread_subset
 
@@ -30,54 +32,67 @@ Bool = NDArray[np.bool_]
 class Assembly:
     """The scene in working pixels. fit: on all tracks. refined (N,): frames of the component that tracks carry.
 
-    kept (M,): observations that belong to the scene. cam_from_world (N, 3, 4): of the other frames too, from the prior
-    or from their own component, moved onto the refined ones. prior_scale: of that movement.
+    kept (M,): observations that belong to the scene. cam_from_world (N, 3, 4): of the other frames too: `guided` (N,)
+    ones are placed by their matches and the prior together, the rest by the prior or their own component, moved onto
+    the refined ones. prior_scale: of that movement.
     """
 
     fit: Fit
     refined: Bool
+    guided: Bool
     kept: Bool
     cam_from_world: Float
     prior_scale: float
     components: int
 
 
-def assemble(problem: Problem, estimate: Estimate, config: RefineConfig) -> Assembly:
-    """Triangulates all tracks under the final poses and finds out which frames they carry.
+def assemble(problem: Problem, winner: Candidate, config: RefineConfig) -> Assembly:
+    """Triangulates all tracks under the winner's poses and finds out which frames they carry.
 
     A frame that few of its matches agree with is not carried, however many points it happens to see.
     """
-    solve = config.solve
+    solve, estimate = config.solve, winner.fit.estimate
     fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
-    observations = problem.observations
-    kept = _in_tracks(problem, fit.kept)
-    component = rigid_components(observations.subset(kept), problem.num_frames, solve.min_shared_points)
-    refined = component == 0
-    agree = frame_agreement(problem, match_errors_px(problem, estimate))
-    refined &= np.nan_to_num(agree) >= solve.min_frame_agreement
-    kept = _in_tracks(problem, kept & refined[observations.frame])
-    poses, scale = _with_prior(problem, estimate, component, refined)
-    return Assembly(fit, refined, kept, poses, scale, int(component.max(initial=-1)) + 1)
+    component, refined = _carried(problem, fit, config)
+    poses, scale = _with_prior(problem, estimate, component, refined, winner)
+    guided = np.zeros(problem.num_frames, bool)
+    placed = replace(estimate, cam_from_world=poses)
+    if not refined.all() and not problem.given_poses and (refined.any() or winner.held_by):
+        if winner.held_by:
+            guided, estimate = _supported(problem, estimate, placed, refined, config)
+        else:
+            guided, estimate = _guide(problem, placed, refined, config)
+        poses = estimate.cam_from_world
+        fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
+    kept = _in_tracks(problem, fit.kept & (refined | guided)[problem.observations.frame])
+    return Assembly(fit, refined, guided, kept, poses, scale, int(component.max(initial=-1)) + 1)
 
 
 def second_look(
-    problem: Problem, correspondences: Correspondences, estimate: Estimate, solve: SolveConfig
-) -> tuple[Problem, Estimate]:
-    """Tracks built again from the matches that agree with `estimate`, and the estimate polished on them.
+    problem: Problem, correspondences: Correspondences, winner: Candidate, solve: SolveConfig
+) -> tuple[Problem, Candidate]:
+    """Tracks built again from the matches that agree with the winner, and the winner polished on them.
 
     One false match ruins a track that it joins to another; now that false ones are known, many tracks come back.
+    Frames on rigs move together from here on, once the rigs are known.
     """
+    estimate = winner.fit.estimate
     trusted = match_errors_px(problem, estimate) < AGREE_PX
     problem = with_trusted_tracks(problem, correspondences, trusted)
     if problem.given_poses and not solve.refine_given_poses:
-        return problem, estimate
+        return problem, winner
     thinned = problem.with_observations(
         spread_subset(problem.observations, solve.observations_per_frame, problem.size_px)
     )
+    rigs = None
+    if problem.rigs is not None and estimate.posed.any():
+        scale = problem.rigs.scale_to_world(estimate.cam_from_world)
+        rigs = problem.rigs.scaled(scale).measured(estimate.cam_from_world)
+        estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
     fit = fit_points(thinned, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
-    polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1})).estimate
-    better = agreement(problem, polished) > agreement(problem, estimate) - 0.01
-    return problem, polished if better else estimate
+    polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1}), winner.held_by, rigs)
+    better = agreement(problem, polished.estimate) > agreement(problem, winner.fit.estimate) - 0.01
+    return problem, replace(winner, fit=polished) if better else winner
 
 
 def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, dict[str, Camera]]:
@@ -133,12 +148,51 @@ def _in_tracks(problem: Problem, keep: Bool) -> Bool:
     return keep & (np.bincount(track[keep], minlength=problem.observations.num_tracks) >= 2)[track]
 
 
-def _with_prior(problem: Problem, estimate: Estimate, component: Int, refined: Bool) -> tuple[Float, float]:
+def _carried(problem: Problem, fit: Fit, config: RefineConfig) -> tuple[Int, Bool]:
+    """(N,) component of each frame, and whether it is in the first and most of its matches agree with it there."""
+    observations = problem.observations
+    kept = _in_tracks(problem, fit.kept)
+    component = rigid_components(observations.subset(kept), problem.num_frames, config.solve.min_shared_points)
+    agree = frame_agreement(problem, match_errors_px(problem, fit.estimate))
+    return component, (component == 0) & (np.nan_to_num(agree) >= config.solve.min_frame_agreement)
+
+
+def _guide(problem: Problem, estimate: Estimate, refined: Bool, config: RefineConfig) -> tuple[Bool, Estimate]:
+    """Frames that are not carried, placed by what matches they have and the prior's poses together.
+
+    Their matches fix directions, the prior their distance and whatever else is open; the carried frames stay.
+    """
+    held = replace(
+        priors_of(problem, config.priors),
+        cam_from_world=np.where(refined[:, None, None], np.nan, estimate.cam_from_world),
+        position=config.priors.position_sigma * extent(estimate),
+    )
+    return _supported(problem, adjust_held(problem, estimate, held, refined, config.solve), estimate, refined, config)
+
+
+def _supported(
+    problem: Problem, found: Estimate, otherwise: Estimate, refined: Bool, config: RefineConfig
+) -> tuple[Bool, Estimate]:
+    """Which further frames enough of their matches agree with, in `found`; the others stay as they were."""
+    errors = match_errors_px(problem, found)
+    agree = np.nan_to_num(frame_agreement(problem, errors))
+    frames = problem.matches.frames[problem.matches.pair][errors < AGREE_PX]
+    supported = np.bincount(frames.ravel(), minlength=problem.num_frames) >= config.verification.min_inliers
+    guided = ~refined & found.posed & supported & (agree >= 0.5)
+    poses = np.where(guided[:, None, None], found.cam_from_world, otherwise.cam_from_world)
+    return guided, replace(otherwise, cam_from_world=poses)
+
+
+def _with_prior(
+    problem: Problem, estimate: Estimate, component: Int, refined: Bool, winner: Candidate
+) -> tuple[Float, float]:
     """Poses of all frames: the refined ones, the others from the prior moved onto these."""
     prior = problem.prior.cam_from_world
     known = np.isfinite(prior).all((1, 2))
     if not refined.any():
         return prior.copy(), 1.0
+    if winner.held_by is not None:  # it is in the prior's world
+        return np.where(estimate.posed[:, None, None], estimate.cam_from_world, prior), 1.0
     both = refined & known
     if not both.any():
         return np.where(refined[:, None, None], estimate.cam_from_world, np.nan), 1.0

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry import Camera, centres, rotation_angle_deg
+from ..geometry import Camera, align_cameras, centres, rotation_angle_deg
 from ..progress import Progress
 from ..types import CandidateScore
 from .averaging import average_rotations, position_globally
 from .config import RefineConfig, SolveConfig
 from .mapper import map_with_colmap
+from .priors import Priors, priors_of
 from .problem import Estimate, Problem
 from .rounds import Fit, calibrate, fit_points, refine_estimate
 from .score import AGREE_PX, frame_agreement, match_errors_px
@@ -29,19 +30,22 @@ _OBSERVATIONS_TO_POSITION = 150  # a frame; global positioning needs no more, an
 class Candidate:
     """A fit of the thinned problem, and what it scores on all matches.
 
-    weakest_agreement: the score of the frame whose matches agree least; NaN when no frame has any.
+    weakest_agreement: the score of the frame whose matches agree least; NaN when no frame has any. held_by: what
+    held it beside its matches, in its world.
     """
 
     fit: Fit
     score: CandidateScore
     weakest_agreement: float
+    held_by: Priors | None = None
 
 
 def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple[Candidate, ...]:
     """All candidates that were tried, the winner first; empty when none has two poses.
 
     They run one after another, the cheapest first, and the contest ends with the first convincing one. All work on
-    the same thinned tracks; the score counts all verified matches. Given poses do not compete: they are kept.
+    the same thinned tracks; the score counts all verified matches. Given poses do not compete: they are kept. Of few
+    frames, whose matches leave much open, those that the prior holds win unless matches contradict them.
     """
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
@@ -64,10 +68,40 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
         unrefined = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
         candidates.append(_entered("prior, unrefined", problem, unrefined, 0.0))
     candidates.sort(key=lambda candidate: (-round(candidate.score.score, 3), candidate.score.median_error_px))
+    if candidates and problem.num_frames <= config.priors.few_frames:
+        candidates = _with_held(thinned, problem, candidates, config)
     return tuple(
         replace(candidate, score=replace(candidate.score, chosen=rank == 0))
         for rank, candidate in enumerate(candidates)
     )
+
+
+def _with_held(
+    thinned: Problem, problem: Problem, candidates: list[Candidate], config: RefineConfig
+) -> list[Candidate]:
+    """The ranking with two more, held by the prior: one from the prior itself, one from the best of the others."""
+    priors = priors_of(problem, config.priors)
+    best = _in_world_of_prior(problem, candidates[0].fit.estimate)
+    held = []
+    for name, start in (("held by the prior", problem.prior), ("best of these, held by the prior", best)):
+        began = time.perf_counter()
+        if start.posed.sum() >= 2:
+            fit = refine_estimate(thinned, start, config.solve, config.seed, priors)
+            entered = _entered(name, problem, fit, time.perf_counter() - began)
+            held.append(replace(entered, held_by=priors))
+    held.sort(key=lambda candidate: (-round(candidate.score.score, 2), candidate.score.median_error_px))
+    wins = bool(held) and held[0].score.score >= candidates[0].score.score - config.priors.margin
+    return [*held, *candidates] if wins else [*candidates, *held]
+
+
+def _in_world_of_prior(problem: Problem, estimate: Estimate) -> Estimate:
+    """The estimate moved onto the prior's cameras; frames that it has no pose for take the prior's."""
+    prior = problem.prior.cam_from_world
+    both = estimate.posed & problem.prior.posed
+    if not both.any():
+        return problem.prior
+    moved = align_cameras(estimate.cam_from_world[both], prior[both]).apply_to_cameras(estimate.cam_from_world)
+    return replace(estimate, cam_from_world=np.where(estimate.posed[:, None, None], moved, prior))
 
 
 def _entered(name: str, problem: Problem, fit: Fit, seconds: float, chosen: bool = False) -> Candidate:

@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["FeatureConfig", "MatchConfig", "PairConfig", "QualityConfig", "RefineConfig", "SolveConfig", "VerifyConfig"]
+__all__ = [
+    "FeatureConfig",
+    "MatchConfig",
+    "PairConfig",
+    "PriorConfig",
+    "QualityConfig",
+    "RefineConfig",
+    "SolveConfig",
+    "VerifyConfig",
+]
 
 
 class _Frozen(BaseModel):
@@ -74,6 +83,18 @@ class SolveConfig(_Frozen):
     )
 
 
+class PriorConfig(_Frozen):
+    """How far the prior's cameras are believed where observations are few; one sigma each."""
+
+    rotation_sigma_deg: float = Field(default=5.0, gt=0)
+    position_sigma: float = Field(default=0.1, gt=0, description="as a share of the cameras' extent")
+    focal_sigma: float = Field(default=0.1, gt=0, description="of a predicted focal length, relative")
+    exif_focal_sigma: float = Field(default=0.03, gt=0, description="of EXIF's focal length, relative")
+    few_frames: int = Field(default=8, ge=0, description="up to so many frames the prior holds all of them")
+    margin: float = Field(default=0.02, ge=0, description="share of matches that being held may cost")
+    gps_sigma_m: float = Field(default=5.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
+
+
 class QualityConfig(_Frozen):
     """Gates of the verdict. Pixels are those of the working image."""
 
@@ -103,4 +124,5 @@ class RefineConfig(_Frozen):
     verification: VerifyConfig = VerifyConfig()
     refine: bool = Field(default=True, description="off: the prior's poses as they are")
     solve: SolveConfig = SolveConfig()
+    priors: PriorConfig = PriorConfig()
     quality: QualityConfig = QualityConfig()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..geometry import Camera
 from ..types import Prediction
 from .correspondences import Correspondences
+from .rigs import Rigs, rigs_of
 from .tracks import Observations, build_tracks
 
 __all__ = ["Estimate", "Matches", "Problem", "pose_problem", "with_trusted_tracks"]
@@ -57,7 +58,8 @@ class Problem:
 
     camera_ids (N): of each frame. prior: the prediction's poses and cameras, or the poses that the user gave for all
     frames (`given_poses`). known_cameras keep their parameters. exif_focal_px: by camera_id, where known.
-    scale (N, 2): working pixels per original pixel, x and y. size_px (N, 2): width and height.
+    scale (N, 2): working pixels per original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are
+    on any.
     """
 
     observations: Observations
@@ -69,6 +71,7 @@ class Problem:
     given_poses: bool
     scale: Float
     size_px: Float
+    rigs: Rigs | None = None
 
     @property
     def num_frames(self) -> int:
@@ -117,6 +120,7 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
         all_given,
         scale,
         working,
+        rigs_of(frames),
     )
 
 

@@ -60,9 +60,9 @@ def refine_with(
     scores = tuple(candidate.score for candidate in candidates)
     if not candidates:
         return _prior_scene(prediction, config, why="no frames could be matched")
-    problem, estimate = second_look(problem, correspondences, candidates[0].fit.estimate, config.solve)
-    assembly = assemble(problem, estimate, config)
-    if not assembly.refined.any():
+    problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
+    assembly = assemble(problem, winner, config)
+    if not (assembly.refined | assembly.guided).any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
     tracks, cameras = in_original_pixels(problem, assembly)
     tracks = sample_colours(prediction, tracks, progress)
@@ -72,7 +72,7 @@ def refine_with(
         prediction=prediction,
         cameras=cameras,
         cam_from_world=assembly.cam_from_world,
-        pose_source=_sources(assembly.refined, assembly.cam_from_world),
+        pose_source=_sources(assembly.refined, assembly.guided, assembly.cam_from_world),
         tracks=tracks,
         depth_scale=depth_scales(prediction, assembly.cam_from_world, tracks, fallback),
         verdict=judge_evidence(evidence, config.quality),
@@ -93,7 +93,7 @@ def _prior_scene(
         prediction=prediction,
         cameras=dict(prediction.cameras),
         cam_from_world=poses,
-        pose_source=_sources(np.zeros(len(posed), bool), poses),
+        pose_source=_sources(np.zeros(len(posed), bool), np.zeros(len(posed), bool), poses),
         tracks=Tracks.empty(),
         depth_scale=np.where(posed, 1.0, np.nan),
         verdict=replace(verdict, summary=f"{why}: the poses are the prior's own, nothing verified them"),
@@ -102,9 +102,10 @@ def _prior_scene(
     )
 
 
-def _sources(refined: Bool, poses: Float) -> tuple[str, ...]:
-    posed = np.asarray(np.isfinite(poses).all((1, 2)))
-    return tuple("refined" if r else "prior" if p else "none" for r, p in zip(refined, posed, strict=True))
+def _sources(refined: Bool, guided: Bool, poses: Float) -> tuple[str, ...]:
+    posed = np.isfinite(poses).all((1, 2))
+    names = np.select([refined, guided, posed], ["refined", "guided", "prior"], "none")
+    return tuple(str(name) for name in names)
 
 
 def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> Evidence:

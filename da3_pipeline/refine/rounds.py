@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 from .adjustment import Adjustment, adjust
 from .config import SolveConfig
 from .lens import LADDER, fully_free, plausible, widen_models
+from .priors import Priors
 from .problem import Estimate, Problem
 from .registration import register, strays
+from .rigs import Rigs
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-__all__ = ["Fit", "calibrate", "fit_points", "judge", "polish", "refine_estimate"]
+__all__ = ["Fit", "adjust_held", "calibrate", "fit_points", "judge", "polish", "refine_estimate"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 _FINEST_CAUCHY_PX = 0.3
+_HELD_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,20 @@ def judge(
     return Fit(estimate, points, errors, kept, median)
 
 
-def refine_estimate(problem: Problem, start: Estimate, config: SolveConfig, seed: int) -> Fit:
+def refine_estimate(
+    problem: Problem, start: Estimate, config: SolveConfig, seed: int, priors: Priors | None = None
+) -> Fit:
     """Up to `config.max_rounds` rounds from `start`, stray cameras registered anew, and strict last passes.
 
-    Gives up early, with the fit as it is then, on a start from which the error does not come down.
+    Gives up early, with the fit as it is then, on a start from which the error does not come down. `priors` are in
+    the world of `start`, and hold it there.
     """
     fit = fit_points(problem, start, config.min_ray_spread_deg)
     registrations, previous = 0, float("inf")
     for number in range(config.max_rounds):
         if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
             return fit
-        fit = _round(problem, fit, config, number)
+        fit = _round(problem, fit, config, number, priors)
         settled = fit.median_px > 0.85 * previous
         previous = fit.median_px
         if number < config.focal_free_from_round or not settled:
@@ -93,7 +99,7 @@ def refine_estimate(problem: Problem, start: Estimate, config: SolveConfig, seed
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
             break
-    return polish(problem, fit, config) if fit.median_px < config.good_median_px else fit
+    return polish(problem, fit, config, priors) if fit.median_px < config.good_median_px else fit
 
 
 def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
@@ -101,25 +107,51 @@ def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
     fit = fit_points(problem, estimate, config.min_ray_spread_deg)
     for _ in range(config.strict_rounds + 1):
         how = Adjustment(
-            max(1.0, min(fit.median_px, 100.0) / 2), fixed_poses=True, max_iterations=config.max_iterations
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            fixed=np.ones(problem.num_frames, bool),
+            max_iterations=config.max_iterations,
         )
         cameras, _ = adjust(problem, fit.estimate, fit.points, fit.kept, how)
         fit = fit_points(problem, cameras, config.min_ray_spread_deg)
     return fit
 
 
-def polish(problem: Problem, fit: Fit, config: SolveConfig) -> Fit:
-    """Strict passes at a fixed gate, with the richest lens model that the observations can carry and keep sane."""
+def adjust_held(problem: Problem, estimate: Estimate, priors: Priors, fixed: Bool, config: SolveConfig) -> Estimate:
+    """The estimate with the frames that are not `fixed` (N,) adjusted to their observations and `priors` together.
+
+    Cameras stay: they are known from the fixed frames. Points need no parallax here: the prior gives the distance.
+    """
+    for _ in range(_HELD_ROUNDS):
+        fit = fit_points(problem, estimate, 0.0)
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            refine_focal=False,
+            fixed=fixed,
+            max_iterations=config.max_iterations,
+            priors=priors,
+        )
+        estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
+    return estimate
+
+
+def polish(
+    problem: Problem, fit: Fit, config: SolveConfig, priors: Priors | None = None, rigs: Rigs | None = None
+) -> Fit:
+    """Strict passes at a fixed gate, with the richest lens model that the observations can carry and keep sane.
+
+    Cameras on `rigs` move together, from where the fit has them."""
     for richest in LADDER[LADDER.index(config.max_lens) :: -1]:
         polished = fit
         for _ in range(config.strict_rounds):
-            polished = _strict_round(problem, polished, config, richest)
+            polished = _strict_round(problem, polished, config, richest, priors, rigs)
         if all(plausible(camera) for camera in polished.estimate.cameras.values()):
             return polished
     return fit
 
 
-def _strict_round(problem: Problem, fit: Fit, config: SolveConfig, richest: str) -> Fit:
+def _strict_round(
+    problem: Problem, fit: Fit, config: SolveConfig, richest: str, priors: Priors | None, rigs: Rigs | None
+) -> Fit:
     estimate = widen_models(problem, fit.estimate, fit.kept, richest)
     fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
     how = Adjustment(
@@ -127,17 +159,19 @@ def _strict_round(problem: Problem, fit: Fit, config: SolveConfig, richest: str)
         refine_centre=fully_free(problem, estimate),
         max_iterations=config.max_iterations,
         function_tolerance=1e-6,
+        priors=priors,
+        rigs=rigs,
     )
     estimate, points = adjust(problem, estimate, fit.points, fit.kept, how)
     return judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
 
 
-def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int) -> Fit:
+def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:
     estimate = fit.estimate
     if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
         estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL")
     free_focal = number >= config.focal_free_from_round
     cauchy_px = max(1.0, fit.median_px / 2) if np.isfinite(fit.median_px) else float(problem.size_px.max()) / 10
-    how = Adjustment(cauchy_px, free_focal, max_iterations=config.max_iterations)
+    how = Adjustment(cauchy_px, free_focal, max_iterations=config.max_iterations, priors=priors)
     estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
     return fit_points(problem, estimate, config.min_ray_spread_deg)
