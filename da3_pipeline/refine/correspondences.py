@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..errors import RefinementError
 from ..imageio import read_rgb
@@ -44,6 +45,13 @@ class Correspondences:
 
     features: tuple[Features, ...]
     pairs: tuple[PairMatches, ...]
+
+    def where(self, keep: NDArray[np.bool_]) -> Correspondences:
+        """Those whose matches are kept, of all matches pair after pair; pairs without any vanish."""
+        ends = np.cumsum([len(pair) for pair in self.pairs])
+        parts = np.split(keep, ends[:-1]) if len(ends) else []
+        kept = [replace(pair, matches=pair.matches[part]) for pair, part in zip(self.pairs, parts, strict=True)]
+        return Correspondences(self.features, tuple(pair for pair in kept if len(pair)))
 
 
 def find_correspondences(prediction: Prediction, config: RefineConfig, progress: Progress) -> Correspondences:

@@ -20,6 +20,7 @@ from .candidates import compete
 from .config import RefineConfig
 from .correspondences import Correspondences, find_correspondences
 from .depth_scale import depth_scales
+from .lookalikes import without_lookalikes
 from .problem import Estimate, Problem, pose_problem
 from .quality import Evidence, judge_evidence, speed_jump
 from .score import agreement, frame_agreement, match_errors_px
@@ -55,6 +56,9 @@ def refine_with(
     """As `run`, from matches that are already there; `figures` are carried into the scene's."""
     began = time.perf_counter()
     problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    if problem.num_frames <= config.priors.few_frames and not problem.given_poses:
+        correspondences = correspondences.where(without_lookalikes(problem, config.priors, config.seed))
+        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
     candidates = compete(problem, config, progress)
     figures = {**(figures or {}), "adjustment_s": time.perf_counter() - began}
     scores = tuple(candidate.score for candidate in candidates)

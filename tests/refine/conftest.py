@@ -28,7 +28,7 @@ class Recipe:
 
     frames: int = 8
     points: int = 500
-    layout: str = "arc"  # arc, row, rotation (on the spot), halves (two groups that share nothing)
+    layout: str = "arc"  # arc, row, rotation (on the spot), halves (that share nothing), rig (pairs bolted together)
     surface: str = "relief"  # relief, plane
     noise_px: float = 0.3
     false_matches: float = 0.05
@@ -115,6 +115,8 @@ def _cameras(recipe: Recipe, rng: np.random.Generator) -> Float:
             poses.append(look_at(centre + wobble, 0.3 * rng.standard_normal(3)))
         if recipe.layout == "halves" and k >= recipe.frames // 2:
             poses[-1] = look_at(centre + wobble + [0, 0, 100.0], np.array([0, 0, 100.0]))
+        if recipe.layout == "rig" and k % 2:
+            poses[-1] = np.concatenate([poses[-2][:, :3], poses[-2][:, 3:] + [[-0.6], [0.0], [0.1]]], 1)
     return np.stack(poses)
 
 
