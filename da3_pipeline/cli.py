@@ -286,7 +286,8 @@ def bench_robustness(
     from .benchmark.robustness_report import robustness_json, robustness_table
 
     noises = tuple(PriorNoise.parse(text, drift, outliers) for text in noise or LEVELS)
-    runs = measure_robustness(scenes, RobustnessOptions(noises, seeds, jobs, all_candidates), TerminalProgress())
+    options = RobustnessOptions(noises, seeds, jobs, "all" if all_candidates else "as run")
+    runs = measure_robustness(scenes, options, TerminalProgress())
     if json_file is not None:
         json_file.write_text(robustness_json(runs))
     typer.echo(robustness_table(runs))

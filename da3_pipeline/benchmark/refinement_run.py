@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from ..types import Prediction, Scene
 from .candidate_order import CandidateResult
 from .colmap import quiet_colmap
 
-__all__ = ["CpuSeconds", "RefinementRun", "cpu_s", "refine_against_truth"]
+__all__ = ["Contest", "CpuSeconds", "RefinementRun", "cpu_s", "refine_against_truth"]
 
 Float = NDArray[np.float64]
+Contest = Literal["none", "as run", "all"]
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class RefinementRun:
 
 
 def refine_against_truth(
-    prediction: Prediction, truth: Float, config: RefineConfig, all_candidates: bool = False
+    prediction: Prediction, truth: Float, config: RefineConfig, contest: Contest = "as run"
 ) -> RefinementRun:
     """The same steps as `refine.run`, metered, and the candidates' poses against `truth` (N, 3, 4).
 
-    The candidates compete once more, off the meter, for their poses. `all_candidates`: then every start is tried,
+    The candidates compete once more, off the meter, for their poses; in the contest of "all" every start is tried,
     also those that the run did not need.
     """
     clock = _FeatureClock()
@@ -64,7 +66,8 @@ def refine_against_truth(
         matched_s = cpu_s()
         scene = refine_with(prediction, correspondences, config, SilentProgress())
         adjusted_s = cpu_s()
-        candidates = _candidates(prediction, correspondences, truth, _uncut(config) if all_candidates else config)
+        contestants = _uncut(config) if contest == "all" else config
+        candidates = () if contest == "none" else _candidates(prediction, correspondences, truth, contestants)
     cpu = CpuSeconds(clock.features_s, matched_s - began_s - clock.features_s, adjusted_s - matched_s)
     return _judged(scene, truth, cpu, candidates)
 

@@ -14,7 +14,7 @@ from ..refine import RefineConfig
 from .colmap import quiet_colmap
 from .known_scene import KnownScene, read_scene
 from .prior_noise import PriorNoise
-from .refinement_run import RefinementRun, refine_against_truth
+from .refinement_run import Contest, RefinementRun, refine_against_truth
 from .simulated_depth import with_simulated_depth
 from .simulated_prior import simulate_prior
 
@@ -26,12 +26,12 @@ _WITHIN = 1.0  # points of AUC@5
 
 @dataclass(frozen=True)
 class RobustnessOptions:
-    """noises: each with `seeds` seeds on every scene. jobs: processes at once. all_candidates: see RefinementRun."""
+    """noises: each with `seeds` seeds on every scene. jobs: processes at once. contest: see `refine_against_truth`."""
 
     noises: tuple[PriorNoise, ...]
     seeds: int = 5
     jobs: int = 1
-    all_candidates: bool = False
+    contest: Contest = "as run"
     config: RefineConfig = field(default_factory=lambda: RefineConfig(threads=1))
 
 
@@ -61,7 +61,7 @@ class _Case:
     noise: PriorNoise
     seed: int
     config: RefineConfig
-    all_candidates: bool
+    contest: Contest
 
 
 def measure_robustness(folders: Sequence[Path], options: RobustnessOptions, progress: Progress) -> list[RobustnessRun]:
@@ -70,9 +70,9 @@ def measure_robustness(folders: Sequence[Path], options: RobustnessOptions, prog
     The reference is the same refinement of a prior without noise, which still has a network's depth and world.
     """
     scenes = known_scenes(folders, options.config, progress)
-    references = [_Case(scene, PriorNoise(), 0, options.config, False) for scene in scenes]
+    references = [_Case(scene, PriorNoise(), 0, options.config, "none") for scene in scenes]
     cases = [
-        _Case(scene, noise, seed, options.config, options.all_candidates)
+        _Case(scene, noise, seed, options.config, options.contest)
         for scene in scenes
         for noise in options.noises
         for seed in range(options.seeds)
@@ -102,7 +102,7 @@ def _results(cases: Sequence[_Case], jobs: int) -> Iterator[RobustnessRun]:
 def _measure(case: _Case) -> RobustnessRun:
     prior = simulate_prior(case.scene, case.noise, case.seed)
     truth = case.scene.cam_from_world
-    result = refine_against_truth(prior.prediction, truth, case.config, case.all_candidates)
+    result = refine_against_truth(prior.prediction, truth, case.config, case.contest)
     return RobustnessRun(
         scene=case.scene.name,
         images=len(case.scene),
