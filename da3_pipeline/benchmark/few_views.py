@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -36,8 +37,8 @@ __all__ = [
 Float = NDArray[np.float64]
 
 _COLUMNS = (
-    f"{'scene':<16}{'views':>6}   {'posed':<8}{'refined':<9}{'prior 5/30':<13}{'ours 5/30':<13}{'least':<13}"
-    f"{'COLMAP incremental':<20}{'global':<14}"
+    f"{'scene':<16}{'views':>6}   {'posed':<8}{'prior 5/30':<13}{'ours 5/30':<13}{'least':<13}"
+    f"{'COLMAP incremental':<20}{'global':<20}{'poses of all seeds'}"
 )
 
 
@@ -126,17 +127,22 @@ def few_views_json(rows: Sequence[FewViewsRow]) -> str:
 
 
 def few_views_table(rows: Sequence[FewViewsRow]) -> str:
-    """AUC@5/AUC@30, medians over the seeds and the least of ours; COLMAP's with the views that it registered."""
-    lines = [_COLUMNS.rstrip()]
+    """A line a row, then every failure.
+
+    AUC@5/AUC@30: medians over the seeds, and the least of ours; COLMAP's with the views that it registered. Then from
+    where the poses of all seeds came.
+    """
+    lines = [_COLUMNS]
     for row in rows:
         least = Reached(
             min(one.posed for one in row.ours), min(one.auc_5 for one in row.ours), min(one.auc_30 for one in row.ours)
         )
-        refined = min(run.refined for run in row.runs)
+        sources = sum((Counter(run.sources) for run in row.runs), Counter())
+        how = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
         peers = "".join(f"{f'{peer.posed} · {peer}' if peer.posed else '0':<20}" for peer in row.colmap.values())
         lines.append(
-            f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{f'{refined}/{row.views}':<9}"
-            f"{_median(row.priors)!s:<13}{row.median!s:<13}{least!s:<13}{peers}".rstrip()
+            f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{_median(row.priors)!s:<13}"
+            f"{row.median!s:<13}{least!s:<13}{peers}{how}"
         )
     failures = [f"{row.scene}, {row.views} views: {failure}" for row in rows for failure in row.failures]
     return "\n".join([*lines, "", f"{len(failures)} failures", *failures])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,14 +38,17 @@ class CpuSeconds:
 
 @dataclass(frozen=True)
 class RefinementRun:
-    """auc_1 .. auc_30: of the scene, in percent. refined: frames that tracks carry. candidates: best ranked first."""
+    """auc_1 .. auc_30: of the scene, in percent. posed: frames with a pose; sources: frames by where theirs came from.
+
+    candidates: best ranked first.
+    """
 
     auc_1: float
     auc_3: float
     auc_5: float
     auc_30: float
     posed: int
-    refined: int
+    sources: dict[str, int]
     passed: bool
     verdict: str
     cpu: CpuSeconds
@@ -119,8 +123,8 @@ def _judged(scene: Scene, truth: Float, cpu: CpuSeconds, candidates: tuple[Candi
         auc_3=errors.auc(3),
         auc_5=errors.auc(5),
         auc_30=errors.auc(30),
-        posed=sum(source != "none" for source in scene.pose_source),
-        refined=sum(source == "refined" for source in scene.pose_source),
+        posed=int(np.isfinite(scene.cam_from_world).all((1, 2)).sum()),
+        sources=dict(Counter(scene.pose_source)),
         passed=scene.verdict.passed,
         verdict=scene.verdict.summary,
         cpu=cpu,

@@ -13,7 +13,7 @@ from .robustness import RobustnessRun
 __all__ = ["robustness_json", "robustness_table"]
 
 _AUCS = f"{'prior':>7}{'perfect':>9}{'least':>7}{'median':>8}{'within 1':>10}"
-_COLUMNS = f"{'noise':<22}{'scene':<16}{_AUCS}{'passed':>8}   {'features':>8}{'matching':>9}{'solving':>9}"
+_COLUMNS = f"{'noise':<22}{'scene':<16}{_AUCS}{'passed':>8}   {'features':>8}{'matching':>9}{'solving':>8}{'total':>7}"
 
 
 def robustness_json(runs: Sequence[RobustnessRun]) -> str:
@@ -54,7 +54,8 @@ def _row(noise: str, scene: str, runs: Sequence[RobustnessRun]) -> str:
     ]
     return (
         f"{noise:<22}{scene:<16}{prior:>7.1f}{perfect:>9}{min(reached):>7.1f}{statistics.median(reached):>8.1f}"
-        f"{f'{holds}/{len(runs)}':>10}{f'{passed}/{len(runs)}':>8}   {cost[0]:>8.2f}{cost[1]:>9.2f}{cost[2]:>9.2f}"
+        f"{f'{holds}/{len(runs)}':>10}{f'{passed}/{len(runs)}':>8}"
+        f"   {cost[0]:>8.2f}{cost[1]:>9.2f}{cost[2]:>8.2f}{sum(cost):>7.2f}"
     )
 
 
@@ -63,7 +64,8 @@ def _failure(run: RobustnessRun) -> str:
     what = f"{run.scene} {run.noise} seed {run.seed}: AUC@5 {result.auc_5:.1f} of {run.perfect:.1f}"
     wrong = f"; gross outliers {', '.join(run.wrong)}" if run.wrong else ""
     tried = "; ".join(str(candidate) for candidate in result.candidates) or "none"
+    sources = ", ".join(f"{count} {source}" for source, count in sorted(result.sources.items()))
     return (
-        f"{what}, focal x{run.focal_factor:.2f}, {result.refined}/{run.images} refined, verdict {result.verdict}{wrong}"
+        f"{what}, focal x{run.focal_factor:.2f}, frames {sources}, verdict {result.verdict}{wrong}"
         f"\n    candidates, score -> AUC@5, the chosen first: {tried}"
     )
