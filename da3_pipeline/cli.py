@@ -265,6 +265,65 @@ def bench_memory(
     typer.echo(measure_memory(forward_cases(variants, views, size), device))
 
 
+@bench_app.command("robustness")
+def bench_robustness(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    noise: Annotated[
+        list[str] | None, typer.Option(help="Degrees:percent:percent of rotation, position, focal length; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Priors of each noise on each scene.")] = 5,
+    drift: Annotated[bool, typer.Option("--drift", help="Errors change smoothly along the capture.")] = False,
+    outliers: Annotated[int, typer.Option(min=0, help="Cameras that are grossly wrong, besides.")] = 0,
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Judge every start, also those that a run does not need.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Refinement from truth with noise, against what perfect poses reach; and whether the score chose rightly."""
+    from .benchmark.prior_noise import PriorNoise
+    from .benchmark.robustness import LEVELS, RobustnessOptions, measure_robustness
+    from .benchmark.robustness_report import robustness_json, robustness_table
+
+    noises = tuple(PriorNoise.parse(text, drift, outliers) for text in noise or LEVELS)
+    options = RobustnessOptions(noises, seeds, jobs, "all" if all_candidates else "as run")
+    runs = measure_robustness(scenes, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(robustness_json(runs))
+    typer.echo(robustness_table(runs))
+
+
+@bench_app.command("few-views")
+def bench_few_views(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    views: Annotated[list[int], typer.Option(min=2, help="Evenly picked views; once for each number.")] = [3, 4, 5],  # noqa: B006
+    noise: Annotated[str, typer.Option(help="Degrees:percent:percent, as for robustness.")] = "5:10:5",
+    seeds: Annotated[int, typer.Option(min=1, help="Priors of each row.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """A few views with little overlap: ours from a rough prior beside COLMAP's incremental and global mapping."""
+    from .benchmark.few_views import FewViewsOptions, few_views_json, few_views_table, measure_few_views
+    from .benchmark.prior_noise import PriorNoise
+
+    options = FewViewsOptions(PriorNoise.parse(noise), tuple(views), seeds)
+    rows = measure_few_views(scenes, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(few_views_json(rows))
+    typer.echo(few_views_table(rows))
+
+
+@bench_app.command("adjustment")
+def bench_adjustment(
+    images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,
+    path: Annotated[str, typer.Option(help="orbit or walk.")] = "orbit",
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic problem.")] = 0,
+) -> None:
+    """Seconds, memory and accuracy of bundle adjustment on large synthetic captures."""
+    from .benchmark.adjustment_scale import IMAGES, measure_adjustment
+
+    typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
+
+
 @train_app.command("student")
 def train_student(
     folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],

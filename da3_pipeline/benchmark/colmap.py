@@ -1,16 +1,21 @@
-"""COLMAP as the peer: SIFT, exhaustive matching, incremental mapping, one shared camera; each stage timed."""
+"""COLMAP as the peer: SIFT, exhaustive matching, incremental or global mapping, one shared camera; timed."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-__all__ = ["ColmapRun", "run_colmap"]
+__all__ = ["ColmapRun", "Mapper", "quiet_colmap", "run_colmap"]
+
+Mapper = Literal["incremental", "global"]
 
 
 @dataclass(frozen=True)
@@ -21,27 +26,43 @@ class ColmapRun:
     cam_from_world: dict[str, NDArray[np.float64]]
 
 
-def run_colmap(images: Path, scratch: Path, camera_model: str = "SIMPLE_RADIAL") -> ColmapRun:
+def run_colmap(
+    images: Path, scratch: Path, camera_model: str = "SIMPLE_RADIAL", mapper: Mapper = "incremental"
+) -> ColmapRun:
     """COLMAP with its defaults on the CPU and one camera for all images; `scratch` is an empty folder."""
     pycolmap.set_random_seed(0)
-    previous_level, pycolmap.logging.minloglevel = pycolmap.logging.minloglevel, 2
     database = scratch / "database.db"
     started_s = time.perf_counter()
     reader = pycolmap.ImageReaderOptions()
     reader.camera_model = camera_model
-    pycolmap.extract_features(
-        database,
-        images,
-        camera_mode=pycolmap.CameraMode.SINGLE,
-        reader_options=reader,
-        device=pycolmap.Device.cpu,
-    )
-    pycolmap.match_exhaustive(database, device=pycolmap.Device.cpu)
-    models = pycolmap.incremental_mapping(database, images, scratch)
+    with quiet_colmap():
+        pycolmap.extract_features(
+            database,
+            images,
+            camera_mode=pycolmap.CameraMode.SINGLE,
+            reader_options=reader,
+            device=pycolmap.Device.cpu,
+        )
+        pycolmap.match_exhaustive(database, device=pycolmap.Device.cpu)
+        mapping = pycolmap.incremental_mapping if mapper == "incremental" else pycolmap.global_mapping
+        try:
+            models = mapping(database, images, scratch)
+        except (RuntimeError, ValueError):  # how it says that nothing can be mapped
+            models = {}
     seconds = time.perf_counter() - started_s
-    pycolmap.logging.minloglevel = previous_level
     if not models:
         return ColmapRun(seconds, {})
     largest = max(models.values(), key=lambda model: model.num_reg_images())
     poses = {image.name: image.cam_from_world().matrix() for image in largest.images.values() if image.has_pose}
     return ColmapRun(seconds, poses)
+
+
+@contextmanager
+def quiet_colmap() -> Iterator[None]:
+    """Keeps COLMAP's and Ceres' log, which they write to stderr on their own, to fatal errors."""
+    level = pycolmap.logging.minloglevel
+    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
+    try:
+        yield
+    finally:
+        pycolmap.logging.minloglevel = level

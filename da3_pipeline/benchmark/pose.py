@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import PipelineConfig
-from ..errors import UsageError
 from ..geometry import nearest_rotation
 from ..geometry.pose_metrics import pose_errors
 from .colmap import run_colmap
 from .stages import run_fresh
+from .truth import read_truth
 
 __all__ = ["measure_poses"]
 
@@ -63,11 +62,8 @@ def measure_poses(
 
 
 def _read_truth(scene: Path) -> dict[str, Float]:
-    try:
-        images = json.loads((scene / "truth.json").read_text())["images"]
-        return {name: np.array(images[name]["w2c"], float) for name in sorted(images)}
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{scene}: needs images/ and a truth.json with w2c poses ({error})") from error
+    truth = read_truth(scene)
+    return dict(zip(truth.names, truth.cam_from_world, strict=True))
 
 
 def _stack(truth: dict[str, Float], poses: dict[str, Float]) -> Float:
