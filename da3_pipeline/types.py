@@ -63,6 +63,7 @@ class Frame:
     `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     """
 
     name: str
@@ -78,13 +79,15 @@ class Frame:
     known_camera: Camera | None = None
     known_cam_from_world: Float | None = None
     sharpness: float | None = None
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
 class VideoClip:
     """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
 
-    `width` and `height` are those after the rotation flag.
+    `width` and `height` are those after the rotation flag. `frame_masks` are the masks of single frames, by number;
+    `mask` is that of all others.
     """
 
     name: str
@@ -98,6 +101,8 @@ class VideoClip:
     exif_focal_px: float | None = None
     gps: GpsPosition | None = None
     known_camera: Camera | None = None
+    mask: Path | None = None
+    frame_masks: dict[int, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
