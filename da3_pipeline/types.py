@@ -295,7 +295,8 @@ class StageRecord:
 class ExportResult:
     """What was written into the output folder.
 
-    image_names: frame name to its path below images/. figures: counts for the report, by name.
+    image_names: frame name to its path below images/. masked_share: share of an image that the frame's mask ignores,
+    by frame name, for frames with a mask. figures: counts for the report, by name.
     """
 
     folder: Path
@@ -304,4 +305,5 @@ class ExportResult:
     seed_points: int
     dropped: tuple[Dropped, ...] = ()
     image_names: dict[str, str] = field(default_factory=dict)
+    masked_share: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
