@@ -37,7 +37,8 @@ class Undistortion:
     """From the images of a camera to those of a pinhole camera of the same centre, axes and focal lengths.
 
     The pinhole camera's image is the largest upright rectangle, at most 120 degrees wide and high, of which every pixel
-    shows a pixel of the original: it has no blank borders. Depth along the axis is the same in both.
+    shows a pixel of the original: it has no blank borders. That of a pinhole camera is its own. Depth along the axis is
+    the same in both.
     """
 
     distorted: Camera
