@@ -30,7 +30,7 @@ from .seeds import Seeds, seed_points
 from .sky import sky_in_image, sky_share, without_bare_frames
 from .staging import staged
 from .tracks import undistorted_tracks, usable_tracks
-from .undistortion import Undistortion, undistortions
+from .undistortion import Undistortion, forget_maps, undistortions
 
 __all__ = ["run"]
 
@@ -117,6 +117,7 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
     ignoring: list[Ignored] = [partial(sky_in_image, scene.prediction), content.ignored.in_image]
     masks = write_masks(new, images, frames, lenses, ignoring)
+    forget_maps()
     depths = {}
     if config.depths or config.undistort:
         by_frame = {view.frame: view for view in content.views}

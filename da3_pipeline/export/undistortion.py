@@ -16,7 +16,7 @@ from ..errors import ExportError
 from ..geometry import Camera
 from ..types import Scene
 
-__all__ = ["Undistortion", "undistortions"]
+__all__ = ["Undistortion", "forget_maps", "undistortions"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -90,6 +90,11 @@ def undistortions(scene: Scene, frames: Sequence[int]) -> Mapping[str, Undistort
     return {name: Undistortion.of(scene.cameras[name], name) for name in names}
 
 
+def forget_maps() -> None:
+    """Let go of what the last image was undistorted by: eight bytes a pixel."""
+    _computed_maps.cache_clear()
+
+
 def _pinhole_inside(camera: Camera, camera_id: str) -> Camera:
     """The pinhole camera; its image shrinks until nothing in it is blank, or seen twice by a lens model that folds."""
     try:
@@ -115,7 +120,7 @@ def _pinhole_inside(camera: Camera, camera_id: str) -> Camera:
 def _inscribed(camera: Camera) -> Float:
     """(2, 2) upper left and lower right corner, on the plane z = 1, of what the border of the image encloses.
 
-    Parts of the border that look backwards, or that no ray reaches, do not bound it; 120 degrees do.
+    Parts of the border beyond 120 degrees, behind the camera, or that no ray reaches do not bound it; 120 degrees do.
     """
     along = np.linspace(0, 1, _PROBES)
     ends = np.repeat([[0.0], [1.0]], _PROBES, axis=0).ravel()
@@ -127,7 +132,7 @@ def _inscribed(camera: Camera) -> Float:
         pixels = border * size
         rays = camera.unproject(pixels)
         back = camera.project(np.column_stack([rays, np.ones(len(rays))]))
-        real = np.linalg.norm(back - pixels, axis=1) < _ROUND_TRIP_PX
+        real = (np.linalg.norm(back - pixels, axis=1) < _ROUND_TRIP_PX) & (np.abs(rays[:, 1 - axis]) <= _WIDEST)
         first, last = rays[real & (ends == 0), axis], rays[real & (ends == 1), axis]
         corners[0, axis] = np.max(first, initial=-_WIDEST)
         corners[1, axis] = np.min(last, initial=_WIDEST)
