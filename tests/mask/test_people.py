@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from da3_pipeline.errors import MissingExtraError, WeightsError
+from da3_pipeline.errors import InferenceError, MissingExtraError, WeightsError
 from da3_pipeline.mask.people import PeopleFinder
 
 torch = pytest.importorskip("torch")
@@ -153,3 +153,11 @@ def test_without_torchvision_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(MissingExtraError, match=r"--mask-people .* pip install 'da3-pipeline\[people\]'"):
         PeopleFinder(MODELS[0], "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_one_line(hub: Place) -> None:
+    hub(MODELS[1], network(MODELS[1]).state_dict())
+    with pytest.raises(InferenceError, match="--device cuda: cannot be used") as caught:
+        PeopleFinder(MODELS[1], "cuda")
+    assert "\n" not in str(caught.value)
