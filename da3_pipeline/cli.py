@@ -60,7 +60,15 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored.")
+    ] = None,
+    mask_people: Annotated[bool, typer.Option("--mask-people", help="Find people and ignore them.")] = False,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    undistort: Annotated[
+        bool, typer.Option("--undistort", help="Write images, masks and depth maps of pinhole cameras.")
+    ] = False,
+    depths: Annotated[bool, typer.Option("--depths", help="Write depth maps, too.")] = False,
     gaussians: Annotated[
         bool, typer.Option("--gaussians", help="Also write Gaussians: gaussians.ply, .spz, a film (giant, nested).")
     ] = False,
@@ -82,8 +90,9 @@ def run(
     """Run the pipeline on one capture."""
     config = _config(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "masks": masks},
             "select": {"max_frames": max_frames},
+            "mask": {"people": mask_people, "device": device},
             "infer": {
                 "model": model,
                 "predictions": predictions,
@@ -93,6 +102,7 @@ def run(
             },
             "refine": {"seed": seed, "refine": not no_refine},
             "anchor": {"metric": metric, "distance": distance or []},
+            "export": {"undistort": undistort, "depths": depths},
         }
     )
     if predictions is None:

@@ -8,6 +8,7 @@ from .anchor.config import AnchorConfig
 from .export.config import ExportConfig
 from .infer.config import InferConfig
 from .ingest.config import IngestConfig
+from .mask.config import MaskConfig
 from .refine.config import RefineConfig
 from .select.config import SelectConfig
 
@@ -21,6 +22,7 @@ class PipelineConfig(BaseModel):
 
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     select: SelectConfig = Field(default_factory=SelectConfig)
+    mask: MaskConfig = Field(default_factory=MaskConfig)
     infer: InferConfig = Field(default_factory=InferConfig)
     refine: RefineConfig = Field(default_factory=RefineConfig)
     anchor: AnchorConfig = Field(default_factory=AnchorConfig)

@@ -32,7 +32,12 @@ _REQUIRED = (
     "av",
     "safetensors",
 )
-_OPTIONAL = {"nerfstudio": "ns-train with the da3-data parser", "gsplat": "training splats", "viser": "the viewer"}
+_OPTIONAL = {
+    "nerfstudio": "ns-train with the da3-data parser",
+    "gsplat": "training splats",
+    "torchvision": "masking people",
+    "viser": "the viewer",
+}
 
 
 def examine() -> list[Finding]:

@@ -26,9 +26,11 @@ __all__ = [
     "UnreadableImageError",
     "copy_upright",
     "probe_image",
+    "read_mask",
     "read_rgb",
     "sniff_format",
     "upright_suffix",
+    "write_mask",
     "write_rgb",
 ]
 
@@ -40,6 +42,7 @@ _AVIF_BRANDS = (b"avif", b"avis")
 _ALPHA_MODES = ("RGBA", "RGBa", "LA", "La", "PA")
 _DRAFTED = ("JPEG", "MPO")  # decoded at reduced size where that is enough
 _LOSSY = ("JPEG", "HEIF", "AVIF", "WEBP")
+_MOST_STRETCH = 0.06  # of a mask of a few pixels, whose sides are rounded
 _heif_lock = threading.Lock()
 
 # Pillow's own limit guards web servers against 90-megapixel bombs; panoramas are larger than that.
@@ -51,6 +54,7 @@ class UnreadableImageError(OSError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+        self.path = path
         self.reason = reason
 
 
@@ -111,6 +115,35 @@ def read_rgb(path: Path, max_side_px: int | None = None) -> NDArray[np.uint8]:
 def write_rgb(path: Path, rgb: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> None:
     """Write (H, W, 3) uint8 as PNG or JPEG (4:4:4) by the suffix; the file appears complete or not at all."""
     _save(Image.fromarray(rgb), path, quality)
+
+
+def read_mask(path: Path, width: int, height: int) -> NDArray[np.bool_]:
+    """(height, width) of an upright picture: True where the mask says that its pixels are used.
+
+    Nonzero is used and zero is ignored, as in COLMAP and nerfstudio, whatever the kind of pixels: 1, 8 or 16 bits,
+    grey, palette or colour. Where a file has transparency, that is the mask and its colours are not looked at. In
+    lossy formats black is not exactly zero: there the upper half of the range is used. EXIF orientation is applied.
+    A mask of another size is enlarged by the nearest pixel, or reduced by the majority of the area.
+    Raises UnreadableImageError for a file that cannot be decoded in full, or of another shape than width x height.
+    """
+    with _opened(path) as image:
+        used = Image.fromarray(_used_pixels(image).astype(np.uint8) * 255)
+        used.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+        used = ImageOps.exif_transpose(used)
+    if not _same_shape(used.size, (width, height)):
+        shape = f"{used.width} x {used.height} px, another shape than the picture's {width} x {height}"
+        raise UnreadableImageError(path, shape)
+    if used.size != (width, height):
+        smaller = used.width > width and used.height > height
+        used = used.resize((width, height), Image.Resampling.BOX if smaller else Image.Resampling.NEAREST)
+    return np.asarray(used) > 127
+
+
+def write_mask(path: Path, used: NDArray[np.bool_]) -> None:
+    """Write (H, W) as a grey PNG, white where True; folders are made, the file appears complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _appearing(path) as partial:
+        Image.fromarray(used.astype(np.uint8) * 255).save(partial, format="PNG", compress_level=1)
 
 
 def upright_suffix(source: Path) -> str:
@@ -262,6 +295,27 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels; save it with 8 or 16 bits a channel")
     return image.convert("RGB")
+
+
+def _used_pixels(image: Image.Image) -> NDArray[np.bool_]:
+    """(h, w) as stored: transparency where there is any, otherwise whether any channel is above zero."""
+    image.load()
+    lossy = image.format in _LOSSY
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+        if alpha.getextrema() != (255, 255):
+            return np.asarray(alpha) > 0
+    values = np.asarray(image.convert("RGB") if len(image.getbands()) > 1 or image.mode == "P" else image)
+    used = np.asarray(values >= 128 if lossy else values != 0)
+    return used if used.ndim == 2 else np.asarray(used.any(axis=2))
+
+
+def _same_shape(size: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Whether the sides are in the same proportion, but for the rounding of one of them."""
+    width, height = target[0] * size[1] / target[1], target[1] * size[0] / target[0]
+    rounded = min(abs(size[0] - width), abs(size[1] - height)) <= 1
+    return rounded and abs(size[0] / width - 1) <= _MOST_STRETCH
 
 
 def _is_plain(image: Image.Image, path: Path) -> bool:

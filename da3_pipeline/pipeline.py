@@ -1,4 +1,4 @@
-"""The six stages in order, each resumed where an earlier run of the same session finished it."""
+"""The stages in order, each resumed where an earlier run of the same session finished it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,7 +84,8 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
     """The stages before export. One is imported when it runs: finding a finished one needs no torch."""
     session, progress = stages.session, stages.progress
     sources = [source.absolute() for source in sources]
-    stages.key = sources_fingerprint(sources, exclude=session.output)
+    masks = [config.ingest.masks.absolute()] if config.ingest.masks else []
+    stages.key = sources_fingerprint([*sources, *masks], exclude=session.output)
 
     def ingest() -> Capture:
         from . import ingest
@@ -94,6 +96,11 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
         from . import select
 
         return select.run(capture, config.select, progress, session.stills)
+
+    def mask() -> FrameSet:
+        from . import mask
+
+        return mask.run(chosen, config.mask, progress, session.masks)
 
     def infer() -> Prediction:
         from . import infer
@@ -111,7 +118,10 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
         return anchor.run(refined, config.anchor, progress)
 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
-    frames = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
+    frames = chosen = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
+    if config.mask.people or masks:
+        describe = partial(_describe_masks, len(chosen.dropped))
+        frames = stages.once("mask", mask, config.mask, describe, usable=_masks_exist)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
     if not stages.records[-1].reused:
         from .infer import discard_passes
@@ -160,6 +170,10 @@ def _stills_exist(frames: FrameSet) -> bool:
     return all(frame.path.exists() for frame in frames.frames)
 
 
+def _masks_exist(frames: FrameSet) -> bool:
+    return all(frame.mask.exists() for frame in frames.frames if frame.mask is not None)
+
+
 def _is_exported(result: ExportResult) -> bool:
     return (result.folder / "transforms.json").exists() and (result.folder / "report.json").exists()
 
@@ -176,6 +190,11 @@ def _describe_capture(capture: Capture) -> str:
 
 def _describe_frames(frames: FrameSet) -> str:
     return f"{len(frames)} frames chosen{_left_out(frames.dropped)}"
+
+
+def _describe_masks(earlier: int, frames: FrameSet) -> str:
+    masked = sum(frame.mask is not None for frame in frames.frames)
+    return f"{masked} of {len(frames)} frames masked{_left_out(frames.dropped[earlier:])}"
 
 
 def _describe_prediction(prediction: Prediction) -> str:

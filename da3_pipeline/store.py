@@ -25,7 +25,7 @@ from .types import StageRecord
 __all__ = ["Session", "file_stamps", "fingerprint", "sources_fingerprint"]
 
 _NAME = ".da3"
-_CHEAP = (_NAME, "ingest", "select", "chunks")  # of chunks only the note of the plan: a pass has its own folder
+_CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: a pass has its own folder
 
 
 def fingerprint(*parts: object) -> str:
@@ -137,6 +137,11 @@ class Session:
     def stills(self) -> Path:
         """Where stills extracted from videos live."""
         return self._folder / "stills"
+
+    @property
+    def masks(self) -> Path:
+        """Where masks of people live."""
+        return self._folder / "masks"
 
     @property
     def chunks(self) -> Path:

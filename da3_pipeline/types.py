@@ -77,6 +77,7 @@ class Frame:
     `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     """
 
     name: str
@@ -93,13 +94,15 @@ class Frame:
     known_cam_from_world: Float | None = None
     sharpness: float | None = None
     rig: RigPlace | None = None
+    mask: Path | None = None
 
 
 @dataclass(frozen=True)
 class VideoClip:
     """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
 
-    `width` and `height` are those after the rotation flag.
+    `width` and `height` are those after the rotation flag. `frame_masks` are the masks of single frames, by number;
+    `mask` is that of all others.
     """
 
     name: str
@@ -113,6 +116,8 @@ class VideoClip:
     exif_focal_px: float | None = None
     gps: GpsPosition | None = None
     known_camera: Camera | None = None
+    mask: Path | None = None
+    frame_masks: dict[int, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -306,7 +311,8 @@ class StageRecord:
 class ExportResult:
     """What was written into the output folder.
 
-    image_names: frame name to its path below images/. figures: counts for the report, by name.
+    image_names: frame name to its path below images/. masked_share: share of an image that the frame's mask ignores,
+    by frame name, for frames with a mask. figures: counts for the report, by name.
     """
 
     folder: Path
@@ -315,4 +321,5 @@ class ExportResult:
     seed_points: int
     dropped: tuple[Dropped, ...] = ()
     image_names: dict[str, str] = field(default_factory=dict)
+    masked_share: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)

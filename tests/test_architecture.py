@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "workflows" / "da3_workflows")
 
 BASE = frozenset({"types", "geometry", "lazy", "imageio", "videoio", "errors", "progress"})
-STAGES = frozenset({"ingest", "select", "infer", "refine", "anchor", "export"})
+STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "anchor", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),
     "progress": frozenset(),
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "types": frozenset({"geometry"}),
     "ingest": BASE,
     "select": BASE,
+    "mask": BASE,
     "infer": BASE | {"model", "gaussians"},
     "refine": BASE,
     "export": BASE | {"gaussians"},

@@ -32,7 +32,7 @@ def trainer_camera(camera: Camera, camera_id: str) -> Camera:
             model, params = "OPENCV", p[:8]
         case _:
             raise ExportError(
-                f"camera {camera_id}: trainers cannot read the model {camera.model}; undistort the images, or give "
+                f"camera {camera_id}: trainers cannot read the model {camera.model}; add --undistort, or give "
                 "intrinsics as PINHOLE, OPENCV or OPENCV_FISHEYE"
             )
     return Camera(model, camera.width, camera.height, params)

@@ -23,6 +23,10 @@ class ExportConfig(BaseModel):
         lt=1,
         description="median relative difference to the tracks above which a frame's depth is not used",
     )
+    undistort: bool = Field(
+        default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"
+    )
+    depths: bool = Field(default=False, description="write depth maps, too; undistorted data sets always have them")
     keep_prior_poses: bool = Field(default=True, description="export frames whose pose is the prior's, not refined")
     synthetic_tracks_per_image: int = Field(
         default=400, ge=1, description="points that depth gives to an image which has no measured track"

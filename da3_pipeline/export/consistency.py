@@ -29,7 +29,7 @@ class Support:
 
     pixels (n, m, 2): where each point appears; depth (n, m): the neighbour's surface there; NaN where unknown.
     agrees (n, m): that surface is the point. seen (n,): some neighbour's trusted depth covers it. clear (n,): as
-    many agree as see through the point to a surface well behind it.
+    many agree as see through the point to a surface well behind it, or see it under their mask.
     """
 
     pixels: Float
@@ -64,7 +64,7 @@ def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]
 def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> Support:
     """Ask each neighbour about (n, 3) `points` that were lifted from `view`."""
     shape = (len(points), len(neighbours))
-    agrees, through = np.zeros(shape, bool), np.zeros(shape, bool)
+    agrees, against = np.zeros(shape, bool), np.zeros(shape, bool)
     pixels, depth = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
     for column, other in enumerate(neighbours):
         expected, depth[:, column], pixels[:, column] = other.look_up(points)
@@ -72,9 +72,11 @@ def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> 
         ratio = np.divide(depth[:, column], expected, out=np.ones(len(points)), where=known)
         tolerance = _tolerance(view, other)
         agrees[:, column] = known & (np.abs(ratio - 1) < tolerance)
-        through[:, column] = known & (ratio > 1 + 2 * tolerance)
+        against[:, column] = known & (ratio > 1 + 2 * tolerance)
+        if other.hidden is not None:
+            against[:, column] |= np.abs(other.hidden_at(pixels[:, column]) / expected - 1) < tolerance
     seen = np.asarray(np.isfinite(depth).any(axis=1))
-    return Support(pixels, depth, agrees, seen, agrees.sum(axis=1) >= through.sum(axis=1))
+    return Support(pixels, depth, agrees, seen, agrees.sum(axis=1) >= against.sum(axis=1))
 
 
 def round_trip_px(view: DepthView, own_pixels: Float, neighbours: Sequence[DepthView], answer: Support) -> Float:

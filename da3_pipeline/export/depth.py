@@ -13,6 +13,7 @@ from ..geometry import Camera, PixelMap, invert, transform_points
 from ..types import Scene
 from .config import ExportConfig
 from .depth_fit import fit_depth
+from .ignored import IgnoredPixels
 from .sky import near_sky
 
 __all__ = ["DepthView", "trusted_depth"]
@@ -31,6 +32,7 @@ class DepthView:
     """One frame's depth map: (h, w) in scene units, NaN where it is not to be trusted.
 
     disagreement: median relative difference to the tracks seen in the frame; NaN where too few are.
+    hidden: (h, w) the depth of what the frame's mask ignores, NaN elsewhere; None without a mask.
     """
 
     frame: int
@@ -39,6 +41,7 @@ class DepthView:
     pixel_map: PixelMap
     camera: Camera
     cam_from_world: Float
+    hidden: NDArray[np.float32] | None = None
 
     @property
     def centre(self) -> Float:
@@ -65,20 +68,29 @@ class DepthView:
         """
         points_cam = transform_points(self.cam_from_world, points)
         pixels = self.camera.project(points_cam)
+        return points_cam[:, 2], self._sampled(self.depth, pixels), pixels
+
+    def hidden_at(self, pixels: Float) -> Float:
+        """(n,) depth of what the mask ignores at (n, 2) original pixels; NaN beside the mask and outside the image."""
+        return np.full(len(pixels), np.nan) if self.hidden is None else self._sampled(self.hidden, pixels)
+
+    def _sampled(self, depth: NDArray[np.float32], pixels: Float) -> Float:
         inside = ((pixels >= 0) & (pixels <= (self.camera.width, self.camera.height))).all(axis=1)
-        seen = np.full(len(points), np.nan)
-        seen[inside] = bilinear(self.depth, self.pixel_map.to_network(pixels[inside]))
-        return points_cam[:, 2], seen, pixels
+        values = np.full(len(pixels), np.nan)
+        values[inside] = bilinear(depth, self.pixel_map.to_network(pixels[inside]))
+        return values
 
 
-def trusted_depth(scene: Scene, frames: Sequence[int], config: ExportConfig) -> tuple[list[DepthView], list[int]]:
+def trusted_depth(
+    scene: Scene, frames: Sequence[int], ignored: IgnoredPixels, config: ExportConfig
+) -> tuple[list[DepthView], list[int]]:
     """The depth of those frames in which it agrees with the tracks, and the frames in which it does not.
 
     Where tracks are, a smooth correction may be fitted to them first; it is used only where it proves better on
-    tracks it has not seen. Sky has no depth. Frames without a scale are in neither list.
+    tracks it has not seen. Sky has no depth, nor have ignored pixels. Frames without a scale are in neither list.
     """
     prediction = scene.prediction
-    floor = _confidence_floor(scene, frames, config.min_confidence_percentile)
+    floor = _confidence_floor(scene, frames, ignored, config.min_confidence_percentile)
     order = np.argsort(scene.tracks.observation_frame, kind="stable")
     starts = np.searchsorted(scene.tracks.observation_frame[order], np.arange(len(scene.frames) + 1))
     views: list[DepthView] = []
@@ -90,14 +102,15 @@ def trusted_depth(scene: Scene, frames: Sequence[int], config: ExportConfig) -> 
         raw = prediction.depth[frame]
         solid = raw > 0 if prediction.sky is None else (raw > 0) & ~near_sky(prediction.sky[frame])
         depth = np.where(solid, raw * scale, np.nan).astype(np.float32)
-        keep = _smooth(depth) & (prediction.conf[frame] >= floor)
+        unused = ignored.in_depth_map(frame)
+        keep = _smooth(np.where(unused, np.nan, depth)) & (prediction.conf[frame] >= floor)
         camera = scene.cameras[scene.frames[frame].camera_id]
         view = DepthView(frame, depth, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame])
-        fitted = _fitted(scene, view, order[starts[frame] : starts[frame + 1]])
+        fitted = _fitted(scene, view, ~unused, order[starts[frame] : starts[frame + 1]])
         if fitted.disagreement > config.max_depth_disagreement:
             refused.append(frame)
         elif keep.any():
-            views.append(_masked(fitted, keep))
+            views.append(_masked(fitted, keep, ignored.masked.get(frame)))
     return views, refused
 
 
@@ -118,12 +131,14 @@ def bilinear(image: NDArray[np.float32], pixels: Float) -> Float:
     return np.where(outside, np.nan, value)
 
 
-def _confidence_floor(scene: Scene, frames: Sequence[int], percentile: float) -> float:
-    """The confidence below which `percentile` per cent of the scene's pixels lie, sky apart, from a sample of them."""
+def _confidence_floor(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels, percentile: float) -> float:
+    """The confidence below which `percentile` per cent of the pixels lie that can be used, from a sample of them."""
     chosen = np.asarray(frames, dtype=np.intp)
     sample = scene.prediction.conf[chosen, ::4, ::4]
+    used = np.array([~ignored.in_depth_map(frame)[::4, ::4] for frame in frames], bool).reshape(sample.shape)
     if scene.prediction.sky is not None:  # some networks give sky the least confidence, whatever that is worth
-        sample = sample[~scene.prediction.sky[chosen, ::4, ::4]]
+        used &= ~scene.prediction.sky[chosen, ::4, ::4]
+    sample = sample[used]
     return float(np.nanpercentile(sample, percentile)) if np.isfinite(sample).any() else -np.inf
 
 
@@ -148,13 +163,16 @@ def _smooth(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     return keep
 
 
-def _fitted(scene: Scene, view: DepthView, observations: Int) -> DepthView:
-    """The view with its depth corrected by the tracks observed in it, and how well it then agrees with them."""
+def _fitted(scene: Scene, view: DepthView, used: NDArray[np.bool_], observations: Int) -> DepthView:
+    """The view with its depth corrected by the tracks observed in it, and how well it then agrees with them.
+
+    Only depth that is `used` (h, w) is compared with them; all of it is corrected.
+    """
     tracks = scene.tracks
     pixels = tracks.observation_xy[observations]
     points = tracks.points[tracks.observation_point[observations]]
     track_depth = transform_points(view.cam_from_world, points)[:, 2]
-    map_depth = bilinear(view.depth, view.pixel_map.to_network(pixels))
+    map_depth = bilinear(np.where(used, view.depth, np.nan), view.pixel_map.to_network(pixels))
     valid = (track_depth > 0) & (map_depth > 0)
     if valid.sum() < _LEAST_OBSERVATIONS:
         return view
@@ -169,7 +187,7 @@ def _fitted(scene: Scene, view: DepthView, observations: Int) -> DepthView:
     return replace(view, depth=depth.astype(np.float32), disagreement=fit.disagreement)
 
 
-def _masked(view: DepthView, keep: NDArray[np.bool_]) -> DepthView:
-    depth = view.depth.copy()
-    depth[~keep] = np.nan
-    return replace(view, depth=depth)
+def _masked(view: DepthView, keep: NDArray[np.bool_], hidden: NDArray[np.bool_] | None) -> DepthView:
+    """The view with the depth that may be used, and apart from it what its mask hides."""
+    depth = np.where(keep, view.depth, np.float32(np.nan))
+    return replace(view, depth=depth, hidden=None if hidden is None else np.where(hidden, view.depth, np.nan))

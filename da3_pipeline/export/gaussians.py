@@ -14,6 +14,7 @@ from ..geometry import Camera, Sim3, transform_points
 from ..progress import Progress
 from ..types import GaussianCloud, Prediction, Scene
 from .config import ExportConfig
+from .ignored import IgnoredPixels
 
 __all__ = ["scene_gaussians", "write_gaussians"]
 
@@ -23,7 +24,12 @@ _GOLDEN_RATIO = (1 + 5**0.5) / 2
 
 
 def write_gaussians(
-    folder: Path, scene: Scene, frames: Sequence[int], config: ExportConfig, progress: Progress
+    folder: Path,
+    scene: Scene,
+    frames: Sequence[int],
+    ignored: IgnoredPixels,
+    config: ExportConfig,
+    progress: Progress,
 ) -> dict[str, float]:
     """Write gaussians.ply, gaussians.spz and orbit.mp4 where the scene has Gaussians in those frames.
 
@@ -33,7 +39,7 @@ def write_gaussians(
     """
     if scene.prediction.gaussians is None:
         return {}
-    cloud = scene_gaussians(scene, frames, config)
+    cloud = scene_gaussians(scene, frames, ignored, config)
     if len(cloud):
         write_gaussians_ply(folder / "gaussians.ply", cloud)
         write_spz(folder / "gaussians.spz", cloud)
@@ -42,8 +48,8 @@ def write_gaussians(
     return {"gaussians_predicted": len(scene.prediction.gaussians), "gaussians": len(cloud)}
 
 
-def scene_gaussians(scene: Scene, frames: Sequence[int], config: ExportConfig) -> GaussianCloud:
-    """The Gaussians of those frames in the scene's world, without sky, the views' borders and what cannot be seen.
+def scene_gaussians(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels, config: ExportConfig) -> GaussianCloud:
+    """The Gaussians of those frames in the scene's world, without sky, what masks ignore, borders and the invisible.
 
     Those of a view move with its camera: from the prior's pose to the refined one, and away from it or towards it by
     the scale of its depth, so that each view renders as the prior meant it to. `view` stays the index of the frame.
@@ -52,7 +58,7 @@ def scene_gaussians(scene: Scene, frames: Sequence[int], config: ExportConfig) -
     if prediction.gaussians is None:
         raise ValueError("the prior has no Gaussians")
     moves = {frame: _scene_from_prior(scene, frame) for frame in frames if np.isfinite(scene.depth_scale[frame])}
-    views = {frame: _view(prediction, frame) for frame in moves}
+    views = {frame: _view(prediction, frame, ignored.masked.get(frame)) for frame in moves}
     cloud = pruned(prediction.gaussians, views, Pruning(max_count=config.max_gaussians))
     nothing = Sim3.identity()  # for frames of which no Gaussian is left
     return moved_by_view(cloud, [moves.get(frame, nothing) for frame in range(len(scene.frames))])
@@ -66,15 +72,20 @@ def _scene_from_prior(scene: Scene, frame: int) -> Sim3:
     return Sim3(scale, rotation @ prior[:, :3], rotation @ (scale * prior[:, 3] - refined[:, 3]))
 
 
-def _view(prediction: Prediction, frame: int) -> View:
-    """Where the frame's Gaussians were predicted: the network's camera, and the part of the image it was shown."""
+def _view(prediction: Prediction, frame: int, masked: NDArray[np.bool_] | None) -> View:
+    """Where the frame's Gaussians were predicted: the network's camera, and the part of the image it was shown.
+
+    What the frame's mask ignores is no more wanted than sky.
+    """
     target = prediction.frames.frames[frame]
     height, width = prediction.depth[frame].shape
     corners = prediction.pixel_maps[frame].to_original(np.array([[0.0, 0.0], [width, height]]))
     left, top, right, bottom = corners.ravel().tolist()
     camera = Camera.from_matrix(prediction.view_intrinsics[frame], target.width, target.height)
-    sky = None if prediction.sky is None else prediction.sky[frame]
-    return View(prediction.cam_from_world[frame], camera, (left, top, right, bottom), sky)
+    hidden = masked if prediction.sky is None else prediction.sky[frame]
+    if prediction.sky is not None and masked is not None:
+        hidden = prediction.sky[frame] | masked
+    return View(prediction.cam_from_world[frame], camera, (left, top, right, bottom), hidden)
 
 
 def _film(path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int], progress: Progress) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from ..imageio import write_mask
+from .images import by_lens
 from .nerfstudio import PosedImage
+from .undistortion import Undistortion
 
 __all__ = ["Ignored", "write_masks"]
 
@@ -21,7 +23,11 @@ _WORKERS = 4
 
 
 def write_masks(
-    folder: Path, images: Sequence[PosedImage], frames: Sequence[int], sources: Sequence[Ignored]
+    folder: Path,
+    images: Sequence[PosedImage],
+    frames: Sequence[int],
+    lenses: Sequence[Undistortion | None],
+    sources: Sequence[Ignored],
 ) -> dict[str, str]:
     """Write a mask of its size for every image, black where any source ignores it; paths below `folder` by image name.
 
@@ -32,17 +38,16 @@ def write_masks(
         return {}
     paths = {image.name: f"masks/{image.name}.png" for image in images}
 
-    def write(item: tuple[PosedImage, int]) -> None:
-        image, frame = item
-        used = np.full((image.camera.height, image.camera.width), 255, np.uint8)
-        for source in sources:
-            ignored = source(frame)
-            if ignored is not None:
-                used[ignored] = 0
-        path = folder / paths[image.name]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(used).save(path, compress_level=1)
+    def write(item: tuple[PosedImage, int, Undistortion | None]) -> None:
+        image, frame, lens = item
+        layers = [layer for layer in (source(frame) for source in sources) if layer is not None]
+        if layers:
+            used = ~np.logical_or.reduce(layers)
+            used = used if lens is None else lens.mask(used)
+        else:
+            used = np.ones((image.camera.height, image.camera.width), bool)
+        write_mask(folder / paths[image.name], used)
 
     with ThreadPoolExecutor(_WORKERS) as workers:
-        list(workers.map(write, zip(images, frames, strict=True)))
+        list(workers.map(write, by_lens(list(zip(images, frames, lenses, strict=True)), lenses)))
     return paths

@@ -18,7 +18,7 @@ def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[D
     """Indices of the frames that have a pose and a camera of their size, and the others with a reason."""
     kept: list[int] = []
     dropped: list[Dropped] = []
-    fisheye = _majority_is_fisheye(scene)
+    fisheye = None if config.undistort else _majority_is_fisheye(scene)
     for index, frame in enumerate(scene.frames):
         reason = _reason_against(scene, index, frame, config, fisheye)
         if reason is None:
@@ -28,7 +28,7 @@ def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[D
     return kept, dropped
 
 
-def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig, fisheye: bool) -> str | None:
+def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig, fisheye: bool | None) -> str | None:
     camera = scene.cameras.get(frame.camera_id)
     if scene.pose_source[index] == "none" or not np.isfinite(scene.cam_from_world[index]).all():
         return "no pose was found"
@@ -38,7 +38,7 @@ def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig
         return f"its camera {frame.camera_id} was not calibrated"
     if (frame.width, frame.height) != (camera.width, camera.height):
         return f"it is {frame.width}x{frame.height}, its camera {camera.width}x{camera.height} pixels"
-    if _is_fisheye(camera.model) != fisheye:
+    if fisheye is not None and _is_fisheye(camera.model) != fisheye:
         return "trainers read either perspective or fisheye images, and most here are of the other kind"
     return None
 

@@ -46,12 +46,17 @@ def upright_from_world(cam_from_world: Float, up_source: str | None) -> Float:
 
 
 def write_transforms(
-    path: Path, images: Sequence[PosedImage], applied: Float, ply_name: str, masks: Mapping[str, str]
+    path: Path,
+    images: Sequence[PosedImage],
+    applied: Float,
+    ply_name: str,
+    masks: Mapping[str, str],
+    depths: Mapping[str, str],
 ) -> None:
     """Write poses after `applied` (3, 4) has moved the world, in which frame the ply must be, too.
 
-    `masks`: path of its mask by image name, for all images or none. Intrinsics stand at the top where all images
-    share them, else in every frame: nerfstudio mixes the two up.
+    `masks`, `depths`: path of its mask and depth map by image name, for all images or none. Intrinsics stand at the top
+    where all images share them, else in every frame: nerfstudio mixes the two up.
     """
     document: dict[str, Any] = {"camera_model": _camera_model(images)}
     shared = len({image.camera for image in images}) == 1
@@ -65,6 +70,7 @@ def write_transforms(
             "transform_matrix": _opengl_pose(image.cam_from_world, applied),
             "colmap_im_id": image.image_id,
             **({"mask_path": masks[image.name]} if masks else {}),
+            **({"depth_file_path": depths[image.name]} if depths else {}),
             **({} if shared else _intrinsics(image.camera)),
         }
         for image in images

@@ -18,6 +18,7 @@ from ..types import Scene, Tracks
 from .config import ExportConfig
 from .consistency import overlapping_views, round_trip_px, support
 from .depth import DepthView
+from .ignored import IgnoredPixels
 
 __all__ = ["ModelTracks", "model_tracks"]
 
@@ -40,7 +41,9 @@ class ModelTracks:
     measured: NDArray[np.bool_]
 
 
-def model_tracks(scene: Scene, frames: Sequence[int], views: Sequence[DepthView], config: ExportConfig) -> ModelTracks:
+def model_tracks(
+    scene: Scene, frames: Sequence[int], views: Sequence[DepthView], ignored: IgnoredPixels, config: ExportConfig
+) -> ModelTracks:
     """Measured tracks of the given frames, and synthetic ones for those among them that have no observation."""
     tracks = _restricted(scene.tracks, frames)
     parts = [tracks]
@@ -55,7 +58,7 @@ def model_tracks(scene: Scene, frames: Sequence[int], views: Sequence[DepthView]
             sources.append(np.full(len(part), view.frame))
     joined = _joined(parts)
     for frame in sorted(bare - set(joined.observation_frame.tolist())):
-        joined = _with_projections(scene, joined, frame, config.synthetic_tracks_per_image)
+        joined = _with_projections(scene, joined, frame, ignored, config.synthetic_tracks_per_image)
     measured = np.arange(len(joined.observation_point)) < len(tracks.observation_point)
     return ModelTracks(joined, np.concatenate(sources).astype(np.int64), measured)
 
@@ -102,7 +105,7 @@ def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) ->
     )
 
 
-def _with_projections(scene: Scene, tracks: Tracks, frame: int, count: int) -> Tracks:
+def _with_projections(scene: Scene, tracks: Tracks, frame: int, ignored: IgnoredPixels, count: int) -> Tracks:
     """Tracks with observations added in a frame without usable depth, where existing points project into it.
 
     Visibility is not known; points seen from the most similar direction are taken, which are the likeliest to be.
@@ -112,6 +115,8 @@ def _with_projections(scene: Scene, tracks: Tracks, frame: int, count: int) -> T
     camera = scene.cameras[scene.frames[frame].camera_id]
     pixels = camera.project(transform_points(scene.cam_from_world[frame], tracks.points))
     inside = np.flatnonzero(((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(axis=1))
+    masked, cropped = ignored.at(frame, pixels[inside])
+    inside = inside[~masked & ~cropped]
     first_observation = np.unique(tracks.observation_point, return_index=True)[1]
     seen_from = centres(scene.cam_from_world)[tracks.observation_frame[first_observation]][inside]
     own_centre = centres(scene.cam_from_world[frame])

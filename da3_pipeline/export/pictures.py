@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..geometry import invert
-from ..imageio import read_rgb
+from ..imageio import read_mask, read_rgb
 from ..types import ExportResult, Scene
 from .nerfstudio import upright_from_world
 from .ply import PLY_NAME, read_ply
@@ -77,12 +77,21 @@ def _pairs(folder: Path, scene: Scene, result: ExportResult | None) -> tuple[Dep
     pairs = []
     for index in (shown[k] for k in picked.tolist()):
         name = scene.frames[index].name
-        image = read_rgb(folder / "images" / names[name], max_side_px=_THUMBNAIL_PX)
+        image = _masked(read_rgb(folder / "images" / names[name], max_side_px=_THUMBNAIL_PX), folder, names[name])
         sky = scene.prediction.sky
         known = scene.prediction.depth[index] if sky is None else np.where(sky[index], 0, scene.prediction.depth[index])
         depth = _depth_picture(known, (image.shape[1], image.shape[0]))
         pairs.append(DepthPair(name, _data_uri(image), _data_uri(depth)))
     return tuple(pairs)
+
+
+def _masked(image: Bytes, folder: Path, name: str) -> Bytes:
+    """The picture, dark where the data set's mask ignores it."""
+    path = folder / "masks" / f"{name}.png"
+    if not path.exists():
+        return image
+    used = read_mask(path, image.shape[1], image.shape[0])
+    return np.where(used[:, :, None], image, image // 4).astype(np.uint8)
 
 
 def _depth_picture(depth: NDArray[np.float32], size: tuple[int, int]) -> Bytes:

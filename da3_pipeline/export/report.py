@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..geometry import transform_points
 from ..types import Dropped, ExportResult, Scene, StageRecord
 from .html import render_html
 from .pictures import collect_pictures
 from .staging import write_atomically
+from .tracks import reprojection_errors_px
 from .world import world_document
 
 __all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
@@ -126,23 +125,11 @@ def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str
                 "observations": len(own),
                 "median_error_px": float(np.nanmedian(own)) if np.isfinite(own).any() else None,
                 "depth_scale": float(scene.depth_scale[index]),
+                "masked_share": result.masked_share.get(frame.name) if result else None,
                 "dropped": reasons.get(frame.name) if frame.name not in names else None,
             }
         )
     return rows
-
-
-def reprojection_errors_px(scene: Scene) -> NDArray[np.float64]:
-    """(K,) distance between each observation and the projection of its point; NaN without a pose."""
-    tracks = scene.tracks
-    errors_px = np.full(len(tracks.observation_frame), np.nan)
-    for index, frame in enumerate(scene.frames):
-        mine = np.flatnonzero(tracks.observation_frame == index)
-        if len(mine) and frame.camera_id in scene.cameras:
-            points_cam = transform_points(scene.cam_from_world[index], tracks.points[tracks.observation_point[mine]])
-            pixels = scene.cameras[frame.camera_id].project(points_cam)
-            errors_px[mine] = np.linalg.norm(pixels - tracks.observation_xy[mine], axis=1)
-    return errors_px
 
 
 def _versions() -> dict[str, str]:

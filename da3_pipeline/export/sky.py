@@ -1,4 +1,4 @@
-"""Where the prior sees sky: kept out of everything that becomes a point."""
+"""Where the prior sees sky: kept out of everything that becomes a point; and frames that show nothing else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..types import Dropped, Prediction, Scene, Tracks
+from ..types import Dropped, Prediction, Scene
+from .ignored import IgnoredPixels
 
-__all__ = ["near_sky", "sky_in_image", "sky_share", "surface_tracks", "without_bare_sky"]
+__all__ = ["near_sky", "observed_in_sky", "sky_in_image", "sky_share", "without_bare_frames"]
 
 Bool = NDArray[np.bool_]
 
@@ -59,25 +60,40 @@ def sky_share(prediction: Prediction, frames: Sequence[int]) -> float:
     return float(np.mean([prediction.sky[frame].mean() for frame in frames]))
 
 
-def without_bare_sky(scene: Scene, frames: Sequence[int]) -> tuple[list[int], list[Dropped]]:
-    """The frames that show something, and those that show nothing but sky.
+def without_bare_frames(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels) -> tuple[list[int], list[Dropped]]:
+    """The frames that show something, and those that show nothing but sky, or what their masks ignore.
 
     A trainer learns nothing from the latter, and those that sample pixels stop at a mask that is black all over.
     """
-    sky = scene.prediction.sky
-    if sky is None:
-        return list(frames), []
-    bare = [frame for frame in frames if sky[frame].mean() >= _NOTHING_ELSE]
-    dropped = [Dropped(scene.frames[frame].name, "it shows nothing but sky") for frame in bare]
-    return [frame for frame in frames if frame not in set(bare)], dropped
+    kept: list[int] = []
+    dropped: list[Dropped] = []
+    for frame in frames:
+        reason = _why_bare(scene.prediction, frame, ignored)
+        if reason:
+            dropped.append(Dropped(scene.frames[frame].name, reason))
+        else:
+            kept.append(frame)
+    return kept, dropped
 
 
-def surface_tracks(scene: Scene) -> Tracks:
-    """The tracks without those that lie in the sky in more than half of their observations: clouds, mostly."""
+def _why_bare(prediction: Prediction, frame: int, ignored: IgnoredPixels) -> str:
+    if ignored.share.get(frame, 0) >= _NOTHING_ELSE:
+        return "its mask leaves nothing of it"
+    if prediction.sky is None:
+        return ""
+    sky = prediction.sky[frame]
+    if sky.mean() >= _NOTHING_ELSE:
+        return "it shows nothing but sky"
+    both = frame in ignored.masked and (sky | ignored.masked[frame]).mean() >= _NOTHING_ELSE
+    return "it shows nothing but sky beside what its mask ignores" if both else ""
+
+
+def observed_in_sky(scene: Scene) -> Bool:
+    """(K,) whether an observation of the scene's tracks lies in the sky."""
     tracks, sky = scene.tracks, scene.prediction.sky
-    if sky is None or not len(tracks):
-        return tracks
     inside = np.zeros(len(tracks.observation_frame), bool)
+    if sky is None:
+        return inside
     height, width = sky.shape[1:]
     for frame in np.unique(tracks.observation_frame).tolist():
         mine = np.flatnonzero(tracks.observation_frame == frame)
@@ -85,15 +101,4 @@ def surface_tracks(scene: Scene) -> Tracks:
         column, row = np.floor(pixels).astype(np.intp).T
         seen = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         inside[mine[seen]] = sky[frame, row[seen], column[seen]]
-    count = np.bincount(tracks.observation_point, minlength=len(tracks))
-    solid = np.bincount(tracks.observation_point, inside, minlength=len(tracks)) * 2 <= count
-    kept = solid[tracks.observation_point]
-    renumbered = np.cumsum(solid) - 1
-    return Tracks(
-        tracks.points[solid],
-        tracks.colours[solid],
-        tracks.point_error_px[solid],
-        renumbered[tracks.observation_point[kept]].astype(np.int64),
-        tracks.observation_frame[kept],
-        tracks.observation_xy[kept],
-    )
+    return inside

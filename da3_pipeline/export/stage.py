@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,17 +16,21 @@ from ..types import Dropped, ExportResult, Scene
 from .cameras import trainer_camera
 from .colmap import write_colmap
 from .config import ExportConfig
-from .depth import trusted_depth
+from .depth import DepthView, trusted_depth
+from .depth_files import write_depths
 from .gaussians import write_gaussians
+from .ignored import IgnoredPixels
 from .images import ImageColours, copy_images
-from .masks import write_masks
+from .masks import Ignored, write_masks
 from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, upright_from_world, write_transforms
 from .observations import ModelTracks, model_tracks
 from .ply import PLY_NAME, write_ply
 from .seeds import Seeds, seed_points
-from .sky import sky_in_image, sky_share, surface_tracks, without_bare_sky
+from .sky import sky_in_image, sky_share, without_bare_frames
 from .staging import staged
+from .tracks import undistorted_tracks, usable_tracks
+from .undistortion import Undistortion, forget_maps, undistortions
 
 __all__ = ["run"]
 
@@ -34,77 +38,132 @@ __all__ = ["run"]
 def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) -> ExportResult:
     """Write images/, sparse/0/, transforms.json and sparse_pc.ply into `folder`, replacing those of an earlier run.
 
-    Where the prior saw sky there are masks/, too, and no points in it; where it gave Gaussians there are their files,
-    in the frame of sparse/0, and a film. The outputs change all at once or not at all.
+    Where the prior saw sky, or frames have masks, there are masks/, too, and no points under them; where it gave
+    Gaussians there are their files, in the frame of sparse/0, and a film. With `config.undistort` all of it is that of
+    pinhole cameras, and depths/ is written. The outputs change all at once or not at all.
     sparse/0 is in the frame of the scene; so are transforms.json and the ply, unless nobody has said yet which way is
     up: then they are turned so that z is, by the transform that they name. Raises ExportError where no frame has a
-    pose and shows more than sky, or the folder cannot be written or holds files of others in those places.
+    pose and shows anything to use, or the folder cannot be written or holds files of others in those places.
     """
-    tracks_before = len(scene.tracks)
-    scene = replace(scene, tracks=surface_tracks(scene))
     frames, dropped = usable_frames(scene, config)
-    frames, bare = without_bare_sky(scene, frames)
-    dropped += bare
-    views, refused = trusted_depth(scene, frames, config)
-    model = model_tracks(scene, frames, views, config)
-    observed = set(model.tracks.observation_frame.tolist())
-    blind = [frame for frame in frames if frame not in observed]
-    dropped += [Dropped(scene.frames[frame].name, "nothing of the scene is known to be in it") for frame in blind]
-    frames = [frame for frame in frames if frame in observed]
+    lenses = undistortions(scene, frames) if config.undistort else {}
+    ignored = IgnoredPixels(scene, frames, lenses)
+    tracks_before = len(scene.tracks)
+    scene = replace(scene, tracks=usable_tracks(scene, ignored))
+    frames, bare = without_bare_frames(scene, frames, ignored)
+    views, refused = trusted_depth(scene, frames, ignored, config)
+    model = model_tracks(scene, frames, views, ignored, config)
+    frames, blind = _observed(scene, frames, model)
+    dropped += [*bare, *blind]
     if not frames:
         total = len(scene.frames)
-        what = "shows anything but sky; take some" if bare else "can be placed in a scene; take more"
+        bare_ones = "shows anything but sky, or what masks ignore; take some"
+        what = bare_ones if bare else "can be placed in a scene; take more"
         raise ExportError(f"{folder}: none of the {total} frames {what} that overlap")
-    images = _posed_images(scene, frames)
-    sources = [scene.frames[frame].path for frame in frames]
-    with staged(folder, sources) as new:
-        copy_images(sources, [image.name for image in images], new / "images", progress)
-        colour_at = _colours(new / "images", frames, images)
-        model = _coloured(model, colour_at)
-        write_colmap(new / "sparse" / "0", images, frames, model.tracks)
-        seeds = seed_points(model.tracks, model.source < 0, views, colour_at, config)
-        upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
-        write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
-        masks = write_masks(new, images, frames, [partial(sky_in_image, scene.prediction)])
-        write_transforms(new / "transforms.json", images, upright, PLY_NAME, masks)
-        gaussians = write_gaussians(new, scene, frames, config, progress)
+    content = _Content(scene, config, frames, _posed_images(scene, frames, lenses), lenses, ignored, views, model)
+    with staged(folder, [scene.frames[frame].path for frame in frames]) as new:
+        seeds, figures = _write(new, content, progress)
     return ExportResult(
         folder,
-        images=len(images),
+        images=len(frames),
         tracks=len(model.tracks),
         seed_points=len(seeds.points),
         dropped=tuple(dropped),
-        image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, images, strict=True)},
+        image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, content.images, strict=True)},
+        masked_share={scene.frames[frame].name: ignored.share[frame] for frame in frames if frame in ignored.share},
         figures=_figures(model, seeds)
-        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "masks": len(masks)}
-        | {"sky_share": sky_share(scene.prediction, frames), "tracks_in_sky": tracks_before - len(scene.tracks)}
-        | gaussians,
+        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused)}
+        | {"sky_share": sky_share(scene.prediction, frames)}
+        | {"tracks_left_out": tracks_before - len(scene.tracks), "undistorted": int(config.undistort)}
+        | figures,
     )
 
 
-def _posed_images(scene: Scene, frames: Sequence[int]) -> list[PosedImage]:
+@dataclass(frozen=True)
+class _Content:
+    """What a data set is made of; frames and images correspond."""
+
+    scene: Scene
+    config: ExportConfig
+    frames: Sequence[int]
+    images: Sequence[PosedImage]
+    lenses: Mapping[str, Undistortion]
+    ignored: IgnoredPixels
+    views: Sequence[DepthView]
+    model: ModelTracks
+
+    @property
+    def sources(self) -> list[Path]:
+        return [self.scene.frames[frame].path for frame in self.frames]
+
+    @property
+    def image_lenses(self) -> list[Undistortion | None]:
+        """What each image goes through; None where it stays as it is."""
+        lenses = (self.lenses.get(self.scene.frames[frame].camera_id) for frame in self.frames)
+        return [None if lens is None or lens.is_identity else lens for lens in lenses]
+
+
+def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dict[str, float]]:
+    """Write everything into an empty folder; gives the seed points and counts for the report."""
+    scene, config, frames, images = content.scene, content.config, content.frames, content.images
+    lenses, names = content.image_lenses, [image.name for image in images]
+    copy_images(content.sources, names, lenses, new / "images", progress)
+    colour_at = _colours(new / "images", content)
+    model = _coloured(content.model, colour_at)
+    tracks = undistorted_tracks(scene, model.tracks, model.source < 0, content.lenses)
+    write_colmap(new / "sparse" / "0", images, frames, tracks)
+    seeds = seed_points(model.tracks, model.source < 0, content.views, colour_at, config)
+    upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
+    write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
+    ignoring: list[Ignored] = [partial(sky_in_image, scene.prediction), content.ignored.in_image]
+    masks = write_masks(new, images, frames, lenses, ignoring)
+    forget_maps()
+    depths = {}
+    if config.depths or config.undistort:
+        by_frame = {view.frame: view for view in content.views}
+        depths = write_depths(new, images, [by_frame.get(frame) for frame in frames], lenses)
+    write_transforms(new / "transforms.json", images, upright, PLY_NAME, masks, depths)
+    gaussians = write_gaussians(new, scene, frames, content.ignored, config, progress)
+    return seeds, {"masks": len(masks), "depth_maps_written": len(depths)} | gaussians
+
+
+def _observed(scene: Scene, frames: Sequence[int], model: ModelTracks) -> tuple[list[int], list[Dropped]]:
+    """The frames in which the model has observations, and the others."""
+    observed = set(model.tracks.observation_frame.tolist())
+    blind = [scene.frames[frame].name for frame in frames if frame not in observed]
+    reason = "nothing of the scene is known to be in it"
+    return [frame for frame in frames if frame in observed], [Dropped(name, reason) for name in blind]
+
+
+def _posed_images(scene: Scene, frames: Sequence[int], lenses: Mapping[str, Undistortion]) -> list[PosedImage]:
     """The images of those frames, numbered from 1; frames of one device share a camera."""
     chosen = [scene.frames[frame] for frame in frames]
-    camera_ids = {key: index for index, key in enumerate(dict.fromkeys(frame.camera_id for frame in chosen), start=1)}
+    names = list(dict.fromkeys(frame.camera_id for frame in chosen))
+    cameras = {
+        name: lenses[name].pinhole if name in lenses else trainer_camera(scene.cameras[name], name) for name in names
+    }
     stems = image_stems(frame.name for frame in chosen)
     return [
         PosedImage(
             f"{stem}{upright_suffix(frame.path)}",
             image_id,
-            camera_ids[frame.camera_id],
-            trainer_camera(scene.cameras[frame.camera_id], frame.camera_id),
+            1 + names.index(frame.camera_id),
+            cameras[frame.camera_id],
             scene.cam_from_world[index],
         )
         for image_id, (index, frame, stem) in enumerate(zip(frames, chosen, stems, strict=True), start=1)
     ]
 
 
-def _colours(folder: Path, frames: Sequence[int], images: Sequence[PosedImage]) -> ImageColours:
-    pairs = list(zip(frames, images, strict=True))
-    return ImageColours(
-        {frame: folder / image.name for frame, image in pairs},
-        {frame: (image.camera.width, image.camera.height) for frame, image in pairs},
-    )
+def _colours(folder: Path, content: _Content) -> ImageColours:
+    """Colours at pixels of the original images, from the copies where these are the same pixels."""
+    paths, sizes = {}, {}
+    items = zip(content.frames, content.images, content.sources, content.image_lenses, strict=True)
+    for frame, image, source, lens in items:
+        original = content.scene.frames[frame]
+        paths[frame] = folder / image.name if lens is None else source
+        sizes[frame] = (original.width, original.height)
+    return ImageColours(paths, sizes)
 
 
 def _coloured(model: ModelTracks, colour_at: ImageColours) -> ModelTracks:

@@ -1,4 +1,4 @@
-"""What the report says about the world of the data set: its unit, its axes, its place on the earth, its sky."""
+"""What the report says about the world of the data set: its unit, axes, place on the earth, sky, and what is masked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,14 @@ def world_document(scene: Scene, result: ExportResult | None) -> dict[str, Any]:
         "gps": gps,
         "sky_share": result.figures.get("sky_share") if result else None,
         "masks": int(result.figures.get("masks", 0)) if result else 0,
+        "masked": _masked(result) if result and result.masked_share else None,
     }
+
+
+def _masked(result: ExportResult) -> dict[str, float]:
+    """How many images have masked parts, how many have none, and the masked share of all pixels."""
+    share = sum(result.masked_share.values()) / result.images
+    return {"images": len(result.masked_share), "whole": result.images - len(result.masked_share), "share": share}
 
 
 def world_rows(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -62,6 +69,8 @@ def world_rows(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if world["sky_share"] is not None:
         note = "black in masks/, no points in it" if world["masks"] else "no masks are needed"
         rows.append(("Sky", f"{100 * world['sky_share']:.3g} % of the images", note))
+    if world["masked"]:
+        rows.append(_masked_row(world["masked"]))
     return rows
 
 
@@ -89,6 +98,12 @@ def _gps_row(gps: Mapping[str, Any]) -> tuple[str, str, str]:
     if gps["rms_vertical_m"] is not None:
         note += f", {gps['rms_vertical_m']:.2g} m in height"
     return "GPS", f"{used} of {total} positions agree", note
+
+
+def _masked_row(masked: Mapping[str, Any]) -> tuple[str, str, str]:
+    value = f"{masked['images']} images, {100 * masked['share']:.3g} % of all pixels"
+    whole = f"; {masked['whole']} images are used whole" if masked["whole"] else ""
+    return "Masks", value, f"black in masks/, no points in it{whole}"
 
 
 def _other_rows(world: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

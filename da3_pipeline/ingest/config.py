@@ -20,4 +20,7 @@ class IngestConfig(BaseModel):
     poses: Path | None = Field(
         default=None, description="known poses: a transforms.json, or a folder with a COLMAP model (bin or txt)"
     )
+    masks: Path | None = Field(
+        default=None, description="what to ignore: a mask for every frame, or a folder of masks; black is ignored"
+    )
     min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

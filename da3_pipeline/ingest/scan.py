@@ -54,21 +54,24 @@ class Listing:
     dropped: tuple[Dropped, ...]
 
 
-def scan(sources: Sequence[Path], exclude: Path | None = None) -> Listing:
+def scan(sources: Sequence[Path], exclude: Path | None = None, masks: Path | None = None) -> Listing:
     """List photographs and videos in `sources`, files or folders, the latter with all their subfolders.
 
     Names are posix paths relative to the source; with several sources, folders come under their own name. Hidden files,
     sidecars and the masks and depths of a data set are passed over; of a finished session only `images` is read;
-    symbolic links are followed, each folder once. `exclude` (the output of this run) is never entered.
+    symbolic links are followed, each folder once. `exclude` (the output of this run) is never entered, and the file or
+    folder `masks` is not a source. Masks beside images that are not asked for are said to be left out.
     Raises CaptureError for a source that is not there or may not be read.
     """
-    walker = _Walker(exclude)
+    walker = _Walker(exclude, masks)
     prefixes = UniqueNames()
     for number, source in enumerate(sources):
         try:
             if source.is_dir():
                 if exclude is not None and source.resolve() == exclude.resolve():
                     raise CaptureError(f"{source}: source and output are the same folder; choose another --output")
+                if masks is not None and source.resolve() == masks.resolve():
+                    raise CaptureError(f"{source}: source and masks are the same folder; put the masks into their own")
                 label = clean_name(source.resolve().name) or "source"
                 walker.walk(source, prefixes.claim(label) + "/" if len(sources) > 1 else "", number)
             elif source.exists():
@@ -83,8 +86,9 @@ def scan(sources: Sequence[Path], exclude: Path | None = None) -> Listing:
 class _Walker:
     """Collects files; remembers the folders it has been in so that links cannot lead it in circles."""
 
-    def __init__(self, exclude: Path | None) -> None:
-        self._entered = {exclude.resolve()} if exclude is not None else set()
+    def __init__(self, exclude: Path | None, masks: Path | None) -> None:
+        self._masks = masks.resolve() if masks is not None else None
+        self._entered = {path.resolve() for path in (exclude, masks) if path is not None}
         self._names = UniqueNames()
         self._files: list[FoundFile] = []
         self._dropped: list[Dropped] = []
@@ -120,11 +124,16 @@ class _Walker:
                     self._enter(path, name, source)
                 except PermissionError:
                     self._dropped.append(Dropped(name, "permission denied"))
+            elif has_images and path.name.lower() == "masks" and path.resolve() != self._masks:
+                logger.warning("%s is not used; add --masks '%s' to use it", path, path)
+                self._dropped.append(Dropped(f"{prefix}{path.name}/", "masks are used where --masks names them"))
 
     def add(self, path: Path, prefix: str, source: int, given: bool = False) -> None:
         """Take in a file if it is, or claims to be, a photograph or a video; `given` files claim it by being given."""
         suffix = path.suffix.lower()
         name = prefix + clean_name(path.name)
+        if self._masks is not None and path.resolve() == self._masks:
+            return
         unread = _why_unread(path, suffix)
         if unread:
             self._dropped.append(Dropped(self._names.claim(name), unread))

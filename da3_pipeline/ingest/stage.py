@@ -11,6 +11,7 @@ from ..types import Capture, Dropped, Frame, VideoClip
 from .cameras import CameraRegister
 from .config import IngestConfig
 from .known import with_known_cameras
+from .masks import with_masks
 from .photos import Photo, read_photos
 from .scan import Listing, scan
 from .videos import Video, read_video
@@ -26,10 +27,10 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
 
     Every file is opened and decoded far enough to know that it is usable; one that is not becomes a Dropped.
     `exclude` is a folder that is not looked into: the output of this run, should it lie inside a source.
-    Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics or poses
-    of `config` do not fit the capture.
+    Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics, poses or
+    masks of `config` do not fit the capture.
     """
-    listing = scan(sources, exclude)
+    listing = scan(sources, exclude, config.masks)
     cameras = CameraRegister()
     photos: list[Frame] = []
     clips: list[VideoClip] = []
@@ -45,7 +46,8 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
             clips.append(_clip(result, cameras))
     if not photos and not clips:
         raise CaptureError(_nothing(sources, dropped))
-    return with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
+    capture = with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
+    return with_masks(capture, config.masks)
 
 
 def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Photo | Video | Dropped]:

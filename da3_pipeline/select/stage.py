@@ -114,6 +114,7 @@ def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -
         exif_focal_px=clip.exif_focal_px,
         known_camera=clip.known_camera,
         sharpness=float(analysis.sharpness[index]),
+        mask=clip.frame_masks.get(index, clip.mask),
     )
 
 

@@ -200,3 +200,9 @@ def _scene(
 def room(tmp_path: Path) -> Room:
     """`room()` builds a scene; `room.distance_to_surface(points)` and `room.paint(points)` are its truth."""
     return Room(tmp_path / "capture")
+
+
+@pytest.fixture(scope="session")
+def room_in() -> type[Room]:
+    """`room_in(folder)` is what `room` is, for fixtures that outlive a test."""
+    return Room

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,17 @@ import pytest
 from scipy import ndimage
 
 from da3_pipeline.export import ExportConfig
-from da3_pipeline.export.depth import bilinear, trusted_depth
+from da3_pipeline.export.depth import DepthView, bilinear, trusted_depth
+from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.geometry import transform_points
 from da3_pipeline.types import Scene, Tracks
 
 ALL = range(6)
+
+
+def trusted(scene: Scene, frames: Sequence[int], config: ExportConfig) -> tuple[list[DepthView], list[int]]:
+    """Where nothing is masked or cropped away."""
+    return trusted_depth(scene, frames, IgnoredPixels(scene, frames, {}), config)
 
 
 def with_depth(scene: Scene, depth: np.ndarray) -> Scene:
@@ -24,7 +31,7 @@ def with_depth(scene: Scene, depth: np.ndarray) -> Scene:
 def test_lifted_points_lie_on_the_surface(room: Any) -> None:
     """Half a pixel off would put them up to 2 cm away on the ball."""
     scene = room()
-    views, refused = trusted_depth(scene, ALL, ExportConfig())
+    views, refused = trusted(scene, ALL, ExportConfig())
     assert refused == [] and len(views) == 6
     for view in views:
         rows, columns = np.nonzero(np.isfinite(view.depth))
@@ -35,7 +42,7 @@ def test_lifted_points_lie_on_the_surface(room: Any) -> None:
 
 def test_edges_and_border_are_taken_out_and_slopes_are_not(room: Any) -> None:
     scene = room()
-    view = trusted_depth(scene, [2], ExportConfig())[0][0]
+    view = trusted(scene, [2], ExportConfig())[0][0]
     truth = scene.prediction.depth[2] * 3
     jump = ndimage.maximum_filter(truth, 3) / ndimage.minimum_filter(truth, 3) > 1.2
     assert jump.any()
@@ -51,7 +58,7 @@ def test_confidence_is_relative_to_the_scene(room: Any) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 120), scene.prediction.conf.shape).astype(np.float32)
     for factor in (1.0, 1e-4):
         ranked = replace(scene, prediction=replace(scene.prediction, conf=ramp * np.float32(factor)))
-        views = trusted_depth(ranked, ALL, ExportConfig(min_confidence_percentile=50))[0]
+        views = trusted(ranked, ALL, ExportConfig(min_confidence_percentile=50))[0]
         columns = np.concatenate([np.nonzero(np.isfinite(view.depth))[1] for view in views])
         assert 55 <= columns.min() <= 64
 
@@ -59,7 +66,7 @@ def test_confidence_is_relative_to_the_scene(room: Any) -> None:
 def test_smoothly_wrong_depth_is_corrected_by_the_tracks(room: Any) -> None:
     scene = room()
     tilt = np.exp(np.linspace(-0.3, 0.3, 120))
-    views, refused = trusted_depth(with_depth(scene, scene.prediction.depth**1.2 * tilt), ALL, ExportConfig())
+    views, refused = trusted(with_depth(scene, scene.prediction.depth**1.2 * tilt), ALL, ExportConfig())
     assert refused == []
     for view in views:
         rows, columns = np.nonzero(np.isfinite(view.depth))
@@ -72,7 +79,7 @@ def test_garbage_depth_is_refused(room: Any) -> None:
     depth = scene.prediction.depth.copy()
     coarse = rng.normal(0, 0.8, (16, 24))
     depth[3] *= np.exp(ndimage.zoom(coarse, (80 / 16, 120 / 24), order=1))
-    views, refused = trusted_depth(with_depth(scene, depth), ALL, ExportConfig())
+    views, refused = trusted(with_depth(scene, depth), ALL, ExportConfig())
     assert refused == [3]
     assert [view.frame for view in views] == [0, 1, 2, 4, 5]
 
@@ -82,7 +89,7 @@ def test_frames_without_a_scale_contribute_nothing(room: Any, scale: float) -> N
     scene = room()
     scales = scene.depth_scale.copy()
     scales[1] = scale
-    views, refused = trusted_depth(replace(scene, depth_scale=scales), ALL, ExportConfig())
+    views, refused = trusted(replace(scene, depth_scale=scales), ALL, ExportConfig())
     assert 1 not in [view.frame for view in views] and refused == []
 
 
@@ -91,20 +98,20 @@ def test_unknown_depth_is_unknown(room: Any) -> None:
     depth = scene.prediction.depth.copy()
     depth[0, 20:60, 30:90] = 0
     depth[1, 20:60, 30:90] = np.nan
-    views, _ = trusted_depth(with_depth(scene, depth), [0, 1], ExportConfig())
+    views, _ = trusted(with_depth(scene, depth), [0, 1], ExportConfig())
     assert all(not np.isfinite(view.depth[20:60, 30:90]).any() for view in views)
 
 
 def test_without_tracks_depth_is_taken_as_it_is(room: Any) -> None:
     scene = replace(room(), tracks=Tracks.empty())
-    views, refused = trusted_depth(scene, ALL, ExportConfig())
+    views, refused = trusted(scene, ALL, ExportConfig())
     assert len(views) == 6 and refused == []
     assert all(np.isnan(view.disagreement) for view in views)
 
 
 def test_looking_points_up_gives_their_depth_and_the_surface_in_front(room: Any) -> None:
     scene = room()
-    view = trusted_depth(scene, [2], ExportConfig())[0][0]
+    view = trusted(scene, [2], ExportConfig())[0][0]
     centre = view.centre
     on_ball = np.array([0.0, 0.0, -0.8])
     behind_ball = on_ball + (on_ball - centre) * 1.5

@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.export import ExportConfig, run
 from da3_pipeline.export.gaussians import scene_gaussians
+from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.gaussians import moved, read_gaussians_ply, read_spz, render
 from da3_pipeline.geometry import Camera, Sim3, compose, invert, transform_points
 from da3_pipeline.progress import SilentProgress
@@ -109,7 +110,7 @@ def test_the_applied_transform_takes_them_into_the_frame_of_transforms_json(room
 
 def test_depth_is_that_of_the_scene(room: Any) -> None:
     scene = with_gaussians(room(names=FEW, cameras=CAMERA))
-    cloud = scene_gaussians(scene, range(4), ExportConfig())
+    cloud = scene_gaussians(scene, range(4), IgnoredPixels(scene, range(4), {}), ExportConfig())
     picture = render(cloud, CAMERA["phone"], scene.cam_from_world[1], backend="torch")
     true = 3 * scene.prediction.depth[1]
     seen = picture.depth.reshape(80, 2, 120, 2).mean(axis=(1, 3))
@@ -121,7 +122,7 @@ def test_frames_that_are_not_exported_sky_and_borders_leave_no_gaussians(room: A
     sky = np.zeros(scene.prediction.depth.shape, bool)
     sky[:, :40] = True
     scene = replace(scene, prediction=replace(scene.prediction, sky=sky))
-    cloud = scene_gaussians(scene, [0, 2], ExportConfig())
+    cloud = scene_gaussians(scene, [0, 2], IgnoredPixels(scene, [0, 2], {}), ExportConfig())
     assert set(np.unique(cloud.view)) == {0, 2}
     mine = cloud.means[cloud.view == 2].astype(float)
     pixels = CAMERA["phone"].project(transform_points(scene.cam_from_world[2], mine))
@@ -133,7 +134,8 @@ def test_frames_that_are_not_exported_sky_and_borders_leave_no_gaussians(room: A
 
 def test_a_view_without_a_depth_scale_is_left_out(room: Any) -> None:
     scene = with_gaussians(room(names=FEW, cameras=CAMERA))
-    cloud = scene_gaussians(replace(scene, depth_scale=np.array([3.0, np.nan, 3.0, 3.0])), range(4), ExportConfig())
+    scene = replace(scene, depth_scale=np.array([3.0, np.nan, 3.0, 3.0]))
+    cloud = scene_gaussians(scene, range(4), IgnoredPixels(scene, range(4), {}), ExportConfig())
     assert set(np.unique(cloud.view)) == {0, 2, 3}
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.export.undistortion import Undistortion
 from da3_pipeline.geometry import Camera, transform_points
+from da3_pipeline.imageio import write_mask
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Scene
 
@@ -24,15 +27,15 @@ NAMES = tuple(f"floor {k % 2}/été's {k}.png" for k in range(10))
 CASES = {"one camera": PHONE, "two cameras": TWO, "fisheye": FISHEYE}
 
 
-def parsed(scene: Scene, folder: Path, parser: str) -> Any:
+def parsed(scene: Scene, folder: Path, parser: str, **options: Any) -> Any:
     """All images through nerfstudio-data or colmap, as splatfacto would ask for them."""
-    run(scene, ExportConfig(depth_seeds=False), SilentProgress(), folder)
+    run(scene, ExportConfig(depth_seeds=False, **options), SilentProgress(), folder)
     if parser == "nerfstudio":
         from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig as Config
     else:
         from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParserConfig as Config
-    options = {"colmap_path": Path("sparse/0")} if parser == "colmap" else {}
-    config = Config(data=folder, load_3D_points=True, eval_mode="all", **options)
+    place = {"colmap_path": Path("sparse/0")} if parser == "colmap" else {}
+    config = Config(data=folder, load_3D_points=True, eval_mode="all", **place)
     return config.setup().get_dataparser_outputs(split="train")
 
 
@@ -94,3 +97,43 @@ def test_masks_reach_the_trainer(room: Any, tmp_path: Path, images_with_sky: int
         horizon = 40 if NAMES.index(name) < images_with_sky else 0
         assert tuple(used.shape) == (160, 240, 1)
         assert used[horizon:].all() and not used[:horizon].any()
+
+
+@pytest.mark.parametrize("parser", ["nerfstudio", "colmap"])
+def test_undistorted_images_masks_and_depths_reach_the_trainer(room: Any, tmp_path: Path, parser: str) -> None:
+    """With the parser's default factor depth is in units of the scene."""
+    from nerfstudio.data.utils.data_utils import get_depth_image_from_path, get_image_mask_tensor_from_path
+
+    scene = room(names=NAMES[:4], cameras=FISHEYE, track_count=600)
+    used = np.ones((160, 240), bool)
+    used[:, :40] = False
+    write_mask(tmp_path / "mask.png", used)
+    frames = replace(
+        scene.prediction.frames, frames=tuple(replace(f, mask=tmp_path / "mask.png") for f in scene.frames)
+    )
+    scene = replace(scene, prediction=replace(scene.prediction, frames=frames))
+    outputs = parsed(scene, tmp_path / "out", parser, undistort=True)
+    width, height = (int(value[0]) for value in (outputs.cameras.width, outputs.cameras.height))
+    assert not outputs.cameras.distortion_params.any()
+    for path in outputs.image_filenames:
+        with Image.open(path) as image:
+            assert image.size == (width, height)
+    seeds = outputs.metadata["points3D_xyz"].numpy().astype(np.float64)
+    for index, image in enumerate(outputs.image_filenames):
+        frame = NAMES.index(image.relative_to(tmp_path / "out" / "images").as_posix())
+        lens = Undistortion.of(FISHEYE["action"], "action")
+        observed = scene.tracks.observation_xy[scene.tracks.observation_frame == frame]
+        observed = lens.undistorted(observed[lens.shows(observed) & (observed[:, 0] >= 40)])
+        pixels = project(outputs.cameras, index, seeds)
+        nearest = np.nanmin(np.linalg.norm(pixels[None] - observed[:, None], axis=2), axis=1)
+        assert np.mean(nearest < 0.02) > 0.9  # a point of which one observation is left is no seed
+    if parser == "colmap":
+        return
+    assert len(outputs.mask_filenames) == len(outputs.metadata["depth_filenames"]) == 4
+    factor = outputs.metadata["depth_unit_scale_factor"]
+    for mask_path, depth_path in zip(outputs.mask_filenames, outputs.metadata["depth_filenames"], strict=True):
+        kept = get_image_mask_tensor_from_path(mask_path).numpy()[..., 0]
+        depth = get_depth_image_from_path(depth_path, height, width, factor).numpy()[..., 0]
+        assert kept.shape == depth.shape == (height, width)
+        assert not depth[~kept].any() and (depth[kept] > 0).mean() > 0.3
+        assert 1 < np.median(depth[depth > 0]) < 6  # the room is six units wide

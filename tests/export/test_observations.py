@@ -9,6 +9,7 @@ import numpy as np
 
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.depth import trusted_depth
+from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.export.observations import ModelTracks, model_tracks
 from da3_pipeline.geometry import transform_points
 from da3_pipeline.types import Scene, Tracks
@@ -17,8 +18,9 @@ ALL = range(6)
 
 
 def build(scene: Scene, frames: range = ALL) -> ModelTracks:
-    views, _ = trusted_depth(scene, frames, ExportConfig())
-    return model_tracks(scene, frames, views, ExportConfig())
+    ignored = IgnoredPixels(scene, frames, {})
+    views, _ = trusted_depth(scene, frames, ignored, ExportConfig())
+    return model_tracks(scene, frames, views, ignored, ExportConfig())
 
 
 def without(tracks: Tracks, frame: int) -> Tracks:

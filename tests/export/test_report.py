@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from da3_pipeline.export import ExportConfig, run, write_report
-from da3_pipeline.export.report import report_document, reprojection_errors_px
+from da3_pipeline.export.report import report_document
+from da3_pipeline.export.tracks import reprojection_errors_px
 from da3_pipeline.export.world import world_rows
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Dropped, ExportResult, MetricScale, Scene, StageRecord, Tracks, Verdict

@@ -10,6 +10,7 @@ import pytest
 
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.depth import trusted_depth
+from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.export.seeds import Seeds, seed_points
 from da3_pipeline.types import Scene, Tracks
 
@@ -20,7 +21,8 @@ def colour_at(frame: int, pixels: np.ndarray) -> np.ndarray:
 
 def build(scene: Scene, **options: float | bool) -> Seeds:
     config = ExportConfig(**options)  # type: ignore[arg-type]
-    views, _ = trusted_depth(scene, range(len(scene.frames)), config)
+    frames = range(len(scene.frames))
+    views, _ = trusted_depth(scene, frames, IgnoredPixels(scene, frames, {}), config)
     return seed_points(scene.tracks, np.ones(len(scene.tracks), bool), views, colour_at, config)
 
 

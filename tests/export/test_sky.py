@@ -14,8 +14,10 @@ from PIL import Image
 from da3_pipeline.errors import ExportError
 from da3_pipeline.export import ExportConfig, run
 from da3_pipeline.export.depth import trusted_depth
+from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.export.ply import read_ply
-from da3_pipeline.export.sky import sky_in_image, surface_tracks
+from da3_pipeline.export.sky import sky_in_image
+from da3_pipeline.export.tracks import usable_tracks
 from da3_pipeline.geometry import PixelMap
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Scene, Tracks
@@ -101,7 +103,8 @@ def lowest_view_row(scene: Scene, points: np.ndarray) -> np.ndarray:
 
 
 def test_depth_in_and_beside_the_sky_is_no_witness(room: Any) -> None:
-    views, _ = trusted_depth(upper_part(room()), range(6), ExportConfig())
+    scene = upper_part(room())
+    views, _ = trusted_depth(scene, range(6), IgnoredPixels(scene, range(6), {}), ExportConfig())
     assert len(views) == 6
     for view in views:
         assert np.isnan(view.depth[: HORIZON + 1]).all()
@@ -112,7 +115,8 @@ def test_tracks_go_by_the_majority_of_their_observations(room: Any) -> None:
     scene = room()
     sky = np.zeros(scene.prediction.depth.shape, bool)
     sky[:3, :HORIZON] = True
-    solid = surface_tracks(with_sky(scene, sky))
+    scene = with_sky(scene, sky)
+    solid = usable_tracks(scene, IgnoredPixels(scene, range(6), {}))
     tracks = scene.tracks
     in_sky = (tracks.observation_frame < 3) & (tracks.observation_xy[:, 1] < 2 * HORIZON)
     share = np.bincount(tracks.observation_point, in_sky) / np.bincount(tracks.observation_point)
@@ -128,7 +132,8 @@ def test_confidence_of_sky_does_not_count(room: Any) -> None:
     scene = upper_part(room(), rows=48)
     conf = np.tile(np.linspace(1, 2, 120, dtype=np.float32), (6, 80, 1))
     conf[:, :48] = 0
-    views, _ = trusted_depth(replace(scene, prediction=replace(scene.prediction, conf=conf)), range(6), ExportConfig())
+    scene = replace(scene, prediction=replace(scene.prediction, conf=conf))
+    views, _ = trusted_depth(scene, range(6), IgnoredPixels(scene, range(6), {}), ExportConfig())
     for view in views:
         assert np.isnan(view.depth[:, :45]).all() and np.isfinite(view.depth[55:70, 60:110]).any()
 

@@ -1,0 +1,100 @@
+"""Which measured tracks and observations go into the data set, and where they lie in its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import transform_points
+from ..types import Scene, Tracks
+from .ignored import IgnoredPixels
+from .sky import observed_in_sky
+from .undistortion import Undistortion
+
+__all__ = ["reprojection_errors_px", "undistorted_tracks", "usable_tracks"]
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+def usable_tracks(scene: Scene, ignored: IgnoredPixels) -> Tracks:
+    """The tracks of things that are wanted, as seen where images are used.
+
+    A track goes that lies in the sky (clouds, mostly) or under masks in more than half of its observations. The others
+    lose those under masks or cropped away, and go when fewer than two are left. Errors of what lost some are measured
+    again.
+    """
+    tracks = scene.tracks
+    point = tracks.observation_point
+    masked, cropped = _ignored_observations(tracks, ignored)
+    count = np.bincount(point, minlength=len(tracks))
+    unwanted = np.bincount(point, observed_in_sky(scene) | masked, minlength=len(tracks))
+    kept = (unwanted * 2 <= count)[point] & ~masked & ~cropped
+    left = np.bincount(point, kept, minlength=len(tracks))
+    kept &= (left >= np.minimum(count, 2))[point]
+    if kept.all():
+        return tracks
+    chosen = _chosen(tracks, kept)
+    lost_some = (left < count)[np.unique(point[kept])]
+    errors_px = np.where(lost_some, _mean_errors_px(replace(scene, tracks=chosen)), chosen.point_error_px)
+    return replace(chosen, point_error_px=errors_px)
+
+
+def undistorted_tracks(scene: Scene, tracks: Tracks, measured: Bool, lenses: Mapping[str, Undistortion]) -> Tracks:
+    """The tracks with their observations, and the errors of `measured` points (P,), in undistorted images."""
+    if all(lens.is_identity for lens in lenses.values()):
+        return tracks
+    pixels = tracks.observation_xy.copy()
+    for frame in np.unique(tracks.observation_frame).tolist():
+        mine = tracks.observation_frame == frame
+        pixels[mine] = lenses[scene.frames[frame].camera_id].undistorted(pixels[mine])
+    moved = replace(tracks, observation_xy=pixels)
+    pinholes = {name: lens.pinhole for name, lens in lenses.items()}
+    errors_px = _mean_errors_px(replace(scene, cameras=pinholes, tracks=moved))
+    return replace(moved, point_error_px=np.where(measured, errors_px, tracks.point_error_px))
+
+
+def reprojection_errors_px(scene: Scene) -> Float:
+    """(K,) distance between each observation and the projection of its point; NaN without a pose."""
+    tracks = scene.tracks
+    errors_px = np.full(len(tracks.observation_frame), np.nan)
+    for index, frame in enumerate(scene.frames):
+        mine = np.flatnonzero(tracks.observation_frame == index)
+        if len(mine) and frame.camera_id in scene.cameras:
+            points_cam = transform_points(scene.cam_from_world[index], tracks.points[tracks.observation_point[mine]])
+            pixels = scene.cameras[frame.camera_id].project(points_cam)
+            errors_px[mine] = np.linalg.norm(pixels - tracks.observation_xy[mine], axis=1)
+    return errors_px
+
+
+def _mean_errors_px(scene: Scene) -> Float:
+    """(P,) mean reprojection error of each point over the observations that have one; 0 where none has."""
+    errors_px, point = reprojection_errors_px(scene), scene.tracks.observation_point
+    known = np.isfinite(errors_px)
+    total = np.bincount(point[known], errors_px[known], minlength=len(scene.tracks))
+    return total / np.maximum(np.bincount(point[known], minlength=len(scene.tracks)), 1)
+
+
+def _ignored_observations(tracks: Tracks, ignored: IgnoredPixels) -> tuple[Bool, Bool]:
+    """(K,) whether an observation is under a mask, and whether it is cropped away."""
+    masked, cropped = (np.zeros(len(tracks.observation_frame), bool) for _ in range(2))
+    for frame in np.unique(tracks.observation_frame).tolist():
+        mine = np.flatnonzero(tracks.observation_frame == frame)
+        masked[mine], cropped[mine] = ignored.at(frame, tracks.observation_xy[mine])
+    return masked, cropped
+
+
+def _chosen(tracks: Tracks, kept: Bool) -> Tracks:
+    """The tracks with the observations (K,) `kept`, and the points that have any."""
+    points, renumbered = np.unique(tracks.observation_point[kept], return_inverse=True)
+    return Tracks(
+        tracks.points[points],
+        tracks.colours[points],
+        tracks.point_error_px[points],
+        renumbered.astype(np.int64),
+        tracks.observation_frame[kept],
+        tracks.observation_xy[kept],
+    )

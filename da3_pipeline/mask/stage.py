@@ -1,0 +1,131 @@
+"""From chosen frames to chosen frames with masks that can be used."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ExportError, SelectionError
+from ..imageio import UnreadableImageError, read_mask, write_mask
+from ..progress import Progress
+from ..types import Dropped, Frame, FrameSet
+from .config import MaskConfig
+
+__all__ = ["run"]
+
+Bool = NDArray[np.bool_]
+FindPeople = Callable[[Path, int, int], Bool]
+
+_WORKERS = 4
+
+
+def run(frames: FrameSet, config: MaskConfig, progress: Progress, folder: Path) -> FrameSet:
+    """The frames that their masks leave something of.
+
+    Every mask is read once, to know that it fits its frame. Where people are looked for, what shows them is taken from
+    what the frame's own mask leaves, and the result written below `folder`; those there from an interrupted run are
+    kept. A frame is dropped, with the reason, when its mask cannot be read, has another shape than the frame, or
+    leaves next to nothing. Raises SelectionError where fewer than two frames are left.
+    """
+    results = _with_people(frames.frames, config, folder) if config.people else _checked(frames.frames, config)
+    kept: list[Frame] = []
+    dropped: list[Dropped] = []
+    for done, result in enumerate(results, start=1):
+        progress.step(done, len(frames), "masks")
+        if isinstance(result, Dropped):
+            dropped.append(result)
+        else:
+            kept.append(result)
+    if len(kept) < 2:
+        raise SelectionError(_too_few(frames, dropped))
+    return FrameSet(tuple(kept), (*frames.dropped, *dropped))
+
+
+def _checked(frames: Sequence[Frame], config: MaskConfig) -> Iterator[Frame | Dropped]:
+    """Frames with their own masks, read by a few threads."""
+
+    def check(frame: Frame) -> Frame | Dropped:
+        try:
+            used = _own_mask(frame)
+        except UnreadableImageError as error:
+            return _unusable(frame, error)
+        return frame if used is None or used.mean() >= config.min_used else _covered(frame, used, "its mask leaves")
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        yield from workers.map(check, frames)
+
+
+def _with_people(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> Iterator[Frame | Dropped]:
+    """Frames with masks of their own and of the people in them."""
+    from .people import PeopleFinder
+
+    find = PeopleFinder(config.people_model, config.device)
+    for frame in frames:
+        try:
+            yield _without_people(frame, find, config, folder)
+        except UnreadableImageError as error:
+            yield _unusable(frame, error)
+        except OSError as error:
+            why = error.strerror or error
+            raise ExportError(f"{folder}: cannot write masks ({why}); free or choose another disk") from error
+
+
+def _without_people(frame: Frame, find: FindPeople, config: MaskConfig, folder: Path) -> Frame | Dropped:
+    own = _own_mask(frame)
+    path = folder / f"{_key(frame, own, config)}.png"
+    if path.exists():
+        used = read_mask(path, frame.width, frame.height)
+    else:
+        people = find(frame.path, frame.width, frame.height)
+        used = ~_widened(people, round(config.people_margin * max(frame.width, frame.height)))
+        used = used if own is None else own & used
+        write_mask(path, used)
+    if used.mean() < config.min_used:
+        return _covered(frame, used, "people leave" if own is None else "people and its mask leave")
+    return frame if used.all() else replace(frame, mask=path)
+
+
+def _widened(people: Bool, margin: int) -> Bool:
+    """People with a margin in pixels: outlines are rough, and hair and shadows belong to them."""
+    if not (margin and people.any()):
+        return people
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
+    return np.asarray(cv2.dilate(people.astype(np.uint8), disc) > 0)
+
+
+def _own_mask(frame: Frame) -> Bool | None:
+    return None if frame.mask is None else read_mask(frame.mask, frame.width, frame.height)
+
+
+def _key(frame: Frame, own: Bool | None, config: MaskConfig) -> str:
+    """A name for the mask of a frame that changes with everything that the mask depends on."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update("\n".join((frame.fingerprint, config.people_model, repr(config.people_margin))).encode())
+    digest.update(b"" if own is None else np.packbits(own).tobytes())
+    return digest.hexdigest()
+
+
+def _unusable(frame: Frame, error: UnreadableImageError) -> Dropped:
+    own = error.path == frame.path
+    return Dropped(frame.name, error.reason if own else f"its mask {error.path.name}: {error.reason}")
+
+
+def _covered(frame: Frame, used: Bool, who: str) -> Dropped:
+    left = f"{100 * used.mean():.1g} %" if used.any() else "nothing"
+    return Dropped(frame.name, f"{who} {left} of it")
+
+
+def _too_few(frames: FrameSet, dropped: Sequence[Dropped]) -> str:
+    """The one line for frames of which their masks leave no two."""
+    first = dropped[0]
+    return (
+        f"{len(dropped)} of {len(frames)} frames cannot be used with their masks ({first.frame}: {first.reason}); "
+        "white is used and black is ignored: correct the masks or leave the option out"
+    )
