@@ -103,6 +103,9 @@ class QualityConfig(_Frozen):
     max_median_error_px: float = 1.0
     max_p95_error_px: float = 3.5
     min_weakest_agreement: float = 0.5
+    min_cut_agreement: float = Field(
+        default=0.5, description="of matches between any two parts; a fold has nearly none"
+    )
     min_observations: float = 60
     min_track_length: float = 2.3
     min_parallax_deg: float = 1.5

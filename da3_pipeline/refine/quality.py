@@ -20,7 +20,8 @@ class Evidence:
     """What the gates look at; NaN where a figure does not apply. Pixels are working pixels.
 
     refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
-    that the poses explain. weakest: the same of the refined frame at the tenth percentile. median_error_px,
+    that the poses explain. weakest: the same of the refined frame at the tenth percentile.
+    weakest_cut: the same across the worst cut of the refined frames in two (see `cuts`). median_error_px,
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
     side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera.
     speed_jump: see `speed_jump`.
@@ -32,6 +33,7 @@ class Evidence:
     median_error_px: float
     p95_error_px: float
     weakest: float
+    weakest_cut: float
     observations_per_frame: float
     mean_track_length: float
     ray_spread_deg: float
@@ -60,6 +62,13 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
             ">=",
             c.min_weakest_agreement,
             "agreeing matches of the worst tenth of the frames",
+        ),
+        (
+            "weakest cut",
+            e.weakest_cut,
+            ">=",
+            c.min_cut_agreement,
+            "agreeing matches between the two parts that agree least",
         ),
         ("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
         ("track length", e.mean_track_length, ">=", 2.0 if e.frames == 2 else c.min_track_length, "frames a point"),

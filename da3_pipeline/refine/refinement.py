@@ -19,6 +19,7 @@ from .assembly import Assembly, assemble, in_original_pixels, sample_colours, se
 from .candidates import compete
 from .config import RefineConfig
 from .correspondences import Correspondences, find_correspondences
+from .cuts import weakest_cut
 from .depth_scale import depth_scales
 from .lookalikes import without_lookalikes
 from .problem import Estimate, Problem, pose_problem
@@ -117,7 +118,8 @@ def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> E
     observations = problem.observations
     origins, _ = world_rays(problem, fit.estimate, observations)
     spread = ray_spread_deg(observations, origins, fit.points, kept)
-    agree = frame_agreement(problem, match_errors_px(problem, fit.estimate))
+    errors_px = match_errors_px(problem, fit.estimate)
+    agree = frame_agreement(problem, errors_px)
     judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), fit.estimate.cameras)
     per_frame = np.bincount(observations.frame[kept], minlength=problem.num_frames)[refined]
     tracks = len(np.unique(observations.track[kept]))
@@ -131,6 +133,7 @@ def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> E
         median_error_px=_or_nan(np.median, fit.errors_px[kept]),
         p95_error_px=_or_nan(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
         weakest=_or_nan(lambda share: np.nanquantile(share, 0.1), agree[refined]),
+        weakest_cut=weakest_cut(problem, errors_px, refined),
         observations_per_frame=_or_nan(np.median, per_frame),
         mean_track_length=float(kept.sum() / tracks) if tracks else float("nan"),
         ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
