@@ -1,0 +1,159 @@
+"""`da3-pipeline bench`: measurements in tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..progress import TerminalProgress
+from .options import Device, Model, configuration
+
+__all__ = ["bench_app"]
+
+bench_app = typer.Typer(help="Measurements: tables, never tests.", no_args_is_help=True)
+
+
+@bench_app.command("run")
+def bench_run(
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...")],
+    model: Model = "da3-nano",
+    device: Device = "auto",
+) -> None:
+    """Times and peak memory of every stage on a capture, in a fresh process each run."""
+    from ..benchmark.stages import measure_stages
+
+    typer.echo(measure_stages(sources, configuration({"infer": {"model": model, "device": device}})))
+
+
+@bench_app.command("pose")
+def bench_pose(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    model: Model = "da3-nano",
+    predictions: Annotated[
+        Path | None, typer.Option(help="A prior from an .npz, or 'identical' / 'random' poses.")
+    ] = None,
+    colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
+) -> None:
+    """Pose accuracy and time against known truth."""
+    from ..benchmark.pose import measure_poses
+
+    config = configuration({"infer": {"model": model}})
+    typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
+
+
+@bench_app.command("long")
+def bench_long(
+    lengths: Annotated[
+        list[int] | None, typer.Argument(metavar="FRAMES...", help="Default: 200 500 1000 2000.")
+    ] = None,
+    model: Model = "da3-nano",
+    device: Device = "cpu",
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="Not a model, but one as good as the best published is simulated.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the rendered district and of the walk through it.")] = 0,
+    views: Annotated[int, typer.Option(min=8, help="Views in a pass, the same for every length.")] = 48,
+    cache: Annotated[Path, typer.Option(help="Where rendered tours are kept.")] = Path("bench-long"),
+) -> None:
+    """Memory, time, trajectory and doubled walls of long captures, on a rendered tour that comes back."""
+    from ..benchmark.long import LENGTHS, LongOptions, measure_long
+
+    options = LongOptions(cache.absolute(), model, device, seed, simulated, views)
+    typer.echo(measure_long(lengths or list(LENGTHS), options, TerminalProgress()))
+
+
+@bench_app.command("forward")
+def bench_forward(
+    variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
+    views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
+    size: Annotated[str, typer.Option(help="Height x width of the views in px, multiples of 14.")] = "378x504",
+    published: Annotated[
+        Path | None, typer.Option(metavar="PYTHON", help="Interpreter of an environment with depth-anything-3.")
+    ] = None,
+    device: Device = "cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes of each network, in turn.")] = 3,
+    passes: Annotated[int, typer.Option(min=1, help="Timed passes in each process, after one that warms up.")] = 2,
+    most_views: Annotated[int, typer.Option(help="On a GPU: also search the most views that fit, up to this.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
+) -> None:
+    """Time, memory and outputs of a network's forward pass, beside the published package on the same weights."""
+    from ..benchmark.forward import ForwardOptions, forward_cases, forward_json, forward_table, measure_forward
+
+    options = ForwardOptions(published, device, rounds=rounds, passes=passes, most_views=most_views)
+    rows = measure_forward(forward_cases(variants, views, size), options)
+    typer.echo(forward_json(rows) if as_json else forward_table(rows))
+
+
+@bench_app.command("memory")
+def bench_memory(
+    variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
+    views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
+    size: Annotated[str, typer.Option(help="Height x width of the views in px, multiples of 14.")] = "378x504",
+    device: Device = "cpu",
+) -> None:
+    """What the planner predicts that a pass takes, beside what it takes in a fresh process."""
+    from ..benchmark.forward import forward_cases, measure_memory
+
+    typer.echo(measure_memory(forward_cases(variants, views, size), device))
+
+
+@bench_app.command("robustness")
+def bench_robustness(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    noise: Annotated[
+        list[str] | None, typer.Option(help="Degrees:percent:percent of rotation, position, focal length; repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Priors of each noise on each scene.")] = 5,
+    drift: Annotated[bool, typer.Option("--drift", help="Errors change smoothly along the capture.")] = False,
+    outliers: Annotated[int, typer.Option(min=0, help="Cameras that are grossly wrong, besides.")] = 0,
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Judge every start, also those that a run does not need.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Refinement from truth with noise, against what perfect poses reach; and whether the score chose rightly."""
+    from ..benchmark.prior_noise import PriorNoise
+    from ..benchmark.robustness import LEVELS, RobustnessOptions, measure_robustness
+    from ..benchmark.robustness_report import robustness_json, robustness_table
+
+    noises = tuple(PriorNoise.parse(text, drift, outliers) for text in noise or LEVELS)
+    options = RobustnessOptions(noises, seeds, jobs, "all" if all_candidates else "as run")
+    runs = measure_robustness(scenes, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(robustness_json(runs))
+    typer.echo(robustness_table(runs))
+
+
+@bench_app.command("few-views")
+def bench_few_views(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    views: Annotated[list[int], typer.Option(min=2, help="Evenly picked views; once for each number.")] = [3, 4, 5],  # noqa: B006
+    noise: Annotated[str, typer.Option(help="Degrees:percent:percent, as for robustness.")] = "5:10:5",
+    seeds: Annotated[int, typer.Option(min=1, help="Priors of each row.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """A few views with little overlap: ours from a rough prior beside COLMAP's incremental and global mapping."""
+    from ..benchmark.few_views import FewViewsOptions, few_views_json, few_views_table, measure_few_views
+    from ..benchmark.prior_noise import PriorNoise
+
+    options = FewViewsOptions(PriorNoise.parse(noise), tuple(views), seeds)
+    rows = measure_few_views(scenes, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(few_views_json(rows))
+    typer.echo(few_views_table(rows))
+
+
+@bench_app.command("adjustment")
+def bench_adjustment(
+    images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,
+    path: Annotated[str, typer.Option(help="orbit or walk.")] = "orbit",
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic problem.")] = 0,
+) -> None:
+    """Seconds, memory and accuracy of bundle adjustment on large synthetic captures."""
+    from ..benchmark.adjustment_scale import IMAGES, measure_adjustment
+
+    typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
