@@ -189,7 +189,9 @@ def _describe_capture(capture: Capture) -> str:
 
 
 def _describe_frames(frames: FrameSet) -> str:
-    return f"{len(frames)} frames chosen{_left_out(frames.dropped)}"
+    spare = sum(not frame.training for frame in frames.frames)
+    alone = f", {spare} of them for the poses only" if spare else ""
+    return f"{len(frames)} frames chosen{alone}{_left_out(frames.dropped)}"
 
 
 def _describe_masks(earlier: int, frames: FrameSet) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "Capture",
     "Dropped",
     "ExportResult",
+    "Exposure",
     "Frame",
     "FrameSet",
     "Gate",
@@ -56,6 +57,24 @@ class GpsPosition:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """How a picture was exposed; None where nobody knows.
+
+    brightness: mean grey level as displayed, in 0..1; dark_share, bright_share: of pixels as good as black and white.
+    stops: of a video frame, how much more light it shows of the same things than the clip's first frame, as a power
+    of two. time_s, iso, f_number: what EXIF says.
+    """
+
+    brightness: float | None = None
+    dark_share: float | None = None
+    bright_share: float | None = None
+    stops: float | None = None
+    time_s: float | None = None
+    iso: float | None = None
+    f_number: float | None = None
+
+
+@dataclass(frozen=True)
 class RigPlace:
     """Where on a rig a frame was taken: by `sensor` at `instant`, which names the frames taken at the same time.
 
@@ -78,6 +97,8 @@ class Frame:
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
+    `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
+    clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.sharpness`.
     """
 
     name: str
@@ -95,6 +116,9 @@ class Frame:
     sharpness: float | None = None
     rig: RigPlace | None = None
     mask: Path | None = None
+    training: bool = True
+    remark: str | None = None
+    exposure: Exposure | None = None
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import Any
 
 from PIL import Image
 
-from ..types import GpsPosition
+from ..types import Exposure, GpsPosition
 
-__all__ = ["CameraFacts", "focal_px_from_35mm", "read_camera_facts", "read_gps"]
+__all__ = ["CameraFacts", "focal_px_from_35mm", "read_camera_facts", "read_exposure", "read_gps"]
 
 _MAKE, _MODEL, _EXIF_IFD, _GPS_IFD = 0x010F, 0x0110, 0x8769, 0x8825
 _FOCAL_MM, _FOCAL_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
 _WIDTH, _HEIGHT, _PLANE_X_RESOLUTION, _PLANE_UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
+_EXPOSURE_S, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
 _SERIAL, _LENS_MAKE, _LENS_MODEL = 0xA431, 0xA433, 0xA434
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # inch, cm, mm, µm
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
@@ -71,6 +72,15 @@ def focal_px_from_35mm(focal_35mm: float, width: int, height: int) -> float:
     if long_side / short_side > 1.55:
         short_side = long_side * 3 / 4
     return focal_35mm * math.hypot(long_side, short_side) / _DIAGONAL_35MM
+
+
+def read_exposure(exif: Image.Exif) -> Exposure | None:
+    """Exposure time, ISO and aperture; None where EXIF has none of them."""
+    tags = exif.get_ifd(_EXIF_IFD)
+    found = [_positive(tags, tag) for tag in (_EXPOSURE_S, _ISO, _F_NUMBER)]
+    if not any(found):
+        return None
+    return Exposure(time_s=found[0], iso=found[1], f_number=found[2])
 
 
 def read_gps(exif: Image.Exif) -> GpsPosition | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from ..imageio import UnreadableImageError, probe_image
-from ..types import Dropped, GpsPosition
-from .exif import CameraFacts, read_camera_facts, read_gps
+from ..types import Dropped, Exposure, GpsPosition
+from .exif import CameraFacts, read_camera_facts, read_exposure, read_gps
 from .scan import FoundFile
 
 __all__ = ["Photo", "content_hash", "read_photos"]
@@ -35,6 +35,7 @@ class Photo:
     fingerprint: str
     facts: CameraFacts
     gps: GpsPosition | None
+    exposure: Exposure | None
 
 
 def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
@@ -64,13 +65,16 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
         return Dropped(file.name, "too large for this machine's memory")
     if min(image.width, image.height) < min_side_px:
         return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
-    facts, gps = _facts(file.name, image.exif, image.width, image.height)
-    return Photo(file, image.width, image.height, fingerprint, facts, gps)
+    return Photo(
+        file, image.width, image.height, fingerprint, *_facts(file.name, image.exif, image.width, image.height)
+    )
 
 
-def _facts(name: str, exif: Image.Exif, width: int, height: int) -> tuple[CameraFacts, GpsPosition | None]:
+def _facts(
+    name: str, exif: Image.Exif, width: int, height: int
+) -> tuple[CameraFacts, GpsPosition | None, Exposure | None]:
     try:
-        return read_camera_facts(exif, width, height), read_gps(exif)
+        return read_camera_facts(exif, width, height), read_gps(exif), read_exposure(exif)
     except Exception:  # EXIF is written by anything; a broken block must not cost a good picture
         logger.warning("%s: its EXIF cannot be read and is ignored", name)
-        return CameraFacts(), None
+        return CameraFacts(), None, None

@@ -1,22 +1,26 @@
-"""One pass over a video: how sharp each frame is, how far the picture has moved, where the cuts are."""
+"""One pass over a video: how sharp and bright each frame is, how far the picture has moved, what it showed before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import VideoClip
+from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
+from .exposure import measured_exposure
 from .motion import MotionTracker, Step, find_cuts
+from .places import Places
 from .sharpness import sharpness
 
-__all__ = ["VideoAnalysis", "analyse"]
+__all__ = ["SHARPNESS_SIDE_PX", "VideoAnalysis", "analyse"]
 
-_SHARPNESS_SIDE_PX = 960  # motion blur of a pixel or two of HD no longer shows much below this
+SHARPNESS_SIDE_PX = 960
+"""Motion blur of a pixel or two of HD no longer shows much below this."""
+
 _MOTION_SIDE_PX = 320
 
 
@@ -26,13 +30,16 @@ class VideoAnalysis:
 
     decoded: False for frames that are damaged, cut off, or of another size than the clip; the rest is void there.
     sharpness: see `sharpness`. travelled: image motion since the start of the clip, in shares of the diagonal.
-    shot: number of the shot, counted from 0; a cut begins a new one.
+    shot: number of the shot, counted from 0; a cut begins a new one. visits: how often before the frame's place was
+    shown, 2 for more than once. exposures: by frame.
     """
 
     decoded: NDArray[np.bool_]
     sharpness: NDArray[np.float64]
     travelled: NDArray[np.float64]
     shot: NDArray[np.int64]
+    visits: NDArray[np.int64]
+    exposures: dict[int, Exposure]
 
 
 def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -> VideoAnalysis:
@@ -44,13 +51,20 @@ def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -
     decoded = np.zeros(count, bool)
     sharp = np.zeros(count)
     steps: dict[int, Step] = {}
-    tracker = MotionTracker(anchor_step)
+    exposures: dict[int, Exposure] = {}
+    visited: list[tuple[int, int]] = []
+    tracker, places, next_place = MotionTracker(anchor_step), Places(anchor_step), 0.0
     for frame in decode_frames(clip.path, clip.times_s):
         if (frame.width, frame.height) == (clip.width, clip.height):
-            grey = frame.grey(_SHARPNESS_SIDE_PX)
+            grey = frame.grey(SHARPNESS_SIDE_PX)
+            small = _reduced(grey, _MOTION_SIDE_PX)
             decoded[frame.index] = True
             sharp[frame.index] = sharpness(grey)
-            steps[frame.index] = tracker.step(_reduced(grey, _MOTION_SIDE_PX))
+            step = steps[frame.index] = tracker.step(small)
+            exposures[frame.index] = replace(measured_exposure(grey), stops=step.stops)
+            if step.travelled >= next_place:
+                visited.append((frame.index, places.visit(small, sharp[frame.index])))
+                next_place = step.travelled + anchor_step
         heard(frame.index)
     found = np.flatnonzero(decoded)
     in_order = [steps[index] for index in found.tolist()]
@@ -59,7 +73,17 @@ def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -
     shot[found] = np.cumsum(cuts)
     travelled = np.zeros(count)
     travelled[found] = [step.travelled for step in in_order]
-    return VideoAnalysis(decoded, sharp, travelled, shot)
+    return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures)
+
+
+def _visits(visited: list[tuple[int, int]], count: int) -> NDArray[np.int64]:
+    """(count,) of each frame, from those of places at some frames: the least of the places before and after it."""
+    if not visited:
+        return np.zeros(count, np.int64)
+    frames, times = np.array(visited, np.int64).T
+    after = np.searchsorted(frames, np.arange(count))
+    before = np.maximum(np.searchsorted(frames, np.arange(count), side="right") - 1, 0)
+    return np.minimum(times[before], times[np.minimum(after, len(frames) - 1)])
 
 
 def _reduced(grey: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]:

@@ -8,11 +8,15 @@ __all__ = ["SelectConfig"]
 
 
 class SelectConfig(BaseModel):
-    """Settings of the second stage. Frozen. Photographs are all taken, whatever these say."""
+    """Settings of the second stage. Frozen. Photographs are all taken, whatever these say about number and motion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_frames: int = Field(default=300, ge=2, description="most frames to take from all videos together")
     min_motion: float = Field(
         default=0.04, gt=0, le=1, description="image motion between frames taken, as a share of the picture's diagonal"
+    )
+    pose_only: bool = Field(
+        default=True,
+        description="frames too blurred or too redundant to train on help the solve alone; False: all train",
     )

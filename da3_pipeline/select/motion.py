@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .exposure import linear_light
+from .flow import corners_in, followed, thumbnail
+
 __all__ = ["MotionTracker", "Step", "find_cuts"]
 
-_CORNERS = 150
 _MIN_TRACKED = 30
-_ROUND_TRIP_PX = 1.0
-_THUMBNAIL = (32, 32)
-_FLOW: dict[str, Any] = {
-    "winSize": (15, 15),
-    "maxLevel": 3,
-    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
-}
+_PATCH_PX = (5, 5)
+_DARK, _BRIGHT = 16, 240  # grey levels beyond which light is not told from clipping
+_MIN_LIT = 10
 
 
 @dataclass(frozen=True)
@@ -27,16 +24,18 @@ class Step:
     """From the frame before to this one.
 
     `travelled` is the distance so far in shares of the diagonal; `tracked` the share of corners found again;
-    `likeness` the correlation of the two frames as thumbnails, in [-1, 1].
+    `likeness` the correlation of the two frames as thumbnails, in [-1, 1]; `stops` by how much the same things have
+    become brighter since the first frame, as a power of two of light.
     """
 
     travelled: float
     tracked: float
     likeness: float
+    stops: float
 
 
 class MotionTracker:
-    """Follows corners by pyramidal Lucas-Kanade flow with a round-trip check, from an anchor frame onwards.
+    """Follows corners by optical flow with a round-trip check, from an anchor frame onwards.
 
     Distance is the median net displacement from the anchor, which is moved on once the picture has left it by
     `anchor_step` (a share of the diagonal): a hand's tremor around one place does not add up, a walk does.
@@ -47,17 +46,20 @@ class MotionTracker:
         self._previous: NDArray[np.uint8] | None = None
         self._thumbnail = np.zeros(0)
         self._origin = self._corners = np.zeros((0, 2), np.float32)
+        self._levels = np.zeros(0)
         self._anchored_at = 0.0
         self._travelled = 0.0
+        self._anchor_stops = 0.0
+        self._stops = 0.0
 
     def step(self, grey: NDArray[np.uint8]) -> Step:
         """Take in the next (H, W) frame, all of one size."""
-        thumbnail = _standardised(cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA))
+        mark = thumbnail(grey)
         previous, before = self._previous, self._thumbnail
-        self._previous, self._thumbnail = grey, thumbnail
+        self._previous, self._thumbnail = grey, mark
         if previous is None:
             self._anchor(grey)
-            return Step(0.0, 1.0, 1.0)
+            return Step(0.0, 1.0, 1.0, 0.0)
         tracked = self._follow(previous, grey)
         diagonal = float(np.hypot(*grey.shape))
         if len(self._corners) >= _MIN_TRACKED:
@@ -65,27 +67,34 @@ class MotionTracker:
         else:
             net = self._travelled - self._anchored_at + _shift(previous, grey) / diagonal
         self._travelled = max(self._travelled, self._anchored_at + net)
-        if net > self._anchor_step or len(self._corners) < _MIN_TRACKED or len(self._corners) < 0.5 * self._anchored:
+        self._compare_light(grey)
+        lost = len(self._corners) < _MIN_TRACKED or len(self._corners) < 0.5 * self._anchored
+        if net > self._anchor_step or lost:
             self._anchored_at = self._travelled
             self._anchor(grey)
-        return Step(self._travelled, tracked, float(before @ thumbnail))
+        return Step(self._travelled, tracked, float(before @ mark), self._stops)
 
     def _anchor(self, grey: NDArray[np.uint8]) -> None:
-        corners = cv2.goodFeaturesToTrack(grey, _CORNERS, qualityLevel=0.01, minDistance=max(grey.shape) / 40)
-        self._corners = np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2)
-        self._origin = self._corners
+        self._origin = self._corners = corners_in(grey)
         self._anchored = len(self._corners)
+        self._levels = _levels(grey, self._corners)
+        self._anchor_stops = self._stops
 
     def _follow(self, previous: NDArray[np.uint8], grey: NDArray[np.uint8]) -> float:
         """Move the corners into the new frame, lose those that cannot be found; the share that was found."""
         if len(self._corners) == 0:
             return 0.0
-        there, found, _ = cv2.calcOpticalFlowPyrLK(previous, grey, self._corners, None, **_FLOW)
-        back, returned, _ = cv2.calcOpticalFlowPyrLK(grey, previous, there, None, **_FLOW)
-        error_px = np.linalg.norm(back - self._corners, axis=1)
-        good = (found.ravel() == 1) & (returned.ravel() == 1) & (error_px < _ROUND_TRIP_PX)
-        self._corners, self._origin = there[good], self._origin[good]
+        there, good = followed(previous, grey, self._corners)
+        self._corners, self._origin, self._levels = there[good], self._origin[good], self._levels[good]
         return float(good.mean())
+
+    def _compare_light(self, grey: NDArray[np.uint8]) -> None:
+        """The light around the corners now, over that around them at the anchor; kept as it was where few tell."""
+        now = _levels(grey, self._corners)
+        lit = (np.minimum(now, self._levels) > _DARK) & (np.maximum(now, self._levels) < _BRIGHT)
+        if lit.sum() >= _MIN_LIT:
+            ratio = linear_light(now[lit]) / linear_light(self._levels[lit])
+            self._stops = self._anchor_stops + float(np.median(np.log2(ratio)))
 
 
 def find_cuts(tracked: NDArray[np.float64], likeness: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -102,12 +111,12 @@ def find_cuts(tracked: NDArray[np.float64], likeness: NDArray[np.float64]) -> ND
     return cuts
 
 
-def _standardised(thumbnail: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Zero mean and unit length: the inner product of two is their correlation."""
-    values = thumbnail.astype(np.float64).ravel()
-    values -= values.mean()
-    length = float(np.linalg.norm(values))
-    return values / length if length > 1e-9 else np.zeros_like(values)
+def _levels(grey: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) mean grey levels around corners."""
+    if len(corners) == 0:
+        return np.zeros(0)
+    column, row = np.clip(corners.round().astype(np.intp), 0, (grey.shape[1] - 1, grey.shape[0] - 1)).T
+    return cv2.blur(grey, _PATCH_PX)[row, column].astype(np.float64)
 
 
 def _shift(previous: NDArray[np.uint8], grey: NDArray[np.uint8]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from ..videoio import UnreadableVideoError
 from .analysis import VideoAnalysis, analyse
 from .choose import Choice, choose
 from .config import SelectConfig
+from .photos import looked_at, without_smeared
 from .stills import still_path, write_stills
 
 __all__ = ["run"]
@@ -22,6 +24,8 @@ Item = TypeVar("Item", Frame, VideoClip)
 
 def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path) -> FrameSet:
     """All photographs but exact duplicates, then the chosen frames of each video in the order of time.
+
+    Frames too blurred to train on, yet worth having for the poses, are in it with `training` False and a remark.
 
     Videos are decoded twice, a frame in memory at a time: once small, to see sharpness and motion, once to write the
     chosen frames as JPEG files below `stills`. Those already there from an interrupted run are kept.
@@ -39,14 +43,21 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
         config.max_frames,
     )
     dropped += unreadable
-    frames = list(photos)
+    frames = without_smeared(looked_at(photos, progress))
     for (clip, analysis), choice in zip(analysed, choices, strict=True):
-        frames += [_frame(clip, analysis, int(index), stills) for index in choice.taken]
+        frames += [_frame(clip, analysis, choice, int(index), stills) for index in choice.taken]
         dropped += [Dropped(_name(clip, index), reason) for index, reason in choice.reasons.items()]
     if len(frames) < 2:
         raise SelectionError(_too_few(capture, frames, dropped))
     _write([clip for clip, _ in analysed], choices, stills, progress)
-    return FrameSet(tuple(frames), tuple(dropped))
+    return FrameSet(tuple(_trainable(frames, config)), tuple(dropped))
+
+
+def _trainable(frames: Sequence[Frame], config: SelectConfig) -> Sequence[Frame]:
+    """The frames, all of them for training where the config wants that or fewer than two would be left."""
+    if config.pose_only and sum(frame.training for frame in frames) >= 2:
+        return frames
+    return [replace(frame, training=True) for frame in frames]
 
 
 def _without_twins(items: Sequence[Item]) -> tuple[list[Item], list[Dropped]]:
@@ -100,7 +111,7 @@ def _name(clip: VideoClip, index: int) -> str:
     return str(PurePosixPath(clip.name).with_suffix("") / f"{index:06d}.jpg")
 
 
-def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -> Frame:
+def _frame(clip: VideoClip, analysis: VideoAnalysis, choice: Choice, index: int, stills: Path) -> Frame:
     shot = int(analysis.shot[index])
     return Frame(
         name=_name(clip, index),
@@ -115,6 +126,9 @@ def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -
         known_camera=clip.known_camera,
         sharpness=float(analysis.sharpness[index]),
         mask=clip.frame_masks.get(index, clip.mask),
+        training=index not in choice.pose_only,
+        remark=choice.pose_only.get(index) or choice.remarks.get(index),
+        exposure=analysis.exposures.get(index),
     )
 
 

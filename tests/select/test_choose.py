@@ -16,6 +16,7 @@ def analysis(
     sharpness: np.ndarray | None = None,
     shot: np.ndarray | None = None,
     decoded: np.ndarray | None = None,
+    visits: np.ndarray | None = None,
 ) -> VideoAnalysis:
     count = len(travelled)
     return VideoAnalysis(
@@ -23,6 +24,8 @@ def analysis(
         np.ones(count) if sharpness is None else sharpness,
         np.asarray(travelled, float),
         np.zeros(count, np.int64) if shot is None else shot,
+        np.zeros(count, np.int64) if visits is None else visits,
+        {},
     )
 
 

@@ -1,0 +1,29 @@
+"""How bright a picture is, and how much of it is clipped."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Exposure
+
+__all__ = ["linear_light", "measured_exposure"]
+
+_BLACK, _WHITE = 3, 252  # compression moves clipped pixels by a level or two
+_GAMMA = 2.2
+
+
+def measured_exposure(grey: NDArray[np.uint8]) -> Exposure:
+    """Of an (H, W) picture as it is displayed: mean brightness in 0..1, shares of pixels as good as black and white."""
+    total = grey.size
+    return Exposure(
+        brightness=cv2.mean(grey)[0] / 255,
+        dark_share=1 - cv2.countNonZero(cv2.compare(grey, _BLACK, cv2.CMP_GT)) / total,
+        bright_share=cv2.countNonZero(cv2.compare(grey, _WHITE, cv2.CMP_GE)) / total,
+    )
+
+
+def linear_light(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Light for grey levels of 0..255, in 0..1, taking the display's gamma for the camera's curve."""
+    return (grey / 255) ** _GAMMA

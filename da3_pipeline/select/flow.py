@@ -1,0 +1,47 @@
+"""Corners and where they are found again, and pictures as thumbnails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["corners_in", "followed", "thumbnail"]
+
+Float = NDArray[np.float32]
+
+_CORNERS = 150
+_ROUND_TRIP_PX = 1.0
+_THUMBNAIL = (32, 32)
+_FLOW: dict[str, Any] = {
+    "winSize": (15, 15),
+    "maxLevel": 3,
+    "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03),
+}
+
+
+def corners_in(grey: NDArray[np.uint8]) -> Float:
+    """(n, 2) corners of an (H, W) picture, spread over it."""
+    corners = cv2.goodFeaturesToTrack(grey, _CORNERS, qualityLevel=0.01, minDistance=max(grey.shape) / 40)
+    return np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2)
+
+
+def followed(before: NDArray[np.uint8], after: NDArray[np.uint8], corners: Float) -> tuple[Float, NDArray[np.bool_]]:
+    """(n, 2) where corners are in the next picture, by pyramidal Lucas-Kanade flow; (n,) whether they lead back."""
+    if len(corners) == 0:
+        return corners, np.zeros(0, bool)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, None, **_FLOW)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **_FLOW)
+    error_px = np.linalg.norm(back - corners, axis=1)
+    good = (found.ravel() == 1) & (returned.ravel() == 1) & (error_px < _ROUND_TRIP_PX)
+    return np.asarray(there, np.float32), good
+
+
+def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A picture as 32 x 32 values of zero mean and unit length: the inner product of two is their correlation."""
+    values = cv2.resize(grey, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
+    values -= values.mean()
+    length = float(np.linalg.norm(values))
+    return values / length if length > 1e-9 else np.zeros_like(values)

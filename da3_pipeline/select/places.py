@@ -1,0 +1,98 @@
+"""Which places along a video were shown before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .flow import corners_in, followed, thumbnail
+from .sharpness import BLURRED
+
+__all__ = ["Places"]
+
+_SIDE_PX = 160
+_MOST_ALIKE = 3  # earlier places looked at closely
+_ALIKE = 0.6  # correlation of thumbnails, of views a fiftieth of the diagonal apart at least
+_MIN_CORNERS = 20
+_MIN_FOUND = 0.6
+_SPREAD = 2.0  # the farthest fifth of the corners may be displaced so much more than is allowed in the middle
+
+
+@dataclass
+class _Place:
+    """A view, small and as a JPEG; how sharp it was; how often it was shown again."""
+
+    jpeg: NDArray[np.uint8]
+    sharpness: float
+    visits: int = 0
+
+
+@dataclass
+class Places:
+    """The views of a clip, `limit` apart at least, and how often each was come back to.
+
+    limit: of the diagonal; a view displaced by less than this in the median shows the place.
+    """
+
+    limit: float
+    _places: list[_Place] = field(default_factory=list)
+    _thumbnails: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    def visit(self, grey: NDArray[np.uint8], sharpness: float) -> int:
+        """Take in the next (H, W) view: 0 if it is a new place, 1 if it was shown once before, 2 if more often.
+
+        The view just before counts for nothing, and one that was blurred is a new place when it is shown sharp.
+        """
+        mark = thumbnail(grey).astype(np.float32)
+        small = _reduced(grey)
+        known = self._known(small, mark, sharpness)
+        if known is not None:
+            known.visits += 1
+            self._remember(known, mark)
+            return min(known.visits, 2)
+        self._remember(_Place(np.asarray(cv2.imencode(".jpg", small)[1]), sharpness), mark)
+        return 0
+
+    def _known(self, small: NDArray[np.uint8], mark: NDArray[np.float32], sharpness: float) -> _Place | None:
+        earlier = max(0, len(self._places) - 1)
+        if not earlier:
+            return None
+        alike = self._thumbnails[:earlier] @ mark
+        for index in np.argsort(-alike)[:_MOST_ALIKE].tolist():
+            place = self._places[index]
+            if alike[index] < _ALIKE:
+                return None
+            if place.sharpness >= BLURRED * sharpness and self._same(
+                np.asarray(cv2.imdecode(place.jpeg, 0), np.uint8), small
+            ):
+                return place
+        return None
+
+    def _same(self, place: NDArray[np.uint8], view: NDArray[np.uint8]) -> bool:
+        corners = corners_in(place)
+        if len(corners) < _MIN_CORNERS:
+            return False
+        there, found = followed(place, view, corners)
+        if found.mean() < _MIN_FOUND:
+            return False
+        moved = np.linalg.norm(there[found] - corners[found], axis=1) / np.hypot(*view.shape)
+        return bool(np.median(moved) <= self.limit and np.quantile(moved, 0.8) <= _SPREAD * self.limit)
+
+    def _remember(self, place: _Place, mark: NDArray[np.float32]) -> None:
+        """A place that is shown again is kept once more: it is the view just before the next one."""
+        count = len(self._places)
+        if count == len(self._thumbnails):
+            grown = np.zeros((max(64, 2 * count), mark.size), np.float32)
+            grown[:count] = self._thumbnails.reshape(count, mark.size)
+            self._thumbnails = grown
+        self._thumbnails[count] = mark
+        self._places.append(place)
+
+
+def _reduced(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = min(1.0, _SIDE_PX / max(grey.shape))
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))

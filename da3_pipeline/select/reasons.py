@@ -1,0 +1,43 @@
+"""Why frames of a video are not taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .analysis import VideoAnalysis
+from .sharpness import BLURRED
+
+__all__ = ["Reasons"]
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why frames of one clip are left out. `still` is motion that counts as none; `full` is empty within the budget."""
+
+    analysis: VideoAnalysis
+    times_s: NDArray[np.float64]
+    taken: NDArray[np.int64]
+    still: float
+    full: str
+
+    def of(self, frame: int) -> str:
+        """One clause about a frame that was not taken, beside the one that was taken in its place."""
+        analysis = self.analysis
+        if not analysis.decoded[frame]:
+            return "it cannot be decoded"
+        if analysis.visits[frame] > 1:
+            return "seen before: its place was shown twice already"
+        same_shot = self.taken[analysis.shot[self.taken] == analysis.shot[frame]]
+        if len(same_shot) == 0:
+            return self.full or "nothing new is to be seen in its shot"
+        distance = np.abs(analysis.travelled[same_shot] - analysis.travelled[frame])
+        other = int(same_shot[np.lexsort((np.abs(same_shot - frame), distance))[0]])
+        apart = f"{abs(self.times_s[other] - self.times_s[frame]):.2f} s away"
+        if analysis.sharpness[frame] < BLURRED * analysis.sharpness[other]:
+            return f"blurred: a sharper frame {apart} was taken"
+        if distance.min() < self.still:
+            return f"stationary: the frame {apart} shows the same"
+        return self.full or f"the frame {apart} is close enough"

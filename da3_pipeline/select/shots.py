@@ -1,0 +1,94 @@
+"""Stretches of video without a cut, and the places along them at equal steps of motion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .analysis import VideoAnalysis
+
+__all__ = ["Shot", "common_step", "shots_of"]
+
+_WINDOW = 0.35  # of a step to either side of the place aimed at: neighbours stay 0.3 of a step apart at least
+_FEW = 12  # frames below which a clip of little motion is looked at more closely
+_CLOSER = 0.25  # of the least step, at most
+_BISECTIONS = 60
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A stretch of one clip without a cut. (n,) each, of its frames that may be taken:
+
+    frames: indices into the clip. travelled: image motion. covered: the same, but what was shown before counts less.
+    sharpness, visits: as in `VideoAnalysis`.
+    """
+
+    clip: int
+    frames: NDArray[np.int64]
+    travelled: NDArray[np.float64]
+    covered: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
+    visits: NDArray[np.int64]
+
+    @property
+    def motion(self) -> float:
+        return float(self.covered[-1] - self.covered[0])
+
+    def count(self, step: float) -> int:
+        """How many frames the shot gives at this step."""
+        return min(1 + int(self.motion / step + 0.5), len(self.frames))
+
+    def pick(self, step: float) -> list[int]:
+        """Places in the shot: per equal stretch of what it covers the sharpest frame near the middle."""
+        count = self.count(step)
+        stretch = self.motion / count
+        places: list[int] = []
+        for number in range(count):
+            aim = self.covered[0] + (number + 0.5) * stretch
+            near = np.flatnonzero(np.abs(self.covered - aim) <= _WINDOW * stretch)
+            near = near[near > places[-1]] if places else near
+            if len(near):
+                places.append(int(near[np.argmax(self.sharpness[near])]))
+            else:  # the picture jumps past the place within one frame
+                nearest = int(np.argmin(np.abs(self.covered - aim)))
+                if not places or nearest > places[-1]:
+                    places.append(nearest)
+        return places
+
+
+def shots_of(clip: int, analysis: VideoAnalysis, again: float) -> list[Shot]:
+    """The shots of a clip. Motion through what was shown once before counts for `again` of what it is.
+
+    Frames of what was shown more often than that are in no shot, and the way through it counts for nothing.
+    """
+    found = np.flatnonzero(analysis.decoded)
+    weight = np.array([1.0, again, 0.0])[analysis.visits[found]]
+    covered = np.cumsum(weight * np.diff(analysis.travelled[found], prepend=0.0))
+    shots = []
+    for number in np.unique(analysis.shot[found]):
+        mine = (analysis.shot[found] == number) & (analysis.visits[found] < 2)
+        if mine.any():
+            frames = found[mine]
+            visits, sharp = analysis.visits[frames], analysis.sharpness[frames]
+            shots.append(Shot(clip, frames, analysis.travelled[frames], covered[mine], sharp, visits))
+    return shots
+
+
+def common_step(shots: Sequence[Shot], min_motion: float, max_frames: int) -> float:
+    """`min_motion`, or the least step above it that gives no more than `max_frames`, or one below that gives a few."""
+
+    def total(step: float) -> int:
+        return sum(shot.count(step) for shot in shots)
+
+    if total(min_motion) <= max_frames:
+        closer = (float(step) for step in np.geomspace(min_motion, min_motion * _CLOSER, 9))
+        fitting = [step for step in closer if total(step) <= max_frames]
+        return next((step for step in fitting if total(step) >= _FEW), fitting[-1])
+    low, high = min_motion, 2.1 * max(shot.motion for shot in shots)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if total(middle) <= max_frames else (middle, high)
+    return high
