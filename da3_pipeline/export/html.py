@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from .capture import capture_rows, light_curves
 from .pictures import Pictures
 from .world import world_rows
 
@@ -34,6 +35,8 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path) -
         title=folder.resolve().name,
         tiles=_tiles(document),
         world=world_rows(document["world"]),
+        capture=list(capture_rows(document["capture"])),
+        curves=light_curves(document["frames"], document["capture"]),
         commands=_commands(folder) if document["data_set"] else [],
         left_out=_by_reason(document["dropped"]),
         most_observations=max((row["observations"] for row in document["frames"]), default=0),
@@ -49,7 +52,9 @@ def _tiles(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     seconds = sum(stage["seconds"] for stage in document["stages"])
     memory_mb = max((stage["peak_memory_mb"] for stage in document["stages"]), default=0)
     refined = sum(row["pose_source"] == "refined" for row in frames)
-    tiles = [(f"{data['images'] if data else 0} of {len(frames)}", "images", f"{refined} refined")]
+    spare = sum(not row["training"] for row in frames)
+    note = f"{refined} refined" + (f", {spare} for the poses only" if spare else "")
+    tiles = [(f"{data['images'] if data else 0} of {len(frames)}", "images", note)]
     if data:
         sampled = data.get("seed_points_from_depth", 0)
         tiles.append((_count(data["tracks_measured"]), "matched points", _track_note(data)))

@@ -13,9 +13,14 @@ from .config import ExportConfig
 
 __all__ = ["image_stems", "usable_frames"]
 
+_LEAST_FOR_TRAINING = 2
+
 
 def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[Dropped]]:
-    """Indices of the frames that have a pose and a camera of their size, and the others with a reason."""
+    """Indices of the frames for training that have a pose and a camera of their size, and the others with a reason.
+
+    Pose-only frames are images only where fewer than two others could be.
+    """
     kept: list[int] = []
     dropped: list[Dropped] = []
     fisheye = None if config.undistort else _majority_is_fisheye(scene)
@@ -25,7 +30,15 @@ def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[D
             kept.append(index)
         else:
             dropped.append(Dropped(frame.name, reason))
-    return kept, dropped
+    training = [index for index in kept if scene.frames[index].training]
+    if len(training) < _LEAST_FOR_TRAINING:
+        return kept, dropped
+    spare = [scene.frames[index] for index in kept if not scene.frames[index].training]
+    return training, dropped + [Dropped(frame.name, _pose_only(frame)) for frame in spare]
+
+
+def _pose_only(frame: Frame) -> str:
+    return f"for the poses only: {frame.remark}" if frame.remark else "for the poses only"
 
 
 def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig, fisheye: bool | None) -> str | None:

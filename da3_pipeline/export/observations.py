@@ -19,6 +19,7 @@ from .config import ExportConfig
 from .consistency import overlapping_views, round_trip_px, support
 from .depth import DepthView
 from .ignored import IgnoredPixels
+from .tracks import tracks_seen_in
 
 __all__ = ["ModelTracks", "model_tracks"]
 
@@ -45,7 +46,7 @@ def model_tracks(
     scene: Scene, frames: Sequence[int], views: Sequence[DepthView], ignored: IgnoredPixels, config: ExportConfig
 ) -> ModelTracks:
     """Measured tracks of the given frames, and synthetic ones for those among them that have no observation."""
-    tracks = _restricted(scene.tracks, frames)
+    tracks = tracks_seen_in(scene, frames)
     parts = [tracks]
     sources = [np.full(len(tracks), -1)]
     bare = set(frames) - set(tracks.observation_frame.tolist())
@@ -61,20 +62,6 @@ def model_tracks(
         joined = _with_projections(scene, joined, frame, ignored, config.synthetic_tracks_per_image)
     measured = np.arange(len(joined.observation_point)) < len(tracks.observation_point)
     return ModelTracks(joined, np.concatenate(sources).astype(np.int64), measured)
-
-
-def _restricted(tracks: Tracks, frames: Sequence[int]) -> Tracks:
-    """The tracks as the given frames see them; points seen by none of them are left out."""
-    kept = np.isin(tracks.observation_frame, np.asarray(frames, dtype=np.int64))
-    points, renumbered = np.unique(tracks.observation_point[kept], return_inverse=True)
-    return Tracks(
-        tracks.points[points],
-        tracks.colours[points],
-        tracks.point_error_px[points],
-        renumbered.astype(np.int64),
-        tracks.observation_frame[kept],
-        tracks.observation_xy[kept],
-    )
 
 
 def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) -> Tracks:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..types import Dropped, ExportResult, Scene, StageRecord
+from ..types import Dropped, ExportResult, Exposure, Scene, StageRecord
+from .capture import capture_document
 from .html import render_html
 from .pictures import collect_pictures
 from .staging import write_atomically
@@ -65,6 +66,7 @@ def report_document(
         },
         "data_set": _data_set(result),
         "world": world_document(scene, result),
+        "capture": capture_document(scene.frames),
         "figures": scene.figures,
         "candidates": [vars(candidate) for candidate in scene.candidates],
         "cameras": _cameras(scene),
@@ -126,6 +128,12 @@ def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str
                 "median_error_px": float(np.nanmedian(own)) if np.isfinite(own).any() else None,
                 "depth_scale": float(scene.depth_scale[index]),
                 "masked_share": result.masked_share.get(frame.name) if result else None,
+                "video": frame.video.partition("#")[0] if frame.video else None,
+                "time_s": frame.time_s,
+                "training": frame.training,
+                "remark": frame.remark,
+                "sharpness": frame.sharpness,
+                "exposure": vars(frame.exposure or Exposure()),
                 "dropped": reasons.get(frame.name) if frame.name not in names else None,
             }
         )

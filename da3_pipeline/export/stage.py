@@ -38,6 +38,7 @@ __all__ = ["run"]
 def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) -> ExportResult:
     """Write images/, sparse/0/, transforms.json and sparse_pc.ply into `folder`, replacing those of an earlier run.
 
+    Pose-only frames are in none of it, though the points that they helped to find are.
     Where the prior saw sky, or frames have masks, there are masks/, too, and no points under them; where it gave
     Gaussians there are their files, in the frame of sparse/0, and a film. With `config.undistort` all of it is that of
     pinhole cameras, and depths/ is written. The outputs change all at once or not at all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from .ignored import IgnoredPixels
 from .sky import observed_in_sky
 from .undistortion import Undistortion
 
-__all__ = ["reprojection_errors_px", "undistorted_tracks", "usable_tracks"]
+__all__ = ["reprojection_errors_px", "tracks_seen_in", "undistorted_tracks", "usable_tracks"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -35,12 +35,16 @@ def usable_tracks(scene: Scene, ignored: IgnoredPixels) -> Tracks:
     kept = (unwanted * 2 <= count)[point] & ~masked & ~cropped
     left = np.bincount(point, kept, minlength=len(tracks))
     kept &= (left >= np.minimum(count, 2))[point]
-    if kept.all():
-        return tracks
-    chosen = _chosen(tracks, kept)
-    lost_some = (left < count)[np.unique(point[kept])]
-    errors_px = np.where(lost_some, _mean_errors_px(replace(scene, tracks=chosen)), chosen.point_error_px)
-    return replace(chosen, point_error_px=errors_px)
+    return _chosen(scene, kept)
+
+
+def tracks_seen_in(scene: Scene, frames: Sequence[int]) -> Tracks:
+    """The tracks as those frames see them; points that none of them sees are left out.
+
+    A point that one of them sees and a pose-only frame confirms stays. Errors of what lost observations are measured
+    again.
+    """
+    return _chosen(scene, np.isin(scene.tracks.observation_frame, np.asarray(frames, dtype=np.int64)))
 
 
 def undistorted_tracks(scene: Scene, tracks: Tracks, measured: Bool, lenses: Mapping[str, Undistortion]) -> Tracks:
@@ -87,10 +91,11 @@ def _ignored_observations(tracks: Tracks, ignored: IgnoredPixels) -> tuple[Bool,
     return masked, cropped
 
 
-def _chosen(tracks: Tracks, kept: Bool) -> Tracks:
-    """The tracks with the observations (K,) `kept`, and the points that have any."""
-    points, renumbered = np.unique(tracks.observation_point[kept], return_inverse=True)
-    return Tracks(
+def _chosen(scene: Scene, kept: Bool) -> Tracks:
+    """The tracks with the observations (K,) `kept`, and the points that have any; with errors of what is left."""
+    tracks, point = scene.tracks, scene.tracks.observation_point
+    points, renumbered = np.unique(point[kept], return_inverse=True)
+    chosen = Tracks(
         tracks.points[points],
         tracks.colours[points],
         tracks.point_error_px[points],
@@ -98,3 +103,8 @@ def _chosen(tracks: Tracks, kept: Bool) -> Tracks:
         tracks.observation_frame[kept],
         tracks.observation_xy[kept],
     )
+    if kept.all():
+        return chosen
+    lost_some = np.bincount(point[~kept], minlength=len(tracks))[points] > 0
+    errors_px = np.where(lost_some, _mean_errors_px(replace(scene, tracks=chosen)), chosen.point_error_px)
+    return replace(chosen, point_error_px=errors_px)
