@@ -157,3 +157,18 @@ def bench_adjustment(
     from ..benchmark.adjustment_scale import IMAGES, measure_adjustment
 
     typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
+
+
+@bench_app.command("selection")
+def bench_selection(
+    walks: Annotated[int, typer.Option(min=0, help="Rendered videos with blurred frames.")] = 3,
+    blurred: Annotated[float, typer.Option(min=0, max=0.9, help="Share of their frames that is blurred.")] = 0.3,
+    scenes: Annotated[int, typer.Option(min=0, help="Scenes of each kind to compare measures of sharpness on.")] = 6,
+    model: Model = "da3-nano",
+    cache: Annotated[Path, typer.Option(help="Where rendered videos are kept.")] = Path("bench-selection"),
+) -> None:
+    """Measures of sharpness on pictures of known blur; the frames taken from blurred video, and their poses."""
+    from ..benchmark.selection import SelectionOptions, measure_selection
+
+    options = SelectionOptions(cache.absolute(), walks, blurred, scenes)
+    typer.echo(measure_selection(options, configuration({"infer": {"model": model}}), TerminalProgress()))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from da3_pipeline.export import ExportConfig, run, write_report
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.types import Exposure, ExportResult, Frame, Scene
+from da3_pipeline.types import ExportResult, Exposure, Frame, Scene
 
 SPARE = (1, 4)
 REMARK = "blurred: sharper frames show this"
