@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..types import Exposure, Frame
 from .analysis import SHARPNESS_SIDE_PX
 from .exposure import measured_exposure
-from .sharpness import sharpness
+from .sharpness import SOFT, sharpness
 
 __all__ = ["looked_at", "without_smeared"]
 
@@ -48,7 +48,7 @@ def _judged(photo: Frame, others: Sequence[Frame]) -> Frame:
     if not photo.sharpness or len(compared) < _LEAST_OTHERS:
         return photo
     share = photo.sharpness / float(np.median(compared))
-    if share >= _SMEARED:
+    if share >= _SMEARED or photo.sharpness >= SOFT:
         return photo
     return replace(photo, training=False, remark=f"blurred: its edges have {share:.2f} of the others' sharpness")
 

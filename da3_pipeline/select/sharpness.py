@@ -12,7 +12,7 @@ BLURRED = 0.6
 """Of the sharpness of sharp pictures of the same video: about four pixels of blur in a picture 960 wide."""
 
 SOFT = 0.15
-"""Below this, no sharp picture of 960 px is expected: blur of some five pixels. For telling, not for choosing."""
+"""Below this, no sharp picture of 960 px is expected: blur of some five pixels."""
 
 _REACH_PX = 16  # edges wider than this are shading
 _STRONGEST = 0.02  # of the pixels: where the picture changes most across the reach, there are its edges

@@ -44,7 +44,9 @@ def test_there_and_back_and_there_again(views: Views) -> None:
 def test_a_place_shown_blurred_is_new_when_it_is_shown_sharp(views: Views) -> None:
     places = Places(limit=0.02)
     frames = [np.ascontiguousarray(view[..., 0]) for view in views(1, [0.0, 90.0, 180.0, 0.0, 90.0, 0.0])]
-    assert [places.visit(frame, sharp) for frame, sharp in zip(frames, (0.1, 0.3, 0.3, 0.3, 0.3, 0.3), strict=True)] == [
+    assert [
+        places.visit(frame, sharp) for frame, sharp in zip(frames, (0.1, 0.3, 0.3, 0.3, 0.3, 0.3), strict=True)
+    ] == [
         *(0, 0, 0),
         *(0, 1, 1),
     ]
