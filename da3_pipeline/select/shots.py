@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .analysis import VideoAnalysis
+from .sharpness import BLURRED
 
 __all__ = ["Shot", "common_step", "shots_of"]
 
-_WINDOW = 0.35  # of a step to either side of the place aimed at: neighbours stay 0.3 of a step apart at least
+_APART = 0.3  # of a step at least between neighbours
+_WINDOW = (1 - _APART) / 2  # of a step to either side of the place aimed at
 _FEW = 12  # frames below which a clip of little motion is looked at more closely
 _CLOSER = 0.25  # of the least step, at most
 _BISECTIONS = 60
@@ -42,7 +44,10 @@ class Shot:
         return min(1 + int(self.motion / step + 0.5), len(self.frames))
 
     def pick(self, step: float) -> list[int]:
-        """Places in the shot: per equal stretch of what it covers the sharpest frame near the middle."""
+        """Places in the shot: per equal stretch of what it covers the sharpest frame near the middle.
+
+        Where all frames there are blurred, and not those farther off, the sharpest between its neighbours.
+        """
         count = self.count(step)
         stretch = self.motion / count
         places: list[int] = []
@@ -56,7 +61,21 @@ class Shot:
                 nearest = int(np.argmin(np.abs(self.covered - aim)))
                 if not places or nearest > places[-1]:
                     places.append(nearest)
-        return places
+        return self._out_of_blur(places, _APART * stretch)
+
+    def _out_of_blur(self, places: Sequence[int], apart: float) -> list[int]:
+        moved = list(places)
+        order = np.arange(len(self.frames))
+        for number, place in enumerate(places):
+            free = np.ones(len(order), bool)
+            if number > 0:
+                free &= (order > moved[number - 1]) & (self.covered >= self.covered[moved[number - 1]] + apart)
+            if number + 1 < len(places):
+                free &= (order < places[number + 1]) & (self.covered <= self.covered[places[number + 1]] - apart)
+            sharpest = int(np.argmax(np.where(free, self.sharpness, -1.0)))
+            if free[sharpest] and self.sharpness[place] < BLURRED * self.sharpness[sharpest]:
+                moved[number] = sharpest
+        return moved
 
 
 def shots_of(clip: int, analysis: VideoAnalysis, again: float) -> list[Shot]:

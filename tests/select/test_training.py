@@ -51,6 +51,15 @@ def test_a_blurred_stretch_is_bridged_for_the_poses_alone() -> None:
     assert not ((training >= 145) & (training < 165)).any() or choice.remarks
 
 
+def test_a_blurred_place_gives_way_to_a_sharp_frame_between_its_neighbours() -> None:
+    sharp = np.full(150, 0.3)
+    sharp[70:76] = 0.1  # more than the window around a place aimed at, less than a step
+    choice = pick(analysis(np.linspace(0, 1.0, 150), sharp))
+    assert len(choice.taken) == 26 and not choice.pose_only
+    assert sharp[choice.taken].min() == 0.3
+    assert np.diff(np.linspace(0, 1.0, 150)[choice.taken]).min() >= 0.011
+
+
 def test_what_only_a_blurred_frame_shows_is_trained_on_unless_it_is_smeared() -> None:
     travelled = np.linspace(0, 6.0, 600)
     sharp = np.full(600, 0.3)
