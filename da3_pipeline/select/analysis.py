@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
 from .exposure import measured_exposure
+from .flow import reduced
 from .motion import MotionTracker, Step, find_cuts
 from .places import Places
 from .sharpness import sharpness
@@ -57,7 +57,7 @@ def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -
     for frame in decode_frames(clip.path, clip.times_s):
         if (frame.width, frame.height) == (clip.width, clip.height):
             grey = frame.grey(SHARPNESS_SIDE_PX)
-            small = _reduced(grey, _MOTION_SIDE_PX)
+            small = reduced(grey, _MOTION_SIDE_PX)
             decoded[frame.index] = True
             sharp[frame.index] = sharpness(grey)
             step = steps[frame.index] = tracker.step(small)
@@ -84,9 +84,3 @@ def _visits(visited: list[tuple[int, int]], count: int) -> NDArray[np.int64]:
     after = np.searchsorted(frames, np.arange(count))
     before = np.maximum(np.searchsorted(frames, np.arange(count), side="right") - 1, 0)
     return np.minimum(times[before], times[np.minimum(after, len(frames) - 1)])
-
-
-def _reduced(grey: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]:
-    scale = min(1.0, max_side_px / max(grey.shape))
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))

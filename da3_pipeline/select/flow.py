@@ -1,4 +1,4 @@
-"""Corners and where they are found again, and pictures as thumbnails."""
+"""Corners and where they are found again; smaller pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["corners_in", "followed", "thumbnail"]
+__all__ = ["corners_in", "followed", "reduced", "thumbnail"]
 
 Float = NDArray[np.float32]
 
@@ -37,6 +37,13 @@ def followed(before: NDArray[np.uint8], after: NDArray[np.uint8], corners: Float
     error_px = np.linalg.norm(back - corners, axis=1)
     good = (found.ravel() == 1) & (returned.ravel() == 1) & (error_px < _ROUND_TRIP_PX)
     return np.asarray(there, np.float32), good
+
+
+def reduced(grey: NDArray[np.uint8], max_side_px: int) -> NDArray[np.uint8]:
+    """An (H, W) picture made smaller by areas, so that its longer side is at most `max_side_px`."""
+    scale = min(1.0, max_side_px / max(grey.shape))
+    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
 
 
 def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -14,11 +14,13 @@ from ..progress import Progress
 from ..types import Exposure, Frame
 from .analysis import SHARPNESS_SIDE_PX
 from .exposure import measured_exposure
+from .flow import reduced
 from .sharpness import SOFT, sharpness
 
 __all__ = ["looked_at", "without_smeared"]
 
 _WORKERS = 4
+_READ_WHOLE_PX = 2 * SHARPNESS_SIDE_PX  # up to this, reading all of it and reducing the grey picture is faster
 _SMEARED = 0.35  # of the others' sharpness; somebody chose to take the picture: only gross blur says that it went wrong
 _LEAST_OTHERS = 4  # photographs with edges, beside which one can be told to be blurred
 
@@ -55,10 +57,11 @@ def _judged(photo: Frame, others: Sequence[Frame]) -> Frame:
 
 def _looked_at(photo: Frame) -> Frame:
     try:
-        rgb = read_rgb(photo.path, max_side_px=SHARPNESS_SIDE_PX)
+        large = max(photo.width, photo.height) > _READ_WHOLE_PX
+        rgb = read_rgb(photo.path, max_side_px=SHARPNESS_SIDE_PX if large else None)
     except UnreadableImageError:  # the stage that needs its pixels says so
         return photo
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+    grey = reduced(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), SHARPNESS_SIDE_PX)
     seen, told = measured_exposure(grey), photo.exposure or Exposure()
     exposure = replace(told, brightness=seen.brightness, dark_share=seen.dark_share, bright_share=seen.bright_share)
     return replace(photo, sharpness=sharpness(grey), exposure=exposure)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .flow import corners_in, followed, thumbnail
+from .flow import corners_in, followed, reduced, thumbnail
 from .sharpness import BLURRED
 
 __all__ = ["Places"]
@@ -47,7 +47,7 @@ class Places:
         The view just before counts for nothing, and one that was blurred is a new place when it is shown sharp.
         """
         mark = thumbnail(grey).astype(np.float32)
-        small = _reduced(grey)
+        small = reduced(grey, _SIDE_PX)
         known = self._known(small, mark, sharpness)
         if known is not None:
             known.visits += 1
@@ -90,9 +90,3 @@ class Places:
             self._thumbnails = grown
         self._thumbnails[count] = mark
         self._places.append(place)
-
-
-def _reduced(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = min(1.0, _SIDE_PX / max(grey.shape))
-    size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
