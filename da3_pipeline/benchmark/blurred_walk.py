@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..demo import write_video
 from ..geometry import Camera
 from ..progress import Progress
 from .motion_blur import motion_blurred
@@ -44,6 +43,7 @@ def blurred_frames(rng: np.random.Generator, frames: int, share: float) -> NDArr
 
 def render_blurred_walk(folder: Path, seed: int, share: float, progress: Progress) -> BlurredWalk:
     """The walk of this seed below `folder`, of which `share` is blurred; a video that is there from before is kept."""
+    from ..demo import write_video
     from ..training.synthetic import render_walk
 
     walk = render_walk(seed=seed, frames=_FRAMES, width=_WIDTH, height=_HEIGHT)
