@@ -14,7 +14,7 @@ from .flow import corners_in, followed, thumbnail
 __all__ = ["MotionTracker", "Step", "find_cuts"]
 
 _MIN_TRACKED = 30
-_PATCH_PX = (5, 5)
+_PATCH_PX = (25, 25)  # of 320: in small patches around corners, blur alone changes the light
 _DARK, _BRIGHT = 16, 240  # grey levels beyond which light is not told from clipping
 _MIN_LIT = 10
 
