@@ -77,6 +77,7 @@ class SolveConfig(_Frozen):
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
     refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
     strict_rounds: int = Field(default=1, ge=0)
+    strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"

@@ -18,7 +18,7 @@ from .held_out import held_out_errors
 from .priors import Priors
 from .problem import Estimate, Problem
 from .quality import Evidence, cells_covered, scale_jump, speed_jump
-from .score import agreement, frame_agreement, match_errors_px
+from .score import AGREE_PX, agreement, frame_agreement, match_errors_px
 from .tracks import spread_mask
 from .triangulation import ray_spread_deg, world_rays
 
@@ -77,7 +77,15 @@ def gather_evidence(
         cells=cells_covered(observations.frame[kept], observations.xy[kept], problem.size_px, refined),
         scale_jump=scale_jump(depth_scales[refined]),
         aspect=_farthest([camera.K[0, 0] / camera.K[1, 1] for camera in cameras.values()], 1.0),
+        false_pairs=_false_pairs(problem, errors_px),
     )
+
+
+def _false_pairs(problem: Problem, errors_px: Float) -> float:
+    """Number of pairs of which fewer than half of the matches agree with the poses."""
+    pair, count = problem.matches.pair, len(problem.matches.frames)
+    total = np.bincount(pair, minlength=count)
+    return float((np.bincount(pair[errors_px < AGREE_PX], minlength=count) < 0.5 * total).sum())
 
 
 def _or_nan(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float:

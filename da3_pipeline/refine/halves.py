@@ -25,7 +25,6 @@ Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 _FEWEST_TRACKS = 60
-_ITERATIONS = 30
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _solved(problem: Problem, estimate: Estimate, config: SolveConfig, priors: P
     how = Adjustment(
         min(1.0, max(0.3, 2 * fit.median_px)),
         refine_centre=fully_free(problem, estimate),
-        max_iterations=_ITERATIONS,
+        max_iterations=config.strict_iterations,
         function_tolerance=1e-6,
         priors=priors,
     )

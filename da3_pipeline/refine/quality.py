@@ -30,6 +30,7 @@ class Evidence:
     speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
     halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. aspect: fx / fy, the worst camera.
+    false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
     """
 
     frames: int
@@ -51,6 +52,7 @@ class Evidence:
     cells: float
     scale_jump: float
     aspect: float
+    false_pairs: float
 
     @classmethod
     def nothing(cls, frames: int) -> Evidence:

@@ -126,6 +126,7 @@ def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str
         "halves_rotation_deg": evidence.halves_deg,
         "halves_position": evidence.halves_position,
         "cells_covered": evidence.cells,
+        "false_pairs": evidence.false_pairs,
     }
 
 

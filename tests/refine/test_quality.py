@@ -32,6 +32,7 @@ GOOD = Evidence(
     cells=0.7,
     scale_jump=0.1,
     aspect=1.0,
+    false_pairs=0.0,
 )
 
 
