@@ -19,7 +19,7 @@ import typer
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
-from .options import AsJson, Device, Model, Output, Quiet, Seed, configuration
+from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
@@ -73,6 +73,7 @@ def run(
         list[str] | None,
         typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
     ] = None,
+    matcher: Matcher = "sift",
     device: Device = "auto",
     seed: Seed = 0,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,
@@ -93,7 +94,7 @@ def run(
                 "gaussians": gaussians,
                 "metric_model": metric_model,
             },
-            "refine": {"seed": seed, "refine": not no_refine},
+            "refine": {"seed": seed, "refine": not no_refine, "matcher": matcher, "device": device},
             "anchor": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..progress import TerminalProgress
-from .options import Device, Model, configuration
+from .options import Device, Matcher, Model, configuration
 
 __all__ = ["bench_app"]
 
@@ -36,11 +36,12 @@ def bench_pose(
     ] = None,
     colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
+    matcher: Matcher = "sift",
 ) -> None:
     """Pose accuracy and time against known truth."""
     from ..benchmark.pose import measure_poses
 
-    config = configuration({"infer": {"model": model}})
+    config = configuration({"infer": {"model": model}, "refine": {"matcher": matcher}})
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
 
 

@@ -23,10 +23,12 @@ class _Frozen(BaseModel):
 
 
 class FeatureConfig(_Frozen):
-    """SIFT keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
+    """Keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
 
     max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
+    learned_max_features: int = Field(default=1024, ge=8, description="keypoints kept per image by learned matchers")
+    learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
 
 
 class PairConfig(_Frozen):
@@ -128,6 +130,9 @@ class RefineConfig(_Frozen):
     seed: int = 0
     threads: int = Field(default=0, ge=0, description="worker threads; 0: one for each core")
     device: str = Field(default="auto", description="where descriptors are matched: auto, cpu or cuda")
+    matcher: Literal["sift", "aliked", "disk", "xfeat"] = Field(
+        default="sift", description="ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'"
+    )
     features: FeatureConfig = FeatureConfig()
     pairs: PairConfig = PairConfig()
     matching: MatchConfig = MatchConfig()
