@@ -26,6 +26,7 @@ __all__ = [
     "Gate",
     "GaussianCloud",
     "GpsPosition",
+    "Light",
     "MetricScale",
     "Prediction",
     "Scene",
@@ -70,6 +71,21 @@ class RigPlace:
 
 
 @dataclass(frozen=True)
+class Light:
+    """How bright a picture is, and what made it so.
+
+    brightness: mean grey level, 0 to 1; clipped: share of pixels at either end of the scale; both None before the
+    pixels were looked at. exposure_s, f_number, iso: as EXIF says, None where it does not.
+    """
+
+    brightness: float | None = None
+    clipped: float | None = None
+    exposure_s: float | None = None
+    f_number: float | None = None
+    iso: float | None = None
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -78,6 +94,8 @@ class Frame:
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
+    `training`: whether a trainer should see it; one that is too blurred only helps the poses of the others.
+    `light`: how bright it came out, and how it was exposed.
     """
 
     name: str
@@ -95,6 +113,8 @@ class Frame:
     sharpness: float | None = None
     rig: RigPlace | None = None
     mask: Path | None = None
+    training: bool = True
+    light: Light | None = None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig
         return "no pose was found"
     if scene.pose_source[index] == "prior" and not config.keep_prior_poses:
         return "its pose could not be refined"
+    if not frame.training:
+        return "too blurred to train on: it only helped to pose the others"
     if camera is None:
         return f"its camera {frame.camera_id} was not calibrated"
     if (frame.width, frame.height) != (camera.width, camera.height):
