@@ -24,8 +24,6 @@ from .processing import complete
 
 __all__ = ["Da3", "Da3Images", "Da3Polycam", "Da3Record3D", "Da3Video"]
 
-_WORK = ".da3-sources"
-
 
 @dataclass
 class Da3(BaseConverterToNerfstudioDataset):  # type: ignore[misc]
@@ -83,14 +81,14 @@ class Da3(BaseConverterToNerfstudioDataset):  # type: ignore[misc]
         CONSOLE.log(f"[bold {style}]{outcome.scene.verdict.summary}; see {self.output_dir / 'report.html'}")
 
     def _with_eval(self, sources: Sequence[Path]) -> list[Path]:
-        """The sources in folders named train and eval, so that image names tell them apart (--eval-mode filename)."""
+        """All photographs in one folder, under names that tell them apart as nerfstudio does (--eval-mode filename)."""
         given: dict[str, Path] = {"train": sources[0], "eval": self.eval_data}
+        files = {}
         for name, source in given.items():
-            if not source.exists():
-                raise CaptureError(f"{source}: no such file or folder; --data and --eval-data take images or a video")
-            files = sorted(source.iterdir()) if source.is_dir() else [source]
-            _linked({file.name: file for file in files}, self.output_dir / _WORK / "split" / name)
-        return [self.output_dir / _WORK / "split"]
+            if not source.is_dir():
+                raise CaptureError(f"{source}: is no folder; --eval-data needs folders of photographs, as --data does")
+            files |= {f"frame_{name}_{file.name}": file for file in sorted(source.iterdir()) if file.is_file()}
+        return [_linked(files, _work_folder(self.output_dir) / "split")]
 
 
 @dataclass
@@ -115,7 +113,7 @@ class Da3Polycam(Da3):
     """Keep the poses of the export as they are."""
 
     def main(self) -> None:
-        data = _unpacked(self.data, self.output_dir / _WORK)
+        data = _unpacked(self.data, _work_folder(self.output_dir))
         corrected = (data / "keyframes" / "corrected_images").is_dir() and not self.use_uncorrected_images
         prefix = "corrected_" if corrected else ""
         images, cameras = (data / "keyframes" / f"{prefix}{name}" for name in ("images", "cameras"))
@@ -187,6 +185,15 @@ def _unpacked(data: Path, folder: Path) -> Path:
     return inner[0] if inner else data
 
 
+def _work_folder(output: Path) -> Path:
+    """Inside the session, where what the pipeline is given has to stay for a later run to resume.
+
+    Raises UsageError where the folder is somebody else's, as the pipeline itself would."""
+    if output.is_dir() and any(output.iterdir()) and not (output / ".da3").is_dir():
+        raise UsageError(f"{output}: is not empty and holds no session of da3-pipeline; choose an empty --output-dir")
+    return output / ".da3" / "sources"
+
+
 def _linked(files: Mapping[str, Path], folder: Path) -> Path:
     """A new folder with links of these names to the files."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -198,7 +205,7 @@ def _linked(files: Mapping[str, Path], folder: Path) -> Path:
 
 def _scratch(output: Path) -> Path:
     """An empty folder for what is handed to the pipeline."""
-    folder = output / _WORK / "known"
+    folder = _work_folder(output) / "known"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

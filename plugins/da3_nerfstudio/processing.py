@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from da3_pipeline.errors import ExportError
 from da3_pipeline.imageio import read_rgb, write_rgb
@@ -35,7 +37,7 @@ def complete(folder: Path, num_downscales: int) -> list[str]:
     except OSError as error:
         where = error.filename or folder
         raise ExportError(f"{where}: {error.strerror or error}; free space or write elsewhere") from error
-    kept = len(list((folder / "images").iterdir()))
+    kept = sum(path.is_file() for path in (folder / "images").rglob("*"))
     copies = ", ".join(str(2**power) for power in range(1, num_downscales + 1))
     return [f"{kept} images" + (f", and reduced by {copies}" if copies else ""), f"COLMAP model in {model}"]
 
@@ -47,16 +49,20 @@ def downscale(folder: Path, num_downscales: int) -> None:
     """
     for power in range(1, num_downscales + 1):
         factor = 2**power
-        target = folder.with_name(f"{folder.name}_{factor}")
-        target.mkdir()
-        for source in sorted(folder.iterdir()):
+        for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+            target = folder.with_name(f"{folder.name}_{factor}") / source.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
             if folder.name == "images":
-                rgb = read_rgb(source)
-                size = (max(1, rgb.shape[1] // factor), max(1, rgb.shape[0] // factor))
-                write_rgb(target / source.name, np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)))
+                write_rgb(target, _reduced(read_rgb(source), factor, cv2.INTER_AREA))
+            elif source.suffix == ".npy":
+                np.save(target, _reduced(np.load(source), factor, cv2.INTER_NEAREST))
             else:
                 values = cv2.imread(str(source), cv2.IMREAD_UNCHANGED)
                 if values is None:
                     raise ExportError(f"{source}: cannot be read back; run the same command again")
-                size = (max(1, values.shape[1] // factor), max(1, values.shape[0] // factor))
-                cv2.imwrite(str(target / source.name), cv2.resize(values, size, interpolation=cv2.INTER_NEAREST))
+                cv2.imwrite(str(target), _reduced(values, factor, cv2.INTER_NEAREST))
+
+
+def _reduced(values: NDArray[Any], factor: int, interpolation: int) -> NDArray[Any]:
+    size = (max(1, values.shape[1] // factor), max(1, values.shape[0] // factor))
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation))
