@@ -83,7 +83,7 @@ class Da3(BaseConverterToNerfstudioDataset):  # type: ignore[misc]
     def _with_eval(self, sources: Sequence[Path]) -> list[Path]:
         """All photographs in one folder, under names that tell them apart as nerfstudio does (--eval-mode filename)."""
         given: dict[str, Path] = {"train": sources[0], "eval": self.eval_data}
-        files = {}
+        files: dict[str, Path] = {}
         for name, source in given.items():
             if not source.is_dir():
                 raise CaptureError(f"{source}: is no folder; --eval-data needs folders of photographs, as --data does")
