@@ -36,7 +36,7 @@ def ssim(picture: Tensor, photograph: Tensor) -> Tensor:
     x, y = picture.movedim(2, 0), photograph.movedim(2, 0)
     stack = torch.cat([x, y, x * x, y * y, x * y])[:, None]
     smooth = conv2d(conv2d(stack, window[None, None, None, :]), window[None, None, :, None])[:, 0]
-    mean_x, mean_y, xx, yy, xy = smooth.split(3)
+    mean_x, mean_y, xx, yy, xy = torch.split(smooth, 3)
     var_x, var_y, cov = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
     likeness = (2 * mean_x * mean_y + _C1) * (2 * cov + _C2)
     return (likeness / ((mean_x**2 + mean_y**2 + _C1) * (var_x + var_y + _C2))).mean()
