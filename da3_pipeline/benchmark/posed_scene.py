@@ -26,7 +26,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PosedScene:
-    """views by name in the capture, in order; seed points (P, 3) in their world, colours (P, 3); wall seconds until poses."""
+    """views by name in the capture, in order; seed points (P, 3) in their world, their colours (P, 3); wall seconds."""
 
     views: dict[str, TargetView]
     points: Float
