@@ -27,10 +27,11 @@ __all__ = ["TargetView", "TrainedSplats", "TrainerOptions", "train_splats"]
 Float = NDArray[np.float64]
 
 _BAND_ZERO = 0.28209479177387814
-_RATES = {"means": 2e-3, "log_scales": 2e-2, "rotations": 1e-2, "colours": 2e-2, "bands": 1e-3, "logits": 5e-2}
+_RATES = {"means": 5e-3, "log_scales": 4e-2, "rotations": 2e-2, "colours": 4e-2, "bands": 4e-3, "logits": 8e-2}
 _LAST_RATE = {"means": 0.01}  # of the first, at the end; of the others:
 _LAST_RATE_OF_OTHERS = 0.1
 _FIRST_OPACITY = 0.5
+_FIRST_SIZE = 0.6  # of the way to the neighbours: whole ways overlap so much that steps take longer and learn less
 _LEAST_OPACITY = 0.02
 _RELOCATE_EVERY, _RELOCATE_UNTIL = 50, 0.7  # steps; share of the training
 _OPACITY_WEIGHT = 1e-2
@@ -48,7 +49,7 @@ class TargetView:
 class TrainerOptions:
     """What is equal for all that is compared. bands: 1, 4, 9 or 16 harmonics a colour."""
 
-    iterations: int = 600
+    iterations: int = 400
     gaussians: int = 5000
     bands: int = 4
     ssim_share: float = 0.2
@@ -153,17 +154,16 @@ def _relocate(parameters: _Parameters, optimiser: torch.optim.Adam, generator: t
 
 
 def _start(points: Float, colours: NDArray[np.uint8], options: TrainerOptions, rng: np.random.Generator) -> _Parameters:
-    """Gaussians at points drawn from the seeds, as large as the way to their neighbours.
+    """Gaussians at points drawn from the seeds, over half as large as the way to their neighbours.
 
-    Where seeds are too few, all are taken and then drawn again, beside their places by half of that way.
+    Where seeds are too few, all are taken and then drawn again, beside their places by half of their size.
     """
     fresh = rng.permutation(len(points))[: options.gaussians]
     again = rng.integers(len(points), size=options.gaussians - len(fresh))
-    spacing = _spacing(points[fresh])
-    tree_scale = np.zeros(len(points))
-    tree_scale[fresh] = spacing
+    ways = np.zeros(len(points))
+    ways[fresh] = _spacing(points[fresh])
     chosen = np.concatenate([fresh, again])
-    sizes = tree_scale[chosen]
+    sizes = _FIRST_SIZE * ways[chosen]
     places = points[chosen] + (np.arange(len(chosen)) >= len(fresh))[:, None] * rng.normal(size=(len(chosen), 3)) * (
         0.5 * sizes[:, None]
     )

@@ -51,7 +51,7 @@ def bench_rendering(
     predictions: Annotated[Path | None, typer.Option(help="A prior from an .npz, for one scene.")] = None,
     ab: Annotated[bool, typer.Option("--ab", help="Beside ours refined: ours unrefined, and COLMAP.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3,
-    iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 600,
+    iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 400,
     gaussians: Annotated[int, typer.Option(min=2, help="Their number, fixed.")] = 5000,
     width: Annotated[int, typer.Option(min=0, help="Of the pictures in px; 0 leaves their size.")] = 192,
     device: Annotated[str, typer.Option(help="cpu, or cuda with gsplat.")] = "cpu",
