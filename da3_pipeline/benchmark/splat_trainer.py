@@ -160,13 +160,12 @@ def _start(points: Float, colours: NDArray[np.uint8], options: TrainerOptions, r
     """
     fresh = rng.permutation(len(points))[: options.gaussians]
     again = rng.integers(len(points), size=options.gaussians - len(fresh))
-    ways = np.zeros(len(points))
-    ways[fresh] = _spacing(points[fresh])
     chosen = np.concatenate([fresh, again])
-    sizes = _FIRST_SIZE * ways[chosen]
-    places = points[chosen] + (np.arange(len(chosen)) >= len(fresh))[:, None] * rng.normal(size=(len(chosen), 3)) * (
-        0.5 * sizes[:, None]
-    )
+    sizes = np.zeros(len(points))
+    sizes[fresh] = _FIRST_SIZE * _spacing(points[fresh])
+    sizes = sizes[chosen]
+    beside = rng.normal(size=(len(again), 3)) * 0.5 * sizes[len(fresh) :, None]
+    places = points[chosen] + np.concatenate([np.zeros((len(fresh), 3)), beside])
     shades = (colours[chosen] / 255 - 0.5) / _BAND_ZERO
     rotations = np.tile([1.0, 0, 0, 0], (len(chosen), 1))
     logits = np.full(len(chosen), np.log(_FIRST_OPACITY / (1 - _FIRST_OPACITY)))
