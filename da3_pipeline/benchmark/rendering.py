@@ -43,7 +43,7 @@ class RenderingOptions:
 
     sources: tuple[Source, ...] = SOURCES
     seeds: int = 3
-    width_px: int = 192
+    width_px: int = 160
     every: int = 8
     evaluate_every: int = 50
     trainer: TrainerOptions = field(default_factory=TrainerOptions)

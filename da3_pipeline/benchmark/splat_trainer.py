@@ -49,8 +49,8 @@ class TargetView:
 class TrainerOptions:
     """What is equal for all that is compared. bands: 1, 4, 9 or 16 harmonics a colour."""
 
-    iterations: int = 400
-    gaussians: int = 5000
+    iterations: int = 300
+    gaussians: int = 4000
     bands: int = 4
     ssim_share: float = 0.2
     device: str = "cpu"
