@@ -236,7 +236,7 @@ def brush_mask(image: Path, files: list[Path]) -> Path | None:
 
 def lichtfeld(folder: Path) -> Loaded:
     """LichtFeld Studio: a COLMAP model before transforms.json, names with a suffix that starts with a letter, masks of
-    the size of their images."""
+    the size of their images. It loads lenses that it then undoes, or renders, only if it is told to."""
     found = next(
         place for place in (folder / "sparse" / "0", folder / "sparse", folder) if (place / "cameras.bin").exists()
     )
