@@ -30,8 +30,9 @@ from .stages import run_fresh
 
 __all__ = ["SOURCES", "HeldOut", "RenderingOptions", "RenderingRun", "Source", "measure_rendering"]
 
-Source = Literal["ours unrefined", "ours refined", "COLMAP"]
-SOURCES: tuple[Source, ...] = ("ours unrefined", "ours refined", "COLMAP")
+Source = Literal["ours unrefined", "ours refined", "ours matched", "COLMAP"]
+SOURCES: tuple[Source, ...] = ("ours unrefined", "ours refined", "ours matched", "COLMAP")
+"""Of ours: the network's poses and depth; refined poses, matched points and depth; the same without seeds from depth."""
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 _LEAST_TRAINING_VIEWS = 2
@@ -140,8 +141,8 @@ def _pose(source: Source, images: Path, config: PipelineConfig, options: Renderi
             run = run_colmap(images, Path(scratch))
             scene = posed_by_colmap(run, images, options.width_px)
             return _Posed(source, scene, None if scene else "no model")
-        refine = config.refine.model_copy(update={"refine": source == "ours refined"})
-        export = config.export.model_copy(update={"undistort": True})
+        refine = config.refine.model_copy(update={"refine": source != "ours unrefined"})
+        export = config.export.model_copy(update={"undistort": True, "depth_seeds": source != "ours matched"})
         session = Path(scratch) / "session"
         try:
             measured = run_fresh([images], session, config.model_copy(update={"refine": refine, "export": export}))

@@ -49,7 +49,9 @@ def bench_rendering(
     scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders of photographs, or with images/.")],
     model: Model = "da3-nano",
     predictions: Annotated[Path | None, typer.Option(help="A prior from an .npz, for one scene.")] = None,
-    ab: Annotated[bool, typer.Option("--ab", help="Beside ours refined: ours unrefined, and COLMAP.")] = False,
+    ab: Annotated[
+        bool, typer.Option("--ab", help="Beside ours refined: unrefined, without depth seeds, and COLMAP.")
+    ] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3,
     iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 300,
     gaussians: Annotated[int, typer.Option(min=2, help="Their number, fixed.")] = 4000,

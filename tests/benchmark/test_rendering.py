@@ -141,14 +141,15 @@ def sources(monkeypatch: pytest.MonkeyPatch, **scenes: PosedScene | None) -> Non
 
 def test_only_views_that_all_sources_posed_are_compared(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without = [name for name in NAMES if name not in ("08.png", "03.png")]
-    sources(monkeypatch, unrefined=posed(NAMES), refined=posed(NAMES), COLMAP=posed(without))
+    sources(monkeypatch, unrefined=posed(NAMES), refined=posed(NAMES), matched=posed(NAMES), COLMAP=posed(without))
     runs = measure_rendering([capture], PipelineConfig(), SMALL, SilentProgress())
-    assert [(run.source, run.seed, run.posed) for run in runs[:3]] == [
+    assert [(run.source, run.seed, run.posed) for run in runs[:4]] == [
         ("ours unrefined", 0, 10),
         ("ours refined", 0, 10),
+        ("ours matched", 0, 10),
         ("COLMAP", 0, 8),
     ]
-    assert len(runs) == 6
+    assert len(runs) == 8
     for run in runs:
         assert [view.name for view in run.held_out] == ["00.png"]  # 08.png is missing in one
         assert [iteration for iteration, _, _ in run.curve] == [2, 3]
@@ -156,17 +157,18 @@ def test_only_views_that_all_sources_posed_are_compared(capture: Path, monkeypat
 
 
 def test_a_source_that_fails_takes_nothing_from_the_others(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sources(monkeypatch, unrefined=posed(NAMES[8:]), refined=posed(NAMES), COLMAP=None)
+    sources(monkeypatch, unrefined=posed(NAMES[8:]), refined=posed(NAMES), matched=posed(NAMES), COLMAP=None)
     runs = measure_rendering([capture], PipelineConfig(), replace(SMALL, seeds=1), SilentProgress())
     failures = {run.source: run.failure for run in runs}
     assert failures == {
         "ours unrefined": "too little to train on, or nothing to compare",
         "ours refined": None,
+        "ours matched": None,
         "COLMAP": "no model",
     }
     table = rendering_table(runs, 30)
     assert "no model" in table and "nan" not in table.lower()
-    assert json.loads(rendering_json(runs))[2]["seconds_to_pose"] is None
+    assert json.loads(rendering_json(runs))[3]["seconds_to_pose"] is None
 
 
 def test_held_out_views_are_never_trained_on(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +181,7 @@ def test_held_out_views_are_never_trained_on(capture: Path, monkeypatch: pytest.
         return original(views, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rendering, "train_splats", spy)
-    sources(monkeypatch, unrefined=scene, refined=scene, COLMAP=scene)
+    sources(monkeypatch, unrefined=scene, refined=scene, matched=scene, COLMAP=scene)
     measure_rendering([capture], PipelineConfig(), replace(SMALL, seeds=1), SilentProgress())
     assert set(seen) == {id(view) for name, view in scene.views.items() if name not in ("00.png", "08.png")}
 
@@ -207,11 +209,11 @@ def test_a_folder_without_photographs_is_refused(tmp_path: Path, cli: Cli) -> No
 
 
 @pytest.mark.slow
-def test_all_three_sources_of_a_rendered_capture(rendered_capture: Path, tmp_path: Path, cli: Cli) -> None:
+def test_all_sources_of_a_rendered_capture(rendered_capture: Path, tmp_path: Path, cli: Cli) -> None:
     small = ("--seeds", 1, "--iterations", 60, "--gaussians", 800, "--width", 64)
     code, out, err = cli("bench", "rendering", rendered_capture, "--ab", *small, "--json", tmp_path / "all.json")
     assert code == 0, err
     by_source = {entry["source"]: entry for entry in json.loads((tmp_path / "all.json").read_text())}
-    assert [entry["failure"] for entry in by_source.values()] == [None] * 3
+    assert [entry["failure"] for entry in by_source.values()] == [None] * 4
     refined = np.mean([view["psnr_db"] for view in by_source["ours refined"]["held_out"]])
     assert refined > 16 and "ours refined minus COLMAP" in out
