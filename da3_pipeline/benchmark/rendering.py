@@ -32,7 +32,7 @@ __all__ = ["SOURCES", "HeldOut", "RenderingOptions", "RenderingRun", "Source", "
 
 Source = Literal["ours unrefined", "ours refined", "ours matched", "COLMAP"]
 SOURCES: tuple[Source, ...] = ("ours unrefined", "ours refined", "ours matched", "COLMAP")
-"""Of ours: the network's poses and depth; refined poses, matched points and depth; the same without seeds from depth."""
+"""Of ours: the network's poses and depth; refined poses, with matched points and depth as seeds; without depth."""
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 _LEAST_TRAINING_VIEWS = 2
