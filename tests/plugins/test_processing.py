@@ -198,12 +198,16 @@ def test_the_method_is_offered_with_our_data_parser() -> None:
     assert "MCMC" in descriptions["da3-splatfacto"]
 
 
-def test_the_method_joins_the_chain_to_splatfacto() -> None:
+def test_the_method_joins_the_chain_to_splatfacto(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the CPU nothing can be rasterised; what the strategy is asked, and what is added to the loss, can be seen."""
     import torch
     from da3_nerfstudio.splatfacto import McmcSplatfactoConfig
     from nerfstudio.data.scene_box import SceneBox
 
+    # It would download the weights of a metric.
+    monkeypatch.setattr(
+        "nerfstudio.models.splatfacto.LearnedPerceptualImagePatchSimilarity", lambda **options: torch.nn.Identity()
+    )
     box = SceneBox(torch.tensor([[-1.0, -1, -1], [1, 1, 1]]))
     config = McmcSplatfactoConfig(max_gs_num=77)
     model = config.setup(scene_box=box, num_train_data=4)
