@@ -206,10 +206,10 @@ def test_the_method_joins_the_chain_to_splatfacto(monkeypatch: pytest.MonkeyPatc
 
     # It would download the weights of a metric.
     monkeypatch.setattr(
-        "nerfstudio.models.splatfacto.LearnedPerceptualImagePatchSimilarity", lambda **options: torch.nn.Identity()
+        "torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", lambda **options: torch.nn.Identity()
     )
     box = SceneBox(torch.tensor([[-1.0, -1, -1], [1, 1, 1]]))
-    config = McmcSplatfactoConfig(max_gs_num=77)
+    config = McmcSplatfactoConfig(max_gs_num=77, num_downscales=0)
     model = config.setup(scene_box=box, num_train_data=4)
     assert model.strategy.cap_max == 77
     assert not model.strategy.absgrad
