@@ -115,7 +115,7 @@ class QualityConfig(_Frozen):
     min_fov_deg: float = 12.0
     max_fov_deg: float = 130.0
     max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
-    max_prior_log_ratio: float = Field(default=0.5, description="|log(refined focal length / the prior's)|")
+    max_prior_log_ratio: float = Field(default=0.7, description="|log(refined focal length / the prior's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
     max_held_out_px: float = 1.5
     max_halves_deg: float = 0.5
