@@ -28,6 +28,7 @@ __all__ = [
     "GpsPosition",
     "MetricScale",
     "Prediction",
+    "RigPlace",
     "Scene",
     "StageRecord",
     "Tracks",

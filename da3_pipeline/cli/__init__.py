@@ -53,6 +53,9 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    rig: Annotated[
+        Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
+    ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored.")
     ] = None,
@@ -83,7 +86,7 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "masks": masks},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "masks": masks},
             "select": {"max_frames": max_frames},
             "mask": {"people": mask_people, "device": device},
             "infer": {

@@ -15,7 +15,7 @@ from ..types import Capture, Frame, VideoClip
 from .calibration import Intrinsics, KnownView, read_calibration
 from .names import UniqueNames
 
-__all__ = ["match_names", "with_known_cameras"]
+__all__ = ["comparable_names", "match_names", "with_known_cameras"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,11 @@ def match_names(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
             if len(candidates) == len(others) == 1 and candidates[0] not in matched and others[0] not in taken:
                 matched[candidates[0]] = others[0]
     return matched
+
+
+def comparable_names(name: str) -> tuple[str, ...]:
+    """The forms of a name of the capture in which a file may speak of it: the whole path, and that below `images/`."""
+    return tuple(dict.fromkeys((_whole(name), _below_images(name))))
 
 
 def _whole(name: str) -> str:
