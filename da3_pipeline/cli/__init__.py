@@ -53,6 +53,9 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    poses_as: Annotated[
+        str, typer.Option(help="Known poses are fixed, or a prior that the adjustment weighs.")
+    ] = "fixed",
     rig: Annotated[
         Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
     ] = None,
@@ -96,7 +99,7 @@ def run(
                 "gaussians": gaussians,
                 "metric_model": metric_model,
             },
-            "refine": {"seed": seed, "refine": not no_refine},
+            "refine": {"seed": seed, "refine": not no_refine, "solve": {"poses_as": poses_as}},
             "anchor": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }

@@ -54,7 +54,7 @@ class Priors:
 
 
 def priors_of(problem: Problem, config: PriorConfig) -> Priors:
-    """The prior's own poses and focal lengths, in its own world, with the sigmas of `config`.
+    """The prior's own poses, or those that the user gave, and focal lengths, in that world, with the sigmas of `config`.
 
     EXIF's focal length stands in for the prior's where there is one; known cameras need none.
     """
@@ -66,8 +66,10 @@ def priors_of(problem: Problem, config: PriorConfig) -> Priors:
         elif camera_id not in problem.known_cameras:
             focal[camera_id] = (camera.focal_px, config.focal_sigma)
     nothing = np.full((problem.num_frames, 3), np.nan)
-    sigma = config.position_sigma * extent(problem.prior)
-    return Priors(poses, np.radians(config.rotation_sigma_deg), sigma, nothing, nothing, focal)
+    rotation_deg, position = config.rotation_sigma_deg, config.position_sigma
+    if problem.given_poses:
+        rotation_deg, position = config.given_rotation_sigma_deg, config.given_position_sigma
+    return Priors(poses, np.radians(rotation_deg), position * extent(problem.prior), nothing, nothing, focal)
 
 
 def extent(estimate: Estimate) -> float:

@@ -18,6 +18,7 @@ from ..types import CandidateScore, Prediction, Scene, Tracks
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
 from .candidates import compete
 from .config import RefineConfig
+from .control import with_known_poses
 from .correspondences import Correspondences, find_correspondences
 from .cuts import weakest_cut
 from .depth_scale import depth_scales
@@ -66,6 +67,7 @@ def refine_with(
     if not candidates:
         return _prior_scene(prediction, config, why="no frames could be matched")
     problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
+    winner, control = with_known_poses(problem, prediction.frames.frames, winner, config)
     assembly = assemble(problem, winner, config)
     if not (assembly.refined | assembly.guided).any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
@@ -83,7 +85,7 @@ def refine_with(
         verdict=judge_evidence(evidence, config.quality),
         candidates=scores,
         dropped=prediction.dropped,
-        figures={**figures, **_figures(assembly, evidence, tracks)},
+        figures={**figures, **control, **_figures(assembly, evidence, tracks)},
     )
 
 
