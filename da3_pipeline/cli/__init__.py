@@ -53,9 +53,7 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
-    poses_as: Annotated[
-        str, typer.Option(help="Known poses are fixed, or a prior that the adjustment weighs.")
-    ] = "fixed",
+    poses_as: Annotated[str, typer.Option(help="Known poses are 'fixed', or a 'prior' for the adjustment.")] = "fixed",
     rig: Annotated[
         Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
     ] = None,

@@ -54,7 +54,7 @@ class Priors:
 
 
 def priors_of(problem: Problem, config: PriorConfig) -> Priors:
-    """The prior's own poses, or those that the user gave, and focal lengths, in that world, with the sigmas of `config`.
+    """The prior's poses, or those that the user gave, and focal lengths, in that world, with the sigmas of `config`.
 
     EXIF's focal length stands in for the prior's where there is one; known cameras need none.
     """

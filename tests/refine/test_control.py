@@ -96,5 +96,7 @@ def test_good_priors_hold_what_few_matches_leave_open(make_capture: Make) -> Non
     capture = make_capture(frames=12, points=60, noise_px=1.5, false_matches=0.0)
     given = noisy(capture.cam_from_world, 0.05, 0.0005)
     alone = capture.pose_errors(refine(capture, {}).cam_from_world)
-    held = capture.pose_errors(refine(capture, dict(enumerate(given)), "prior").cam_from_world)
+    scene = refine(capture, dict(enumerate(given)), "prior")
+    assert scene.figures["known_poses_held"] == 12
+    held = capture.pose_errors(scene.cam_from_world)
     assert held[0] < alone[0] and held[1] < alone[1]
