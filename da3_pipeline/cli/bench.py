@@ -157,3 +157,20 @@ def bench_adjustment(
     from ..benchmark.adjustment_scale import IMAGES, measure_adjustment
 
     typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
+
+
+@bench_app.command("scenarios")
+def bench_scenarios(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds and walks of each.")] = 1,
+    colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,
+    cache: Annotated[Path, typer.Option(help="Where rendered captures are kept.")] = Path("bench-scenarios"),
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Rendered captures, hard in one way each: ours beside COLMAP, and whether the verdict sees what is wrong."""
+    from ..benchmark.scenario_runs import measure_scenarios, scenarios_json, scenarios_table
+
+    rows = measure_scenarios(names or [], range(seeds), cache.absolute(), colmap, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(scenarios_json(rows))
+    typer.echo(scenarios_table(rows))

@@ -79,6 +79,7 @@ class SolveConfig(_Frozen):
         default="fixed", description="given poses stay as they are, or are a prior that the adjustment weighs"
     )
     strict_rounds: int = Field(default=1, ge=0)
+    strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
@@ -117,6 +118,12 @@ class QualityConfig(_Frozen):
     max_fov_deg: float = 130.0
     max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
+    max_held_out_px: float = 1.5
+    max_halves_deg: float = 0.5
+    max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
+    min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
+    max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
+    max_aspect_log_ratio: float = Field(default=0.1, description="|log(fx / fy)|")
 
 
 class RefineConfig(_Frozen):

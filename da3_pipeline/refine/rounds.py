@@ -194,7 +194,7 @@ def _strict_round(
         min(1.0, max(_FINEST_CAUCHY_PX, 2 * fit.median_px)),
         refine_centre=fully_free(problem, estimate),
         fixed=fixed,
-        max_iterations=config.max_iterations,
+        max_iterations=config.strict_iterations,
         function_tolerance=1e-6,
         priors=priors,
         rigs=rigs,
