@@ -163,7 +163,7 @@ def _split_cameras(photos: Sequence[Frame]) -> tuple[Frame, ...]:
 
 def _with_poses(capture: Capture, views: Sequence[KnownView], path: Path) -> Capture:
     """Matched photographs with their poses. Frames of a video have no names yet: they cannot be matched."""
-    known = {view.name: view.cam_from_world for view in views if view.cam_from_world is not None}
+    known = {view.name: view for view in views if view.cam_from_world is not None}
     if not known:
         raise CaptureError(f"{path}: it holds no poses; give a file with transform_matrix or registered images")
     matched = match_names([photo.name for photo in capture.photos], list(known))
@@ -171,10 +171,12 @@ def _with_poses(capture: Capture, views: Sequence[KnownView], path: Path) -> Cap
         raise CaptureError(_no_match(path, list(known), capture))
     if len(matched) < len(capture.photos):
         logger.warning("%s: poses for %d of %d photographs", path, len(matched), len(capture.photos))
-    photos = [
-        replace(photo, known_cam_from_world=known[matched[photo.name]]) if photo.name in matched else photo
-        for photo in capture.photos
-    ]
+    photos = []
+    for photo in capture.photos:
+        if photo.name in matched:
+            view = known[matched[photo.name]]
+            photo = replace(photo, known_cam_from_world=view.cam_from_world, known_pose_form=view.form)
+        photos.append(photo)
     return replace(capture, photos=tuple(photos))
 
 

@@ -78,6 +78,7 @@ class SolveConfig(_Frozen):
     poses_as: Literal["fixed", "prior"] = Field(
         default="fixed", description="given poses stay as they are, or are a prior that the adjustment weighs"
     )
+    correct_poses: bool = Field(default=True, description="read given poses in the convention that matches prove")
     strict_rounds: int = Field(default=1, ge=0)
     strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)

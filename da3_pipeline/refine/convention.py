@@ -8,6 +8,7 @@ motion between two frames then differs from what their matches alone say, unless
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from ..geometry import compose, invert, rotation_angle_deg
 from ..types import Frame, Prediction
 from .candidates import guessed_camera
+from .config import RefineConfig
 from .problem import Problem
 from .two_view import RelativePoses, relative_poses
 
-__all__ = ["PoseConvention", "find_convention", "in_convention"]
+__all__ = ["Convention", "find_convention", "in_told_convention"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -35,52 +37,81 @@ _EXPLAINED, _SUSPECT, _AMBIGUOUS = 0.7, 0.5, 0.05
 
 
 @dataclass(frozen=True)
-class PoseConvention:
-    """In which convention given poses are. `certain`: the matches leave no other reading.
+class Convention:
+    """In which convention given poses are, where that is not the one of their file.
 
-    inverted, other_axes: against what their file has. as_given, explained: share of `pairs` whose motion agrees with
-    the poses as they are, and read so.
+    inverted, other_axes: against that. as_given, as_read: share of `pairs` whose motion agrees with the poses as they
+    are, and read so. certain: the matches leave no other reading. applied: the poses were read so. transforms: the file
+    is a transforms.json.
     """
 
     inverted: bool
     other_axes: bool
     as_given: float
-    explained: float
+    as_read: float
     pairs: int
     certain: bool
+    transforms: bool
+    applied: bool = False
 
     @property
     def figures(self) -> dict[str, float]:
-        return {
-            "pose_pairs": float(self.pairs),
-            "pose_pairs_as_given": self.as_given,
-            "pose_pairs_as_read": self.explained,
-        }
+        """For the report."""
+        shares = {"pose_pairs_as_given": self.as_given, "pose_pairs_as_read": self.as_read}
+        return {"pose_pairs": float(self.pairs), **shares, "poses_corrected": float(self.applied)}
 
-    def corrected(self, given: Float, transforms: bool) -> Float:
-        """cam_from_world (..., 3, 4) of poses read from a COLMAP model or, with `transforms`, a transforms.json.
+    @property
+    def sentence(self) -> str:
+        """What is to be said of it, without a full stop."""
+        own, found = _NAMES[self.transforms, False, False], _NAMES[self.transforms, self.inverted, self.other_axes]
+        shares = f"{self.as_read:.0%} of {self.pairs} matched pairs agree with that, {self.as_given:.0%} as given"
+        if self.applied:
+            return f"the given poses are {found}, not {own}, and were read so: {shares}"
+        return f"the given poses {'are' if self.certain else 'may be'} {found}, not {own}; correct them: {shares}"
 
-        The latter were read as F inv(M), F the change of axes: that F on the side of the world goes, too.
+    def read(self, given: Float) -> Float:
+        """cam_from_world (..., 3, 4) of poses that were read in the convention of their file.
+
+        A transforms.json's M was read as F inv(M), F the change of axes: inverted, F stands on the side of the world.
         """
-        poses = given
-        if self.inverted:
-            poses = invert(poses)
-            poses = compose(poses, _OTHER_AXES) if transforms else poses
+        poses = invert(given) if self.inverted else given
+        poses = compose(poses, _OTHER_AXES) if self.inverted and self.transforms else poses
         return compose(_OTHER_AXES, poses) if self.other_axes else poses
 
-    def sentence(self, transforms: bool) -> str:
-        """What is said of it, one clause."""
-        opengl = self.other_axes != transforms
-        direction = "cam_from_world" if self.inverted == transforms else "world_from_cam"
-        own = "world_from_cam with OpenGL axes" if transforms else "cam_from_world with OpenCV axes"
-        found = f"{direction} with {'OpenGL' if opengl else 'OpenCV'} axes"
-        shares = f"{self.explained:.0%} of {self.pairs} matched pairs agree with that, {self.as_given:.0%} as given"
-        if self.certain:
-            return f"the given poses are {found}, not {own}, and were read so: {shares}"
-        return f"the given poses may be {found}, not {own}; check them: {shares}"
+
+_NAMES = {
+    (transforms, inverted, other): f"{'cam_from_world' if inverted == transforms else 'world_from_cam'} "
+    f"with {'OpenGL' if other != (transforms and not inverted) else 'OpenCV'} axes"
+    for transforms in (False, True)
+    for inverted in (False, True)
+    for other in (False, True)
+}
 
 
-def find_convention(problem: Problem, frames: tuple[Frame, ...], seed: int) -> PoseConvention | None:
+def in_told_convention(
+    problem: Problem, prediction: Prediction, config: RefineConfig
+) -> tuple[Prediction, Convention | None]:
+    """The prediction with given poses read as the matches say, where these leave no doubt, and what was found.
+
+    A warning is logged where anything was; None where nothing speaks against the convention of the file.
+    """
+    frames = prediction.frames.frames
+    found = find_convention(problem, frames, config.seed)
+    if found is None:
+        return prediction, None
+    found = replace(found, applied=found.certain and config.solve.correct_poses)
+    logger.warning("%s", found.sentence)
+    if not found.applied:
+        return prediction, found
+    poses, read = np.array(prediction.cam_from_world, float), list(frames)
+    for index, frame in enumerate(frames):
+        if frame.known_cam_from_world is not None:
+            poses[index] = found.read(np.asarray(frame.known_cam_from_world, float))
+            read[index] = replace(frame, known_cam_from_world=poses[index])
+    return replace(prediction, frames=replace(prediction.frames, frames=tuple(read)), cam_from_world=poses), found
+
+
+def find_convention(problem: Problem, frames: Sequence[Frame], seed: int) -> Convention | None:
     """The convention that matches speak for against the one of the file; None where they do not, or cannot tell.
 
     Only pairs with parallax are asked. A pair speaks for a reading that its rotation and its direction agree with, to
@@ -95,30 +126,25 @@ def find_convention(problem: Problem, frames: tuple[Frame, ...], seed: int) -> P
     measured = measured.subset(measured.support >= _FEWEST_MATCHES)
     if len(measured.frames) < _FEWEST_PAIRS:
         return None
-    given = np.array([np.full((3, 4), np.nan) if (p := f.known_cam_from_world) is None else p for f in frames], float)
+    nothing = np.full((3, 4), np.nan)
+    given = np.array([nothing if (pose := frame.known_cam_from_world) is None else pose for frame in frames], float)
     as_given = _errors(given, measured, False, False)
-    readings = sorted(
-        (_Reading(_errors(given, measured, *reading), as_given, *reading) for reading in _ALTERNATIVES),
-        key=lambda reading: -reading.explained,
-    )
-    best, second = readings[:2]
+    readings = [_Reading(_errors(given, measured, *how), as_given, *how) for how in _ALTERNATIVES]
+    best, second = sorted(readings, key=lambda reading: -reading.explained)[:2]
     if best.speaking < _FEWEST_PAIRS or best.explained < _SUSPECT or best.speaking < 3 * best.against:
         return None
     certain = best.explained >= _EXPLAINED and best.speaking >= 10 * best.against
     certain &= best.explained - second.explained > _AMBIGUOUS
-    share = float(_agree(as_given).mean())
-    return PoseConvention(best.inverted, best.other_axes, share, best.explained, len(measured.frames), certain)
-
-
-def in_convention(prediction: Prediction, convention: PoseConvention) -> Prediction:
-    """The prediction with the given poses read in `convention`."""
-    frames, poses = [], np.array(prediction.cam_from_world, float)
-    for index, frame in enumerate(prediction.frames.frames):
-        if frame.known_cam_from_world is not None:
-            poses[index] = convention.corrected(np.asarray(frame.known_cam_from_world, float), _from_transforms(frame))
-            frame = replace(frame, known_cam_from_world=poses[index])
-        frames.append(frame)
-    return replace(prediction, frames=replace(prediction.frames, frames=tuple(frames)), cam_from_world=poses)
+    transforms = next(frame.known_pose_form for frame in frames if frame.known_cam_from_world is not None)
+    return Convention(
+        best.inverted,
+        best.other_axes,
+        float(_agree(as_given).mean()),
+        best.explained,
+        len(measured.frames),
+        certain,
+        transforms == "transforms",
+    )
 
 
 @dataclass(frozen=True)
@@ -155,12 +181,12 @@ def _contradict(errors: Float) -> Bool:
 
 
 def _asked(problem: Problem, known: Bool) -> NDArray[np.int64]:
-    """Numbers of pairs with parallax and many matches between frames with a known pose; evenly taken of many."""
+    """Numbers of pairs with parallax and many matches between frames with a known pose; every so many-th of many."""
     matches = problem.matches
     counts = np.bincount(matches.pair, minlength=len(matches.frames))
     fit = (counts >= _FEWEST_MATCHES) & (matches.homography_share < _MOST_FLAT) & known[matches.frames].all(axis=1)
     numbers = np.flatnonzero(fit)
-    return numbers[np.unique(np.linspace(0, len(numbers) - 1, _MOST_PAIRS).round().astype(int))] if len(numbers) else numbers
+    return numbers[:: max(1, -(-len(numbers) // _MOST_PAIRS))]
 
 
 def _only(problem: Problem, pairs: NDArray[np.int64]) -> Problem:
@@ -192,7 +218,3 @@ def _errors(given: Float, measured: RelativePoses, inverted: bool, other_axes: b
     length = np.linalg.norm(relative[:, :, 3], axis=1)
     cosine = (relative[:, :, 3] * measured.second_from_first[:, :, 3]).sum(axis=1) / np.maximum(length, 1e-300)
     return np.stack([rotation, np.degrees(np.arccos(np.clip(cosine, -1, 1)))], axis=1)
-
-
-def _from_transforms(frame: Frame) -> bool:
-    return frame.known_pose_form == "transforms"
