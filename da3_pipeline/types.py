@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry.cameras import Camera, PixelMap
+from .geometry.geodesy import GpsPosition
 
 __all__ = [
     "CandidateScore",
@@ -45,15 +46,6 @@ class Dropped:
 
     frame: str
     reason: str
-
-
-@dataclass(frozen=True)
-class GpsPosition:
-    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote."""
-
-    latitude_deg: float
-    longitude_deg: float
-    altitude_m: float | None = None
 
 
 @dataclass(frozen=True)

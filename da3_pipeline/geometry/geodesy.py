@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from ..types import GpsPosition
-
-__all__ = ["centre_of", "east_north_up"]
+__all__ = ["GpsPosition", "centre_of", "east_north_up"]
 
 Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GpsPosition:
+    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote."""
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float | None = None
 
 
 def centre_of(positions: Sequence[GpsPosition]) -> GpsPosition:
