@@ -1,0 +1,124 @@
+"""GPS in the last adjustment: over a long way it knows what matches from frame to frame slowly forget.
+
+A receiver is off by metres wherever it is; a reconstruction is exact from one frame to the next and drifts by any
+amount over thousands. Positions with the weight of their noise straighten the one without harming the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import centres
+from ..geometry.gps_fit import GpsFit, fit_gps
+from ..geometry.gravity import up_from_cameras
+from ..types import Frame
+from .adjustment import Adjustment, adjust
+from .candidates import Candidate
+from .config import RefineConfig
+from .priors import Priors
+from .problem import Estimate, Problem, rigs_in_world
+from .rounds import fit_points, resettle
+from .score import agreement
+from .tracks import spread_subset
+
+__all__ = ["with_gps"]
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+_FEWEST_PLACES = 12
+_USED_SHARE, _MOST_RELATIVE_SIGMA = 0.7, 0.1  # of positions that fit together, and of the scale that follows
+_TRIAL_RUN = 5  # photographs in a row that take part in a trial, and as many that do not
+_TRIAL_GAIN = 0.9  # what their residuals must come down to
+_UNKNOWN_M = 1e4  # sigma of a height that was not measured
+_COST = 0.005  # share of the matches that may stop to agree
+
+
+def with_gps(
+    problem: Problem, frames: Sequence[Frame], winner: Candidate, config: RefineConfig
+) -> tuple[Candidate, dict[str, float]]:
+    """The winner in metres east, north and up, bent to the GPS of its photographs, where that is certain to help.
+
+    GPS takes part where its positions fit the scene as one, and where in a trial photographs that have no part in it
+    come nearer to their positions, too: a scene that does not drift, or positions that are false, fail that, and the
+    winner is returned as it was. Nothing happens in a world that the user or the prior has given.
+    """
+    figures = {"gps_in_adjustment": 0.0}
+    given = any(frame.known_cam_from_world is not None for frame in frames)
+    located = np.array([frame.gps is not None for frame in frames]) & winner.fit.estimate.posed
+    if given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
+        return winner, {}
+    fit = _fit(frames, winner.fit.estimate, located)
+    if fit is None or not _consistent(fit):
+        return winner, figures
+    moved = fit.alignment.enu_from_scene.apply_to_cameras(winner.fit.estimate.cam_from_world)
+    estimate = replace(winner.fit.estimate, cam_from_world=moved)
+    thinned = problem.with_observations(
+        spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
+    )
+    tried, heard = _trial(thinned, estimate, fit, located, config)
+    before, after = (_off_m(some.cam_from_world[located], fit, ~heard[located]) for some in (estimate, tried))
+    if not after < _TRIAL_GAIN * before:
+        return winner, figures
+    priors = _priors(fit, located, config)
+    bent = resettle(thinned, tried, config.solve, priors, rigs_in_world(thinned, tried))
+    if agreement(problem, bent.estimate) < agreement(problem, winner.fit.estimate) - _COST:
+        return winner, figures
+    figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": before}
+    figures |= {"gps_held_back_m": after, "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min())}
+    return replace(winner, fit=bent), figures
+
+
+def _fit(frames: Sequence[Frame], estimate: Estimate, located: Bool) -> GpsFit | None:
+    positions = [gps for index in np.flatnonzero(located) if (gps := frames[index].gps) is not None]
+    up = up_from_cameras(estimate.cam_from_world[estimate.posed])
+    return fit_gps(estimate.cam_from_world[located], positions, up)
+
+
+def _consistent(fit: GpsFit) -> bool:
+    sure = fit.alignment.relative_sigma <= _MOST_RELATIVE_SIGMA
+    return sure and fit.places >= _FEWEST_PLACES and float(fit.used.mean()) >= _USED_SHARE
+
+
+def _priors(fit: GpsFit, located: Bool, config: RefineConfig) -> Priors:
+    """Positions of the photographs whose GPS is not called false, each with the noise of a receiver.
+
+    One that is repeated counts once, however many photographs have it.
+    """
+    count = len(located)
+    positions, sigma = np.full((count, 3), np.nan), np.full((count, 3), np.nan)
+    noise = np.array([1.0, 1.0, config.priors.gps_vertical_factor]) * config.priors.gps_sigma_m
+    known = np.isfinite(fit.metres)
+    mine = np.flatnonzero(located)[fit.used]
+    positions[mine] = np.nan_to_num(fit.metres)[fit.used]
+    sigma[mine] = (np.where(known, noise, _UNKNOWN_M) * np.sqrt(fit.repeats)[:, None])[fit.used]
+    return Priors(np.full((count, 3, 4), np.nan), 1.0, 1.0, positions, sigma)
+
+
+def _trial(
+    problem: Problem, estimate: Estimate, fit: GpsFit, located: Bool, config: RefineConfig
+) -> tuple[Estimate, Bool]:
+    """The estimate bent to every other run of photographs, and which (N,) took part."""
+    number = np.cumsum(located) - 1
+    heard = located & (number // _TRIAL_RUN % 2 == 0)
+    priors = _priors(fit, located, config)
+    priors = replace(priors, positions=np.where(heard[:, None], priors.positions, np.nan))
+    points = fit_points(problem, estimate, config.solve.min_ray_spread_deg)
+    how = Adjustment(
+        max(1.0, min(points.median_px, 100.0) / 2),
+        max_iterations=config.solve.strict_iterations,
+        function_tolerance=1e-6,
+        priors=priors,
+        rigs=rigs_in_world(problem, estimate),
+    )
+    return adjust(problem, points.estimate, points.points, points.kept, how)[0], heard
+
+
+def _off_m(poses: Float, fit: GpsFit, chosen: Bool) -> float:
+    """Median horizontal distance of (K, 3, 4) poses from their used positions, over `chosen` (K,) photographs."""
+    off = np.linalg.norm((centres(poses) - fit.metres)[fit.used & chosen, :2], axis=1)
+    return float(np.median(off)) if len(off) else float("nan")
