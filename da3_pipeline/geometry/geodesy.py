@@ -16,11 +16,15 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class GpsPosition:
-    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote."""
+    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote.
+
+    horizontal_sigma_m: as the device states it, None where it does not.
+    """
 
     latitude_deg: float
     longitude_deg: float
     altitude_m: float | None = None
+    horizontal_sigma_m: float | None = None
 
 
 def centre_of(positions: Sequence[GpsPosition]) -> GpsPosition:

@@ -22,7 +22,8 @@ Float = NDArray[np.float64]
 class GpsFit:
     """alignment: of the world to metres around `origin`. places: different positions among the K photographs.
 
-    metres (K, 3): the positions east, north and up of `origin`, z NaN without altitude. used (K,): those that are not
+    metres (K, 3): the positions east, north and up of `origin`, z NaN without altitude. stated_m (K,): one sigma in the
+    plane as the devices state it, NaN where they do not. used (K,): those that are not
     called false. repeats (K,): photographs that have the very same position.
     """
 
@@ -30,6 +31,7 @@ class GpsFit:
     origin: GpsPosition
     places: int
     metres: Float
+    stated_m: Float
     used: NDArray[np.bool_]
     repeats: NDArray[np.int64]
 
@@ -52,4 +54,5 @@ def fit_gps(cam_from_world: Float, positions: Sequence[GpsPosition], up: Up | No
     if alignment is None:
         return None
     repeats = np.bincount(group)[group]
-    return GpsFit(alignment, origin, len(different), metres[group], alignment.used[group], repeats)
+    stated = np.array([position.horizontal_sigma_m or np.nan for position in positions], float)
+    return GpsFit(alignment, origin, len(different), metres[group], stated, alignment.used[group], repeats)

@@ -21,8 +21,7 @@ from .candidates import Candidate
 from .config import RefineConfig
 from .priors import Priors
 from .problem import Estimate, Problem, rigs_in_world
-from .rounds import fit_points, resettle
-from .score import agreement
+from .rounds import Fit, fit_points, resettle
 from .tracks import spread_subset
 
 __all__ = ["with_gps"]
@@ -34,8 +33,10 @@ _FEWEST_PLACES = 12
 _USED_SHARE, _MOST_RELATIVE_SIGMA = 0.7, 0.1  # of positions that fit together, and of the scale that follows
 _TRIAL_RUN = 5  # photographs in a row that take part in a trial, and as many that do not
 _TRIAL_GAIN = 0.9  # what their residuals must come down to
+_RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
 _UNKNOWN_M = 1e4  # sigma of a height that was not measured
-_COST = 0.005  # share of the matches that may stop to agree
+_COST = 0.5  # squared sigmas of its observations that a photograph's position may cost
+_CAUCHY_SIGMAS = 2.0
 
 
 def with_gps(
@@ -44,13 +45,14 @@ def with_gps(
     """The winner in metres east, north and up, bent to the GPS of its photographs, where that is certain to help.
 
     GPS takes part where its positions fit the scene as one, and where in a trial photographs that have no part in it
-    come nearer to their positions, too: a scene that does not drift, or positions that are false, fail that, and the
-    winner is returned as it was. Nothing happens in a world that the user or the prior has given.
+    come nearer to their positions, too, at no more cost to the matches than drift has: a scene that does not drift, or
+    positions that are false, fail that, and the winner is returned as it was. Nothing happens in a world that the user
+    or the prior has given.
     """
     figures = {"gps_in_adjustment": 0.0}
     given = any(frame.known_cam_from_world is not None for frame in frames)
     located = np.array([frame.gps is not None for frame in frames]) & winner.fit.estimate.posed
-    if given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
+    if not config.priors.gps or given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
         return winner, {}
     fit = _fit(frames, winner.fit.estimate, located)
     if fit is None or not _consistent(fit):
@@ -64,9 +66,11 @@ def with_gps(
     before, after = (_off_m(some.cam_from_world[located], fit, ~heard[located]) for some in (estimate, tried))
     if not after < _TRIAL_GAIN * before:
         return winner, figures
-    priors = _priors(fit, located, config)
+    left = _off_m(tried.cam_from_world[located], fit, np.ones(len(fit.used), bool)) / _RAYLEIGH_MEDIAN
+    priors = _priors(fit, located, max(config.priors.gps_sigma_m, left), config)
     bent = resettle(thinned, tried, config.solve, priors, rigs_in_world(thinned, tried))
-    if agreement(problem, bent.estimate) < agreement(problem, winner.fit.estimate) - _COST:
+    free = resettle(thinned, estimate, config.solve, rigs=rigs_in_world(thinned, estimate))
+    if _cost(free, bent) > _COST * fit.used.sum():
         return winner, figures
     figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": before}
     figures |= {"gps_held_back_m": after, "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min())}
@@ -74,7 +78,7 @@ def with_gps(
 
 
 def _fit(frames: Sequence[Frame], estimate: Estimate, located: Bool) -> GpsFit | None:
-    positions = [gps for index in np.flatnonzero(located) if (gps := frames[index].gps) is not None]
+    positions = [gps for index in np.flatnonzero(located).tolist() if (gps := frames[index].gps) is not None]
     up = up_from_cameras(estimate.cam_from_world[estimate.posed])
     return fit_gps(estimate.cam_from_world[located], positions, up)
 
@@ -84,14 +88,15 @@ def _consistent(fit: GpsFit) -> bool:
     return sure and fit.places >= _FEWEST_PLACES and float(fit.used.mean()) >= _USED_SHARE
 
 
-def _priors(fit: GpsFit, located: Bool, config: RefineConfig) -> Priors:
-    """Positions of the photographs whose GPS is not called false, each with the noise of a receiver.
+def _priors(fit: GpsFit, located: Bool, sigma_m: float, config: RefineConfig) -> Priors:
+    """Positions of the photographs whose GPS is not called false, with the noise that they state or else `sigma_m`.
 
     One that is repeated counts once, however many photographs have it.
     """
     count = len(located)
     positions, sigma = np.full((count, 3), np.nan), np.full((count, 3), np.nan)
-    noise = np.array([1.0, 1.0, config.priors.gps_vertical_factor]) * config.priors.gps_sigma_m
+    noise = np.where(np.isfinite(fit.stated_m), fit.stated_m, sigma_m)[:, None]
+    noise = noise * np.array([1.0, 1.0, config.priors.gps_vertical_factor])
     known = np.isfinite(fit.metres)
     mine = np.flatnonzero(located)[fit.used]
     positions[mine] = np.nan_to_num(fit.metres)[fit.used]
@@ -105,7 +110,7 @@ def _trial(
     """The estimate bent to every other run of photographs, and which (N,) took part."""
     number = np.cumsum(located) - 1
     heard = located & (number // _TRIAL_RUN % 2 == 0)
-    priors = _priors(fit, located, config)
+    priors = _priors(fit, located, config.priors.gps_sigma_m, config)
     priors = replace(priors, positions=np.where(heard[:, None], priors.positions, np.nan))
     points = fit_points(problem, estimate, config.solve.min_ray_spread_deg)
     how = Adjustment(
@@ -122,3 +127,11 @@ def _off_m(poses: Float, fit: GpsFit, chosen: Bool) -> float:
     """Median horizontal distance of (K, 3, 4) poses from their used positions, over `chosen` (K,) photographs."""
     off = np.linalg.norm((centres(poses) - fit.metres)[fit.used & chosen, :2], axis=1)
     return float(np.median(off)) if len(off) else float("nan")
+
+
+def _cost(free: Fit, bent: Fit) -> float:
+    """Robust squared sigmas that the observations kept by both lose, the noise taken from the free fit."""
+    both = free.kept & bent.kept
+    sigma = max(float(np.median(free.errors_px[both])) / _RAYLEIGH_MEDIAN, 1e-6) * _CAUCHY_SIGMAS
+    before, after = (np.log1p((fit.errors_px[both] / sigma) ** 2).sum() for fit in (free, bent))
+    return float(_CAUCHY_SIGMAS**2 * (after - before))

@@ -21,6 +21,7 @@ from .convention import in_told_convention
 from .correspondences import Correspondences, find_correspondences
 from .depth_scale import depth_scales
 from .evidence import gather_evidence
+from .gps import with_gps
 from .lookalikes import without_lookalikes
 from .problem import Problem, pose_problem
 from .quality import Evidence, judge_evidence
@@ -85,6 +86,7 @@ def _solved(
         return _prior_scene(prediction, config, why="no frames could be matched")
     problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
     winner, control = with_known_poses(problem, prediction.frames.frames, winner, config)
+    winner, located = with_gps(problem, prediction.frames.frames, winner, config)
     assembly = assemble(problem, winner, config)
     if not (assembly.refined | assembly.guided).any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
@@ -103,7 +105,7 @@ def _solved(
         verdict=judge_evidence(evidence, config.quality),
         candidates=scores,
         dropped=prediction.dropped,
-        figures={**figures, **control, **_figures(assembly, evidence, tracks)},
+        figures={**figures, **control, **located, **_figures(assembly, evidence, tracks)},
     )
 
 
