@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..geometry import centres
 from ..geometry.geodesy import GpsPosition
 from ..geometry.gps_alignment import GpsAlignment
-from ..geometry.gps_fit import fit_gps
+from ..geometry.gps_fit import GpsFit, fit_gps
 from ..geometry.gravity import Up
 from ..types import Scene
 from .estimates import ScaleEstimate
 
 __all__ = ["GpsFix", "gps_fix"]
+
+logger = logging.getLogger(__name__)
 
 _MOST_TILT_DEG = 10.0
 
@@ -49,4 +54,19 @@ def gps_fix(scene: Scene, up: Up | None) -> GpsFix | None:
     chosen = np.flatnonzero(refined if refined.sum() >= 3 else located)
     positions = [gps for index in chosen if (gps := scene.frames[index].gps) is not None]
     fit = fit_gps(scene.cam_from_world[chosen], positions, up)
-    return None if fit is None else GpsFix(fit.alignment, fit.origin, len(chosen), fit.places)
+    if fit is None:
+        return None
+    _warn_of_false(scene, chosen, fit)
+    return GpsFix(fit.alignment, fit.origin, len(chosen), fit.places)
+
+
+def _warn_of_false(scene: Scene, chosen: NDArray[np.int64], fit: GpsFit) -> None:
+    """One line for positions far from where all the others put their photographs."""
+    found = fit.alignment.enu_from_scene.apply(centres(scene.cam_from_world[chosen]))
+    off_m = np.where(fit.used, 0.0, np.linalg.norm((found - fit.metres)[:, :2], axis=1))
+    if off_m.any():
+        worst = int(off_m.argmax())
+        logger.warning(
+            "GPS: %d of %d positions do not fit the others and are not used, worst that of %s, %.3g km off",
+            int((off_m > 0).sum()), len(off_m), scene.frames[int(chosen[worst])].name, off_m[worst] / 1000,
+        )  # fmt: skip
