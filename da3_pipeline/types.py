@@ -70,6 +70,7 @@ class Frame:
     `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
     `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     """
@@ -84,6 +85,7 @@ class Frame:
     video: str | None = None
     exif_focal_px: float | None = None
     gps: GpsPosition | None = None
+    up_in_camera: tuple[float, float, float] | None = None
     known_camera: Camera | None = None
     known_cam_from_world: Float | None = None
     known_pose_form: str | None = None

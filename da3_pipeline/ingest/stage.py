@@ -89,6 +89,7 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         fingerprint=photo.fingerprint,
         exif_focal_px=photo.facts.focal_px,
         gps=photo.gps,
+        up_in_camera=photo.up,
     )
 
 

@@ -99,6 +99,7 @@ class PriorConfig(_Frozen):
     few_frames: int = Field(default=8, ge=0, description="up to so many frames the prior holds all of them")
     margin: float = Field(default=0.02, ge=0, description="share of matches that being held may cost")
     gps: bool = Field(default=True, description="bend long captures to GPS, where that proves to help")
+    up_sigma_deg: float = Field(default=1.0, gt=0, description="of where a gimbal says that up is")
     gps_sigma_m: float = Field(default=4.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
     gps_vertical_factor: float = Field(default=2.5, gt=0, description="how much less its heights are worth")
 

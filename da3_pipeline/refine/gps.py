@@ -1,4 +1,4 @@
-"""GPS in the last adjustment: over a long way it knows what matches from frame to frame slowly forget.
+"""GPS and gimbals in the last adjustment: over a long way they know what matches from frame to frame slowly forget.
 
 A receiver is off by metres wherever it is; a reconstruction is exact from one frame to the next and drifts by any
 amount over thousands. Positions with the weight of their noise straighten the one without harming the other.
@@ -34,6 +34,7 @@ _USED_SHARE, _MOST_RELATIVE_SIGMA = 0.7, 0.1  # of positions that fit together, 
 _TRIAL_RUN = 5  # photographs in a row that take part in a trial, and as many that do not
 _TRIAL_GAIN = 0.9  # what their residuals must come down to
 _RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
+_MOST_UP_DEG = 10.0  # median angle between gimbals' up and that of GPS
 _UNKNOWN_M = 1e4  # sigma of a height that was not measured
 _COST = 0.5  # squared sigmas of its observations that a photograph's position may cost
 _CAUCHY_SIGMAS = 2.0
@@ -46,8 +47,8 @@ def with_gps(
 
     GPS takes part where its positions fit the scene as one, and where in a trial photographs that have no part in it
     come nearer to their positions, too, at no more cost to the matches than drift has: a scene that does not drift, or
-    positions that are false, fail that, and the winner is returned as it was. Nothing happens in a world that the user
-    or the prior has given.
+    positions that are false, fail that, and the winner is returned as it was. Where gimbals told which way is up, and
+    agree with GPS, that takes part, too. Nothing happens in a world that the user or the prior has given.
     """
     figures = {"gps_in_adjustment": 0.0}
     given = any(frame.known_cam_from_world is not None for frame in frames)
@@ -62,19 +63,30 @@ def with_gps(
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
     )
-    tried, heard = _trial(thinned, estimate, fit, located, config)
+    ups = _ups(frames, estimate)
+    tried, heard = _trial(thinned, estimate, fit, located, ups, config)
     before, after = (_off_m(some.cam_from_world[located], fit, ~heard[located]) for some in (estimate, tried))
     if not after < _TRIAL_GAIN * before:
         return winner, figures
     left = _off_m(tried.cam_from_world[located], fit, np.ones(len(fit.used), bool)) / _RAYLEIGH_MEDIAN
-    priors = _priors(fit, located, max(config.priors.gps_sigma_m, left), config)
+    priors = replace(_priors(fit, located, max(config.priors.gps_sigma_m, left), config), up_in_camera=ups)
     bent = resettle(thinned, tried, config.solve, priors, rigs_in_world(thinned, tried))
     free = resettle(thinned, estimate, config.solve, rigs=rigs_in_world(thinned, estimate))
     if _cost(free, bent) > _COST * fit.used.sum():
         return winner, figures
     figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": before}
     figures |= {"gps_held_back_m": after, "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min())}
+    figures["gimbals_in_adjustment"] = 0.0 if ups is None else float(np.isfinite(ups[:, 0]).sum())
     return replace(winner, fit=bent), figures
+
+
+def _ups(frames: Sequence[Frame], estimate: Estimate) -> Float | None:
+    """(N, 3) where gimbals have up in each camera; None where they do not agree with +z of the estimate's world."""
+    ups = np.array([(np.nan,) * 3 if (up := frame.up_in_camera) is None else up for frame in frames], float)
+    cosine = (ups * estimate.cam_from_world[:, :, 2]).sum(axis=1)
+    known = np.isfinite(cosine)
+    agree = known.any() and float(np.median(cosine[known])) > np.cos(np.radians(_MOST_UP_DEG))
+    return ups if agree else None
 
 
 def _fit(frames: Sequence[Frame], estimate: Estimate, located: Bool) -> GpsFit | None:
@@ -101,17 +113,22 @@ def _priors(fit: GpsFit, located: Bool, sigma_m: float, config: RefineConfig) ->
     mine = np.flatnonzero(located)[fit.used]
     positions[mine] = np.nan_to_num(fit.metres)[fit.used]
     sigma[mine] = (np.where(known, noise, _UNKNOWN_M) * np.sqrt(fit.repeats)[:, None])[fit.used]
-    return Priors(np.full((count, 3, 4), np.nan), 1.0, 1.0, positions, sigma)
+    nothing = np.full((count, 3, 4), np.nan)
+    return Priors(nothing, 1.0, 1.0, positions, sigma, up_rad=float(np.radians(config.priors.up_sigma_deg)))
 
 
 def _trial(
-    problem: Problem, estimate: Estimate, fit: GpsFit, located: Bool, config: RefineConfig
+    problem: Problem, estimate: Estimate, fit: GpsFit, located: Bool, ups: Float | None, config: RefineConfig
 ) -> tuple[Estimate, Bool]:
     """The estimate bent to every other run of photographs, and which (N,) took part."""
     number = np.cumsum(located) - 1
     heard = located & (number // _TRIAL_RUN % 2 == 0)
     priors = _priors(fit, located, config.priors.gps_sigma_m, config)
-    priors = replace(priors, positions=np.where(heard[:, None], priors.positions, np.nan))
+    priors = replace(
+        priors,
+        positions=np.where(heard[:, None], priors.positions, np.nan),
+        up_in_camera=None if ups is None else np.where(heard[:, None], ups, np.nan),
+    )
     points = fit_points(problem, estimate, config.solve.min_ray_spread_deg)
     how = Adjustment(
         max(1.0, min(points.median_px, 100.0) / 2),

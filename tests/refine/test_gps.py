@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pycolmap
 import pytest
@@ -41,13 +42,19 @@ class Walk:
         residual = umeyama(found, self.metres).apply(found) - self.metres
         return float(np.sqrt((residual**2).sum(axis=1).mean()))
 
-    def with_positions(self, metres: Float, sigma_m: float | None = None) -> tuple[Candidate, dict[str, float]]:
+    def with_positions(
+        self, metres: Float, sigma_m: float | None = None, ups: Float | None = None, heights: bool = True
+    ) -> tuple[Candidate, dict[str, float]]:
         transform = pycolmap.GPSTransform(pycolmap.GPSTransformEllipsoid.WGS84)
         rows = transform.enu_to_ellipsoid(metres, 46.8, -91.9, 200.0)
         frames = [
             Frame(str(k), Path(str(k)), 1024, 768, "camera", str(k), gps=GpsPosition(*map(float, row), sigma_m))
             for k, row in enumerate(rows)
         ]
+        if ups is not None:
+            frames = [replace(f, up_in_camera=tuple(up)) for f, up in zip(frames, ups.tolist(), strict=True)]
+        if not heights:
+            frames = [replace(f, gps=replace(f.gps, altitude_m=None)) for f in frames]
         return with_gps(self.problem, frames, self.winner, RefineConfig())
 
 
@@ -95,6 +102,22 @@ def test_positions_off_by_two_metres_straighten_a_drifting_walk(walk: Walk, stat
     # East, north and up, in metres, of an origin in the middle: no further rotation or scale is needed.
     offset = centres(found.fit.estimate.cam_from_world) - walk.metres
     assert np.linalg.norm(offset - offset.mean(axis=0), axis=1).mean() < 4.0
+
+
+def test_gimbals_straighten_what_positions_without_heights_leave_bent(walk: Walk) -> None:
+    rng = np.random.default_rng(1)
+    positions = walk.metres + rng.normal(0, 2.0, walk.metres.shape)
+    rotations = walk.problem.prior.cam_from_world[:, :, :3]
+    turned = np.array([cv2.Rodrigues(np.radians(0.7) * rng.normal(size=3))[0] for _ in rotations])
+    ups = -(turned @ rotations)[:, :, 1]
+    found = {}
+    for name, told in (("without", None), ("with", ups), ("upside down", -ups)):
+        candidate, figures = walk.with_positions(positions, ups=told, heights=False)
+        places = centres(candidate.fit.estimate.cam_from_world)
+        found[name] = float(np.std(places[:, 2] - walk.metres[:, 2])), figures["gimbals_in_adjustment"]
+    assert found["with"][1] == len(ups) and found["upside down"][1] == 0
+    assert found["with"][0] < 0.7 * found["without"][0]
+    assert found["upside down"][0] == found["without"][0]
 
 
 def test_a_minority_of_false_positions_has_no_say(walk: Walk) -> None:
