@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import centres
+from ..geometry import Sim3, centres
 from ..geometry.gps_fit import GpsFit, fit_gps
-from ..geometry.gravity import up_from_cameras
+from ..geometry.gravity import rotation_between, up_from_cameras, up_from_gimbals
 from ..types import Frame
 from .adjustment import Adjustment, adjust
 from .candidates import Candidate
@@ -34,7 +34,7 @@ _USED_SHARE, _MOST_RELATIVE_SIGMA = 0.7, 0.1  # of positions that fit together, 
 _TRIAL_RUN = 5  # photographs in a row that take part in a trial, and as many that do not
 _TRIAL_GAIN = 0.9  # what their residuals must come down to
 _RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
-_MOST_UP_DEG = 10.0  # median angle between gimbals' up and that of GPS
+_MOST_TILT_DEG, _LEVELLING_COST = 30.0, 1.5  # of a bent scene by its positions; times as far when made level
 _UNKNOWN_M = 1e4  # sigma of a height that was not measured
 _COST = 0.5  # squared sigmas of its observations that a photograph's position may cost
 _CAUCHY_SIGMAS = 2.0
@@ -55,44 +55,58 @@ def with_gps(
     located = np.array([frame.gps is not None for frame in frames]) & winner.fit.estimate.posed
     if not config.priors.gps or given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
         return winner, {}
-    fit = _fit(frames, winner.fit.estimate, located)
+    ups = np.array([(np.nan,) * 3 if (up := frame.up_in_camera) is None else up for frame in frames], float)
+    fit = _fit(frames, ups, winner.fit.estimate, located)
     if fit is None or not _consistent(fit):
         return winner, figures
-    moved = fit.alignment.enu_from_scene.apply_to_cameras(winner.fit.estimate.cam_from_world)
-    estimate = replace(winner.fit.estimate, cam_from_world=moved)
+    estimate, ups = _moved(winner.fit.estimate, fit, located, ups, config.priors.gps_sigma_m)
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
     )
-    ups = _ups(frames, estimate)
     tried, heard = _trial(thinned, estimate, fit, located, ups, config)
-    before, after = (_off_m(some.cam_from_world[located], fit, ~heard[located]) for some in (estimate, tried))
-    if not after < _TRIAL_GAIN * before:
+    before, after = (
+        np.array([_off_m(some, fit, located, ~heard), _median(_off_deg(some, ups)[~heard])])
+        for some in (estimate, tried)
+    )
+    if not (after < _TRIAL_GAIN * before).any() or (after > before / _TRIAL_GAIN).any():
         return winner, figures
-    left = _off_m(tried.cam_from_world[located], fit, np.ones(len(fit.used), bool)) / _RAYLEIGH_MEDIAN
+    left = _off_m(tried, fit, located, located) / _RAYLEIGH_MEDIAN
     priors = replace(_priors(fit, located, max(config.priors.gps_sigma_m, left), config), up_in_camera=ups)
     bent = resettle(thinned, tried, config.solve, priors, rigs_in_world(thinned, tried))
     free = resettle(thinned, estimate, config.solve, rigs=rigs_in_world(thinned, estimate))
     if _cost(free, bent) > _COST * fit.used.sum():
         return winner, figures
-    figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": before}
-    figures |= {"gps_held_back_m": after, "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min())}
-    figures["gimbals_in_adjustment"] = 0.0 if ups is None else float(np.isfinite(ups[:, 0]).sum())
+    figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": float(before[0])}
+    figures |= {
+        "gps_held_back_m": float(after[0]),
+        "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min()),
+    }
+    figures["gimbals_in_adjustment"] = float(np.isfinite(ups[:, 0]).sum())
     return replace(winner, fit=bent), figures
 
 
-def _ups(frames: Sequence[Frame], estimate: Estimate) -> Float | None:
-    """(N, 3) where gimbals have up in each camera; None where they do not agree with +z of the estimate's world."""
-    ups = np.array([(np.nan,) * 3 if (up := frame.up_in_camera) is None else up for frame in frames], float)
-    cosine = (ups * estimate.cam_from_world[:, :, 2]).sum(axis=1)
-    known = np.isfinite(cosine)
-    agree = known.any() and float(np.median(cosine[known])) > np.cos(np.radians(_MOST_UP_DEG))
-    return ups if agree else None
-
-
-def _fit(frames: Sequence[Frame], estimate: Estimate, located: Bool) -> GpsFit | None:
+def _fit(frames: Sequence[Frame], ups: Float, estimate: Estimate, located: Bool) -> GpsFit | None:
     positions = [gps for index in np.flatnonzero(located).tolist() if (gps := frames[index].gps) is not None]
-    up = up_from_cameras(estimate.cam_from_world[estimate.posed])
+    posed = estimate.cam_from_world[estimate.posed]
+    up = up_from_gimbals(posed, ups[estimate.posed]) or up_from_cameras(posed)
     return fit_gps(estimate.cam_from_world[located], positions, up)
+
+
+def _moved(estimate: Estimate, fit: GpsFit, located: Bool, ups: Float, sigma_m: float) -> tuple[Estimate, Float]:
+    """The estimate in metres east, north and up, and the ups of gimbals (N, 3) as far as they agree with GPS.
+
+    Where they do the estimate is level by them: positions tilt a scene that is bent.
+    """
+    poses = fit.alignment.enu_from_scene.apply_to_cameras(estimate.cam_from_world)
+    moved, up = replace(estimate, cam_from_world=poses), up_from_gimbals(poses, ups)
+    if up is not None and up.direction[2] > np.cos(np.radians(_MOST_TILT_DEG)):
+        turn, middle = rotation_between(up.direction, np.array([0.0, 0.0, 1.0])), np.nanmean(centres(poses), axis=0)
+        level = Sim3(1.0, turn, middle - turn @ middle).apply_to_cameras(poses)
+        levelled = replace(estimate, cam_from_world=level)
+        before, after = (_off_m(some, fit, located, located) for some in (moved, levelled))
+        if after < max(_LEVELLING_COST * before, 2 * sigma_m):
+            return levelled, ups
+    return moved, np.full_like(ups, np.nan)
 
 
 def _consistent(fit: GpsFit) -> bool:
@@ -118,7 +132,7 @@ def _priors(fit: GpsFit, located: Bool, sigma_m: float, config: RefineConfig) ->
 
 
 def _trial(
-    problem: Problem, estimate: Estimate, fit: GpsFit, located: Bool, ups: Float | None, config: RefineConfig
+    problem: Problem, estimate: Estimate, fit: GpsFit, located: Bool, ups: Float, config: RefineConfig
 ) -> tuple[Estimate, Bool]:
     """The estimate bent to every other run of photographs, and which (N,) took part."""
     number = np.cumsum(located) - 1
@@ -127,7 +141,7 @@ def _trial(
     priors = replace(
         priors,
         positions=np.where(heard[:, None], priors.positions, np.nan),
-        up_in_camera=None if ups is None else np.where(heard[:, None], ups, np.nan),
+        up_in_camera=np.where(heard[:, None], ups, np.nan),
     )
     points = fit_points(problem, estimate, config.solve.min_ray_spread_deg)
     how = Adjustment(
@@ -140,10 +154,22 @@ def _trial(
     return adjust(problem, points.estimate, points.points, points.kept, how)[0], heard
 
 
-def _off_m(poses: Float, fit: GpsFit, chosen: Bool) -> float:
-    """Median horizontal distance of (K, 3, 4) poses from their used positions, over `chosen` (K,) photographs."""
-    off = np.linalg.norm((centres(poses) - fit.metres)[fit.used & chosen, :2], axis=1)
-    return float(np.median(off)) if len(off) else float("nan")
+def _off_m(estimate: Estimate, fit: GpsFit, located: Bool, chosen: Bool) -> float:
+    """Median horizontal distance of cameras from their used positions, over `chosen` (N,) of the located ones."""
+    places = centres(estimate.cam_from_world[located])
+    off = np.linalg.norm((places - fit.metres)[fit.used & chosen[located], :2], axis=1)
+    return _median(off)
+
+
+def _off_deg(estimate: Estimate, ups: Float) -> Float:
+    """(N,) angle between +z and what gimbals have for up, NaN where they say nothing."""
+    return np.degrees(np.arccos(np.clip((ups * estimate.cam_from_world[:, :, 2]).sum(axis=1), -1, 1)))
+
+
+def _median(values: Float) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def _cost(free: Fit, bent: Fit) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from da3_pipeline.benchmark.prior_noise import PriorNoise
 from da3_pipeline.benchmark.synthetic_problem import synthetic_problem
-from da3_pipeline.geometry import centres, umeyama
+from da3_pipeline.geometry import centres, nearest_rotation, umeyama
 from da3_pipeline.geometry.geodesy import GpsPosition
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.candidates import Candidate
@@ -43,7 +43,7 @@ class Walk:
         return float(np.sqrt((residual**2).sum(axis=1).mean()))
 
     def with_positions(
-        self, metres: Float, sigma_m: float | None = None, ups: Float | None = None, heights: bool = True
+        self, metres: Float, sigma_m: float | None = None, ups: Float | None = None
     ) -> tuple[Candidate, dict[str, float]]:
         transform = pycolmap.GPSTransform(pycolmap.GPSTransformEllipsoid.WGS84)
         rows = transform.enu_to_ellipsoid(metres, 46.8, -91.9, 200.0)
@@ -53,8 +53,6 @@ class Walk:
         ]
         if ups is not None:
             frames = [replace(f, up_in_camera=tuple(up)) for f, up in zip(frames, ups.tolist(), strict=True)]
-        if not heights:
-            frames = [replace(f, gps=replace(f.gps, altitude_m=None)) for f in frames]
         return with_gps(self.problem, frames, self.winner, RefineConfig())
 
 
@@ -104,20 +102,29 @@ def test_positions_off_by_two_metres_straighten_a_drifting_walk(walk: Walk, stat
     assert np.linalg.norm(offset - offset.mean(axis=0), axis=1).mean() < 4.0
 
 
-def test_gimbals_straighten_what_positions_without_heights_leave_bent(walk: Walk) -> None:
+def told_by_gimbals(walk: Walk, kind: str) -> Float:
     rng = np.random.default_rng(1)
-    positions = walk.metres + rng.normal(0, 2.0, walk.metres.shape)
     rotations = walk.problem.prior.cam_from_world[:, :, :3]
     turned = np.array([cv2.Rodrigues(np.radians(0.7) * rng.normal(size=3))[0] for _ in rotations])
     ups = -(turned @ rotations)[:, :, 1]
-    found = {}
-    for name, told in (("without", None), ("with", ups), ("upside down", -ups)):
-        candidate, figures = walk.with_positions(positions, ups=told, heights=False)
-        places = centres(candidate.fit.estimate.cam_from_world)
-        found[name] = float(np.std(places[:, 2] - walk.metres[:, 2])), figures["gimbals_in_adjustment"]
-    assert found["with"][1] == len(ups) and found["upside down"][1] == 0
-    assert found["with"][0] < 0.7 * found["without"][0]
-    assert found["upside down"][0] == found["without"][0]
+    anyhow = nearest_rotation(rng.normal(size=(len(ups), 3, 3)))[:, 0]
+    return {"right": ups, "anyhow": anyhow, "on their side": ups[:, [1, 0, 2]] * [-1, 1, 1]}[kind]
+
+
+def test_gimbals_straighten_what_bad_heights_leave_bent(walk: Walk) -> None:
+    positions = walk.metres + np.random.default_rng(1).normal(0, 1, walk.metres.shape) * [2, 2, 15]
+    without, _ = walk.with_positions(positions)
+    found, figures = walk.with_positions(positions, ups=told_by_gimbals(walk, "right"))
+    assert figures["gimbals_in_adjustment"] == len(positions)
+    assert walk.off_m(found) < 0.5 * walk.off_m(without)
+
+
+@pytest.mark.parametrize("kind", ["anyhow", "on their side"])
+def test_gimbals_that_contradict_gps_have_no_say(kind: str, walk: Walk) -> None:
+    positions = walk.metres + np.random.default_rng(1).normal(0, 2.0, walk.metres.shape)
+    found, figures = walk.with_positions(positions, ups=told_by_gimbals(walk, kind))
+    assert figures["gps_in_adjustment"] > 80 and figures["gimbals_in_adjustment"] == 0
+    assert walk.off_m(found) < 0.6 * walk.off_m(walk.winner)
 
 
 def test_a_minority_of_false_positions_has_no_say(walk: Walk) -> None:
