@@ -27,6 +27,7 @@ __all__ = [
     "Gate",
     "GaussianCloud",
     "GpsPosition",
+    "Light",
     "MetricScale",
     "Prediction",
     "RigPlace",
@@ -63,6 +64,21 @@ class RigPlace:
 
 
 @dataclass(frozen=True)
+class Light:
+    """How bright a picture is, and what made it so.
+
+    brightness: mean grey level, 0 to 1; clipped: share of pixels at either end of the scale; both None before the
+    pixels were looked at. exposure_s, f_number, iso: as EXIF says, None where it does not.
+    """
+
+    brightness: float | None = None
+    clipped: float | None = None
+    exposure_s: float | None = None
+    f_number: float | None = None
+    iso: float | None = None
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -73,6 +89,8 @@ class Frame:
     `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
     `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
+    `training`: whether a trainer should see it; one that is too blurred only helps the poses of the others.
+    `light`: how bright it came out, and how it was exposed.
     """
 
     name: str
@@ -92,6 +110,8 @@ class Frame:
     sharpness: float | None = None
     rig: RigPlace | None = None
     mask: Path | None = None
+    training: bool = True
+    light: Light | None = None
 
 
 @dataclass(frozen=True)

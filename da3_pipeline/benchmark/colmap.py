@@ -26,10 +26,11 @@ _CAMERA_MODES = {
 
 @dataclass(frozen=True)
 class ColmapRun:
-    """Wall seconds of extraction + matching + mapping, and the poses of the largest model by image name."""
+    """Wall seconds of extraction + matching + mapping, the poses of the largest model by image name, and that model."""
 
     seconds: float
     cam_from_world: dict[str, NDArray[np.float64]]
+    model: pycolmap.Reconstruction | None = None
 
 
 def run_colmap(
@@ -71,7 +72,7 @@ def run_colmap(
         return ColmapRun(seconds, {})
     largest = max(models.values(), key=lambda model: model.num_reg_images())
     poses = {image.name: image.cam_from_world().matrix() for image in largest.images.values() if image.has_pose}
-    return ColmapRun(seconds, poses)
+    return ColmapRun(seconds, poses, largest)
 
 
 @contextmanager

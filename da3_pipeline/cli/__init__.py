@@ -19,7 +19,7 @@ import typer
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
-from .options import AsJson, Device, Model, Output, Quiet, Seed, configuration
+from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
@@ -77,6 +77,7 @@ def run(
         list[str] | None,
         typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
     ] = None,
+    matcher: Matcher = "sift",
     device: Device = "auto",
     seed: Seed = 0,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,
@@ -97,7 +98,13 @@ def run(
                 "gaussians": gaussians,
                 "metric_model": metric_model,
             },
-            "refine": {"seed": seed, "refine": not no_refine, "solve": {"poses_as": poses_as}},
+            "refine": {
+                "seed": seed,
+                "refine": not no_refine,
+                "matcher": matcher,
+                "device": device,
+                "solve": {"poses_as": poses_as},
+            },
             "anchor": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..progress import TerminalProgress
-from .options import Device, Model, configuration
+from .options import Device, Matcher, Model, configuration
 
 __all__ = ["bench_app"]
 
@@ -36,12 +36,43 @@ def bench_pose(
     ] = None,
     colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
+    matcher: Matcher = "sift",
 ) -> None:
     """Pose accuracy and time against known truth."""
     from ..benchmark.pose import measure_poses
 
-    config = configuration({"infer": {"model": model}})
+    config = configuration({"infer": {"model": model}, "refine": {"matcher": matcher}})
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
+
+
+@bench_app.command("rendering")
+def bench_rendering(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders of photographs, or with images/.")],
+    model: Model = "da3-nano",
+    predictions: Annotated[Path | None, typer.Option(help="A prior from an .npz, for one scene.")] = None,
+    ab: Annotated[
+        bool, typer.Option("--ab", help="Beside ours refined: unrefined, without depth seeds, and COLMAP.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3,
+    iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 300,
+    gaussians: Annotated[int, typer.Option(min=2, help="Their number, fixed.")] = 4000,
+    width: Annotated[int, typer.Option(min=0, help="Of the pictures in px; 0 leaves their size.")] = 160,
+    device: Annotated[str, typer.Option(help="cpu, or cuda with gsplat.")] = "cpu",
+    target_db: Annotated[float, typer.Option(help="Time until held-out views reach this PSNR.")] = 30.0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Splats trained from our poses and seeds, judged on held-out views; COLMAP's beside them."""
+    from ..benchmark.rendering import SOURCES, RenderingOptions, measure_rendering
+    from ..benchmark.rendering_report import rendering_json, rendering_table
+    from ..benchmark.splat_trainer import TrainerOptions
+
+    trainer = TrainerOptions(iterations, gaussians, device=device)
+    options = RenderingOptions(SOURCES if ab else SOURCES[1:2], seeds, width, trainer=trainer)
+    config = configuration({"infer": {"model": model, "predictions": predictions}})
+    runs = measure_rendering(scenes, config, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(rendering_json(runs))
+    typer.echo(rendering_table(runs, target_db))
 
 
 @bench_app.command("long")

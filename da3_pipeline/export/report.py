@@ -125,6 +125,13 @@ def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str
                 "observations": len(own),
                 "median_error_px": float(np.nanmedian(own)) if np.isfinite(own).any() else None,
                 "depth_scale": float(scene.depth_scale[index]),
+                "sharpness": frame.sharpness,
+                "brightness": frame.light.brightness if frame.light else None,
+                "clipped": frame.light.clipped if frame.light else None,
+                "exposure_s": frame.light.exposure_s if frame.light else None,
+                "f_number": frame.light.f_number if frame.light else None,
+                "iso": frame.light.iso if frame.light else None,
+                "training": frame.training,
                 "masked_share": result.masked_share.get(frame.name) if result else None,
                 "dropped": reasons.get(frame.name) if frame.name not in names else None,
             }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
 
-from ..types import GpsPosition
+from ..types import GpsPosition, Light
 
 __all__ = ["CameraFacts", "focal_px_from_35mm", "read_camera_facts", "read_gps"]
 
@@ -17,6 +17,7 @@ _MAKE, _MODEL, _EXIF_IFD, _GPS_IFD = 0x010F, 0x0110, 0x8769, 0x8825
 _FOCAL_MM, _FOCAL_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
 _WIDTH, _HEIGHT, _PLANE_X_RESOLUTION, _PLANE_UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
 _POSITIONING_ERROR = 0x001F  # GPSHPositioningError, metres; some write the 95 % radius, some one sigma
+_EXPOSURE_S, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
 _SERIAL, _LENS_MAKE, _LENS_MODEL = 0xA431, 0xA433, 0xA434
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # inch, cm, mm, µm
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
@@ -38,6 +39,7 @@ class CameraFacts:
     focal_mm: float | None = None
     focal_35mm: float | None = None
     focal_px: float | None = None
+    light: Light = field(default_factory=Light)
 
     @property
     def device(self) -> str:
@@ -59,6 +61,9 @@ def read_camera_facts(exif: Image.Exif, width: int, height: int) -> CameraFacts:
         focal_mm=focal_mm,
         focal_35mm=focal_35mm,
         focal_px=_focal_px(tags, focal_mm, focal_35mm, (width, height)),
+        light=Light(
+            exposure_s=_positive(tags, _EXPOSURE_S), f_number=_positive(tags, _F_NUMBER), iso=_positive(tags, _ISO)
+        ),
     )
 
 

@@ -90,6 +90,7 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         exif_focal_px=photo.facts.focal_px,
         gps=photo.gps,
         up_in_camera=photo.up,
+        light=photo.facts.light,
     )
 
 

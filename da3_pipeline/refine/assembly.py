@@ -15,6 +15,7 @@ from .candidates import Candidate
 from .components import rigid_components
 from .config import RefineConfig, SolveConfig
 from .correspondences import Correspondences
+from .fisheye import through_fisheye
 from .priors import extent, priors_of
 from .problem import Estimate, Problem, rigs_in_world, with_trusted_tracks
 from .rounds import Fit, adjust_held, fit_points, polish
@@ -74,7 +75,7 @@ def second_look(
     """Tracks built again from the matches that agree with the winner, and the winner polished on them.
 
     One false match ruins a track that it joins to another; now that false ones are known, many tracks come back.
-    Frames on rigs move together from here on, once the rigs are known.
+    Frames on rigs move together from here on, once the rigs are known; a lens may turn out to be a fisheye.
     """
     estimate = winner.fit.estimate
     trusted = match_errors_px(problem, estimate) < AGREE_PX
@@ -89,6 +90,7 @@ def second_look(
         estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
     fit = fit_points(thinned, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
     polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1}), winner.held_by, rigs)
+    polished = through_fisheye(problem, thinned, polished, solve, winner.held_by, rigs)
     better = agreement(problem, polished.estimate) > agreement(problem, winner.fit.estimate) - 0.01
     return problem, replace(winner, fit=polished) if better else winner
 

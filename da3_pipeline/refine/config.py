@@ -23,10 +23,12 @@ class _Frozen(BaseModel):
 
 
 class FeatureConfig(_Frozen):
-    """SIFT keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
+    """Keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
 
     max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
+    learned_max_features: int = Field(default=1024, ge=8, description="keypoints kept per image by learned matchers")
+    learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
 
 
 class PairConfig(_Frozen):
@@ -121,6 +123,7 @@ class QualityConfig(_Frozen):
     min_fov_deg: float = 12.0
     max_fov_deg: float = 130.0
     max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
+    max_prior_log_ratio: float = Field(default=0.5, description="|log(refined focal length / the prior's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
     max_held_out_px: float = 1.5
     max_halves_deg: float = 0.5
@@ -136,6 +139,9 @@ class RefineConfig(_Frozen):
     seed: int = 0
     threads: int = Field(default=0, ge=0, description="worker threads; 0: one for each core")
     device: str = Field(default="auto", description="where descriptors are matched: auto, cpu or cuda")
+    matcher: Literal["sift", "aliked", "disk", "xfeat"] = Field(
+        default="sift", description="ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'"
+    )
     features: FeatureConfig = FeatureConfig()
     pairs: PairConfig = PairConfig()
     matching: MatchConfig = MatchConfig()

@@ -55,6 +55,8 @@ def gather_evidence(
     cameras = fit.estimate.cameras
     fov = [max(camera.fov_deg) for camera in cameras.values()]
     exif = [cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()]
+    guessed = cameras.keys() - problem.exif_focal_px.keys() - problem.known_cameras
+    predicted = [cameras[name].focal_px / problem.prior.cameras[name].focal_px for name in sorted(guessed)]
     return Evidence(
         frames=problem.num_frames,
         refined_share=float(refined.mean()),
@@ -70,6 +72,7 @@ def gather_evidence(
         ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
         fov_deg=_farthest(fov, 60.0),
         exif_ratio=_farthest(exif, 1.0),
+        prior_ratio=_farthest(predicted, 1.0),
         speed_jump=speed_jump(prediction.frames.frames, centres(judged.cam_from_world)),
         held_out_px=float(np.median(held_out)) if len(held_out) >= _FEWEST_HELD_OUT else float("nan"),
         halves_deg=halves.rotation_deg,

@@ -26,7 +26,8 @@ class Evidence:
     that the poses explain. weakest: the same of the refined frame at the tenth percentile.
     weakest_cut: the same across the worst cut of the refined frames in two (see `cuts`). median_error_px,
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
-    side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera.
+    side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera;
+    prior_ratio: over the prior's, of cameras without EXIF that the user did not give.
     speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
     halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. aspect: fx / fy, the worst camera.
@@ -45,6 +46,7 @@ class Evidence:
     ray_spread_deg: float
     fov_deg: float
     exif_ratio: float
+    prior_ratio: float
     speed_jump: float
     held_out_px: float
     halves_deg: float
@@ -89,6 +91,7 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         ("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
         ("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
         ("focal vs EXIF", abs(np.log(e.exif_ratio)), "<=", c.max_exif_log_ratio, "log ratio of focal lengths"),
+        ("focal vs prior", abs(np.log(e.prior_ratio)), "<=", c.max_prior_log_ratio, "log ratio of focal lengths"),
         ("speed jump", e.speed_jump, "<=", c.max_speed_jump, "largest step over the usual one in the video"),
         ("held-out error", e.held_out_px, "<=", c.max_held_out_px, "pixels, median of observations fitted to nothing"),
         ("halves, rotation", e.halves_deg, "<=", c.max_halves_deg, "degrees between fits to either half of the tracks"),

@@ -15,6 +15,8 @@ __all__ = ["Choice", "choose"]
 _WINDOW = 0.35  # of a step to either side of the place aimed at: neighbours stay 0.3 of a step apart at least
 _STILL = 0.25  # of the least step: less motion than this is standing still
 _BLURRED = 0.6  # of the sharpness found on both sides within a step
+_SMEARED_PICK = 0.45  # of the median sharpness of the picks around
+_REACH = 4  # picks to either side
 _FEW = 12  # frames below which a clip of little motion is looked at more closely
 _CLOSER = 0.25  # of the least step, at most
 _BISECTIONS = 60
@@ -23,10 +25,13 @@ _SMEARED = "blurred: sharper frames just before and after were taken"
 
 @dataclass(frozen=True)
 class Choice:
-    """`taken` indices into a clip's frames, rising; `reasons` why each other frame is left out."""
+    """`taken` indices into a clip's frames, rising; `reasons` why each other frame is left out.
+
+    pose_only: those of the taken that are too blurred to train on, and bridge what lies on either side."""
 
     taken: NDArray[np.int64]
     reasons: dict[int, str]
+    pose_only: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,12 @@ def choose(
     step = _step(kept, min_motion, max_frames)
     picked: dict[int, list[int]] = {number: [] for number in range(len(analyses))}
     blurred: set[tuple[int, int]] = set()
+    bridging: set[tuple[int, int]] = set()
     for shot in kept:
         places = _pick(shot, step)
         rejected = _blurred_places(shot, places, step)
+        bridges = _smeared_places(shot, places) - rejected
+        bridging |= {(shot.clip, int(shot.frames[place])) for place in bridges}
         blurred |= {(shot.clip, int(shot.frames[place])) for place in rejected}
         picked[shot.clip] += [int(shot.frames[place]) for place in places if place not in rejected]
     full = f"over the budget of {max_frames} frames" if step > min_motion or len(kept) < len(shots) else ""
@@ -74,7 +82,8 @@ def choose(
         why = _Reasons(analysis, times, taken, min_motion * _STILL, full)
         left_out = sorted(set(range(len(times))) - set(taken.tolist()))
         smeared = {frame: _SMEARED for clip, frame in blurred if clip == number}
-        choices.append(Choice(taken, {frame: smeared.get(frame) or why.of(frame) for frame in left_out}))
+        pose_only = frozenset(frame for clip, frame in bridging if clip == number)
+        choices.append(Choice(taken, {frame: smeared.get(frame) or why.of(frame) for frame in left_out}, pose_only))
     return choices
 
 
@@ -135,6 +144,17 @@ def _blurred_places(shot: _Shot, places: Sequence[int], step: float) -> set[int]
         if before not in blurred and left.any() and right.any():
             blurred.add(place)
     return blurred if len(places) - len(blurred) >= 2 else set()
+
+
+def _smeared_places(shot: _Shot, places: Sequence[int]) -> set[int]:
+    """Picks far less sharp than the median of their neighbours among the picks: no better frame was near."""
+    values = shot.sharpness[list(places)]
+    found = {
+        place
+        for number, place in enumerate(places)
+        if values[number] < _SMEARED_PICK * np.median(values[max(0, number - _REACH) : number + _REACH + 1])
+    }
+    return found if len(places) - len(found) >= 2 else set()
 
 
 @dataclass(frozen=True)

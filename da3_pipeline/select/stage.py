@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from ..errors import SelectionError
 from ..progress import Progress
-from ..types import Capture, Dropped, Frame, FrameSet, VideoClip
+from ..types import Capture, Dropped, Frame, FrameSet, Light, VideoClip
 from ..videoio import UnreadableVideoError
 from .analysis import VideoAnalysis, analyse
 from .choose import Choice, choose
 from .config import SelectConfig
+from .photographs import look_at_photographs
 from .stills import still_path, write_stills
 
 __all__ = ["run"]
@@ -22,6 +23,8 @@ Item = TypeVar("Item", Frame, VideoClip)
 
 def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path) -> FrameSet:
     """All photographs but exact duplicates, then the chosen frames of each video in the order of time.
+
+    Pictures that are smeared but needed between others stay, with `training` off.
 
     Videos are decoded twice, a frame in memory at a time: once small, to see sharpness and motion, once to write the
     chosen frames as JPEG files below `stills`. Those already there from an interrupted run are kept.
@@ -39,9 +42,9 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
         config.max_frames,
     )
     dropped += unreadable
-    frames = list(photos)
+    frames = look_at_photographs(photos, progress)
     for (clip, analysis), choice in zip(analysed, choices, strict=True):
-        frames += [_frame(clip, analysis, int(index), stills) for index in choice.taken]
+        frames += [_frame(clip, analysis, int(index), stills, choice) for index in choice.taken]
         dropped += [Dropped(_name(clip, index), reason) for index, reason in choice.reasons.items()]
     if len(frames) < 2:
         raise SelectionError(_too_few(capture, frames, dropped))
@@ -100,7 +103,7 @@ def _name(clip: VideoClip, index: int) -> str:
     return str(PurePosixPath(clip.name).with_suffix("") / f"{index:06d}.jpg")
 
 
-def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -> Frame:
+def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path, choice: Choice) -> Frame:
     shot = int(analysis.shot[index])
     return Frame(
         name=_name(clip, index),
@@ -115,6 +118,8 @@ def _frame(clip: VideoClip, analysis: VideoAnalysis, index: int, stills: Path) -
         known_camera=clip.known_camera,
         sharpness=float(analysis.sharpness[index]),
         mask=clip.frame_masks.get(index, clip.mask),
+        training=index not in choice.pose_only,
+        light=Light(brightness=float(analysis.brightness[index]), clipped=float(analysis.clipped[index])),
     )
 
 

@@ -23,6 +23,8 @@ def analysis(
         np.ones(count) if sharpness is None else sharpness,
         np.asarray(travelled, float),
         np.zeros(count, np.int64) if shot is None else shot,
+        np.full(count, 0.5),
+        np.zeros(count),
     )
 
 
@@ -134,3 +136,19 @@ def test_always_within_budget_with_a_reason_for_the_rest(walks: list[list[float]
         assert set(taken) | set(choice.reasons) == set(range(len(item.travelled)))
         assert not set(taken) & set(choice.reasons)
         assert all(choice.reasons.values())
+
+
+def test_a_smeared_pick_with_nothing_sharper_near_only_poses() -> None:
+    """Two steps of the walk are blurred: frames of them are kept to hold both sides together, and not trained on."""
+    travelled = np.linspace(0, 1, 301)
+    sharpness = np.ones(301)
+    sharpness[112:142] = 0.2
+    (choice,) = pick(analysis(travelled, sharpness=sharpness))
+    assert choice.pose_only
+    assert all(112 <= frame < 142 for frame in choice.pose_only)
+    assert choice.pose_only <= set(choice.taken.tolist())
+
+
+def test_a_video_that_is_blurred_throughout_is_trained_on() -> None:
+    (choice,) = pick(analysis(np.linspace(0, 1, 301), sharpness=np.full(301, 0.05)))
+    assert not choice.pose_only
