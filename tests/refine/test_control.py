@@ -57,6 +57,15 @@ def test_some_known_poses_stay_and_the_others_come_to_them(make_capture: Make) -
     assert np.linalg.norm(centres(scene.cam_from_world) - centres(world), axis=1).max() < 0.01 * extent
 
 
+def test_some_known_poses_of_few_frames_stay_beside_the_prior(make_capture: Make) -> None:
+    capture = make_capture(frames=5)
+    known = [0, 3]
+    scene = refine(capture, {k: capture.cam_from_world[k] for k in known})
+    assert scene.figures["known_poses_held"] == 2
+    np.testing.assert_allclose(scene.cam_from_world[known], capture.cam_from_world[known], atol=1e-9)
+    assert rotation_angle_deg(scene.cam_from_world[:, :, :3], capture.cam_from_world[:, :, :3]).max() < 0.5
+
+
 def test_one_known_pose_gives_the_place_and_the_orientation(make_capture: Make) -> None:
     capture = make_capture(frames=10)
     world = ELSEWHERE.apply_to_cameras(capture.cam_from_world)
