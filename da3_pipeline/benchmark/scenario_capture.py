@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..progress import Progress
 from .prior_noise import PriorNoise, perturbed_poses
 from .scenarios import SCENARIOS, Picture, Scenario
 
-__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior"]
+__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior", "write_truth"]
 
 Float = NDArray[np.float64]
 
@@ -52,17 +53,26 @@ def render_scenario(name: str, cache: Path, seed: int, progress: Progress) -> Sc
     for number, picture in enumerate(pictures):
         progress.step(number, len(pictures), f"rendering {name}")
         _render(picture, folder, scenario.masks)
-    images = {p.name: {"w2c": p.cam_from_world.tolist(), "K": p.camera.K.tolist()} for p in pictures}
-    (folder / "truth.json").write_text(json.dumps({"images": images}))
+    names = tuple(picture.name for picture in pictures)
+    poses = np.stack([picture.cam_from_world for picture in pictures])
+    matrices = np.stack([picture.camera.K for picture in pictures])
+    write_truth(folder, names, poses, matrices)
     return ScenarioCapture(
         name,
         folder,
-        tuple(picture.name for picture in pictures),
-        np.stack([picture.cam_from_world for picture in pictures]),
-        np.stack([picture.camera.K for picture in pictures]),
+        names,
+        poses,
+        matrices,
         np.array([(picture.camera.width, picture.camera.height) for picture in pictures]),
         scenario,
     )
+
+
+def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intrinsics: Float) -> None:
+    """truth.json as `read_truth` takes it."""
+    rows = zip(names, cam_from_world, intrinsics, strict=True)
+    images = {name: {"w2c": pose.tolist(), "K": matrix.tolist()} for name, pose, matrix in rows}
+    (folder / "truth.json").write_text(json.dumps({"images": images}))
 
 
 def write_network_prior(capture: ScenarioCapture, path: Path, noise: PriorNoise, seed: int) -> None:

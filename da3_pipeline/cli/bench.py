@@ -205,3 +205,18 @@ def bench_scenarios(
     if json_file is not None:
         json_file.write_text(scenarios_json(rows))
     typer.echo(scenarios_table(rows))
+
+
+@bench_app.command("scaling")
+def bench_scaling(
+    images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 10 25 50 100 200.")] = None,
+    colmap_up_to: Annotated[int, typer.Option(help="Images up to which COLMAP runs beside; its pairs are all.")] = 50,
+    cache: Annotated[Path, typer.Option(help="Where the rendered street is kept.")] = Path("bench-scaling"),
+    seed: Annotated[int, typer.Option(help="Of the street.")] = 0,
+) -> None:
+    """Seconds from images to poses as a capture grows, beside COLMAP with exhaustive matching."""
+    from ..benchmark.scaling import SIZES, measure_scaling, scaling_table
+
+    typer.echo(
+        scaling_table(measure_scaling(images or SIZES, cache.absolute(), colmap_up_to, TerminalProgress(), seed))
+    )

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Union
 
 from da3_pipeline.errors import MissingExtraError, PipelineError
 
+from .version import check_nerfstudio
+
 __all__ = ["process", "process_data"]
 
 EXIT_BAD_INPUT = 2
@@ -52,6 +54,7 @@ def _theirs_with_ours() -> None:
 def _guarded(command: Callable[[], None]) -> None:
     """Every expected failure becomes one line on stderr and exit code 2."""
     try:
+        check_nerfstudio("processing for nerfstudio")
         try:
             command()
         except ModuleNotFoundError as error:

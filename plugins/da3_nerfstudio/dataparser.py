@@ -15,6 +15,7 @@ from da3_pipeline.errors import MissingExtraError, UsageError
 
 from .raw import is_raw, process_once
 from .session import open_session, read_list
+from .version import check_nerfstudio
 
 try:
     from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
@@ -72,6 +73,7 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
     config: Da3DataParserConfig
 
     def _generate_dataparser_outputs(self, split: str = "train") -> Any:
+        check_nerfstudio("the nerfstudio data parser")
         if is_raw(self.config.data):
             settings = {"infer": {"model": self.config.model}, "select": {"max_frames": self.config.max_frames}}
             self.config.data = process_once(self.config.data, settings)
