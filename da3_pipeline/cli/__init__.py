@@ -53,6 +53,10 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    poses_as: Annotated[str, typer.Option(help="Known poses are 'fixed', or a 'prior' for the adjustment.")] = "fixed",
+    rig: Annotated[
+        Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
+    ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored.")
     ] = None,
@@ -84,7 +88,7 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "masks": masks},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "masks": masks},
             "select": {"max_frames": max_frames},
             "mask": {"people": mask_people, "device": device},
             "infer": {
@@ -94,7 +98,13 @@ def run(
                 "gaussians": gaussians,
                 "metric_model": metric_model,
             },
-            "refine": {"seed": seed, "refine": not no_refine, "matcher": matcher, "device": device},
+            "refine": {
+                "seed": seed,
+                "refine": not no_refine,
+                "matcher": matcher,
+                "device": device,
+                "solve": {"poses_as": poses_as},
+            },
             "anchor": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }

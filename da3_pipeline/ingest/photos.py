@@ -15,19 +15,24 @@ from PIL import Image
 from ..imageio import UnreadableImageError, probe_image
 from ..types import Dropped, GpsPosition
 from .exif import CameraFacts, read_camera_facts, read_gps
+from .gimbal import read_up
 from .scan import FoundFile
 
 __all__ = ["Photo", "content_hash", "read_photos"]
 
 logger = logging.getLogger(__name__)
 
+_ORIENTATION = 0x0112
 _THREADS = min(8, os.cpu_count() or 1)
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph that can be decoded in full; `width` and `height` are those of the upright image."""
+    """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
+
+    up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
+    """
 
     file: FoundFile
     width: int
@@ -35,6 +40,7 @@ class Photo:
     fingerprint: str
     facts: CameraFacts
     gps: GpsPosition | None
+    up: tuple[float, float, float] | None = None
 
 
 def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
@@ -65,7 +71,8 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
     if min(image.width, image.height) < min_side_px:
         return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
     facts, gps = _facts(file.name, image.exif, image.width, image.height)
-    return Photo(file, image.width, image.height, fingerprint, facts, gps)
+    up = read_up(image.xmp) if image.exif.get(_ORIENTATION, 1) == 1 else None
+    return Photo(file, image.width, image.height, fingerprint, facts, gps, up)
 
 
 def _facts(name: str, exif: Image.Exif, width: int, height: int) -> tuple[CameraFacts, GpsPosition | None]:

@@ -77,7 +77,10 @@ class SolveConfig(_Frozen):
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
-    refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
+    poses_as: Literal["fixed", "prior"] = Field(
+        default="fixed", description="given poses stay as they are, or are a prior that the adjustment weighs"
+    )
+    correct_poses: bool = Field(default=True, description="read given poses in the convention that matches prove")
     strict_rounds: int = Field(default=1, ge=0)
     strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)
@@ -93,9 +96,14 @@ class PriorConfig(_Frozen):
     position_sigma: float = Field(default=0.1, gt=0, description="as a share of the cameras' extent")
     focal_sigma: float = Field(default=0.1, gt=0, description="of a predicted focal length, relative")
     exif_focal_sigma: float = Field(default=0.03, gt=0, description="of EXIF's focal length, relative")
+    given_rotation_sigma_deg: float = Field(default=1.0, gt=0, description="of poses that the user gave as a prior")
+    given_position_sigma: float = Field(default=0.02, gt=0, description="of those, as a share of the cameras' extent")
     few_frames: int = Field(default=8, ge=0, description="up to so many frames the prior holds all of them")
     margin: float = Field(default=0.02, ge=0, description="share of matches that being held may cost")
-    gps_sigma_m: float = Field(default=5.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
+    gps: bool = Field(default=True, description="bend long captures to GPS, where that proves to help")
+    up_sigma_deg: float = Field(default=1.0, gt=0, description="of where a gimbal says that up is")
+    gps_sigma_m: float = Field(default=4.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
+    gps_vertical_factor: float = Field(default=2.5, gt=0, description="how much less its heights are worth")
 
 
 class QualityConfig(_Frozen):

@@ -16,11 +16,14 @@ from ..types import CandidateScore, Prediction, Scene, Tracks
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
 from .candidates import compete
 from .config import RefineConfig
+from .control import with_known_poses
+from .convention import in_told_convention
 from .correspondences import Correspondences, find_correspondences
 from .depth_scale import depth_scales
 from .evidence import gather_evidence
+from .gps import with_gps
 from .lookalikes import without_lookalikes
-from .problem import pose_problem
+from .problem import Problem, pose_problem
 from .quality import Evidence, judge_evidence
 
 __all__ = ["refine_with", "run"]
@@ -51,17 +54,39 @@ def refine_with(
     figures: dict[str, float] | None = None,
 ) -> Scene:
     """As `run`, from matches that are already there; `figures` are carried into the scene's."""
-    began = time.perf_counter()
     problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    prediction, convention = in_told_convention(problem, prediction, config)
+    if convention is None:
+        return _solved(problem, prediction, correspondences, config, progress, figures or {})
+    if convention.applied:
+        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    figures = (figures or {}) | convention.figures
+    scene = _solved(problem, prediction, correspondences, config, progress, figures)
+    told = replace(scene.verdict, summary=f"{scene.verdict.summary}; {convention.sentence}")
+    return replace(scene, verdict=told, figures=figures | scene.figures)
+
+
+def _solved(
+    problem: Problem,
+    prediction: Prediction,
+    correspondences: Correspondences,
+    config: RefineConfig,
+    progress: Progress,
+    figures: dict[str, float],
+) -> Scene:
+    """The scene of a problem whose given poses, if any, are in the right convention."""
+    began = time.perf_counter()
     if problem.num_frames <= config.priors.few_frames and not problem.given_poses:
         correspondences = correspondences.where(without_lookalikes(problem, config.priors, config.seed))
         problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
     candidates = compete(problem, config, progress)
-    figures = {**(figures or {}), "adjustment_s": time.perf_counter() - began}
+    figures = {**figures, "adjustment_s": time.perf_counter() - began}
     scores = tuple(candidate.score for candidate in candidates)
     if not candidates:
         return _prior_scene(prediction, config, why="no frames could be matched")
     problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
+    winner, control = with_known_poses(problem, prediction.frames.frames, winner, config)
+    winner, located = with_gps(problem, prediction.frames.frames, winner, config)
     assembly = assemble(problem, winner, config)
     if not (assembly.refined | assembly.guided).any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
@@ -80,7 +105,7 @@ def refine_with(
         verdict=judge_evidence(evidence, config.quality),
         candidates=scores,
         dropped=prediction.dropped,
-        figures={**figures, **_figures(assembly, evidence, tracks)},
+        figures={**figures, **control, **located, **_figures(assembly, evidence, tracks)},
     )
 
 
