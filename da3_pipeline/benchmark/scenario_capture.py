@@ -41,6 +41,10 @@ class ScenarioCapture:
         return self.folder / "images"
 
     @property
+    def rig(self) -> Path | None:
+        return self.folder / "rig_config.json" if self.scenario.rig else None
+
+    @property
     def masks(self) -> Path | None:
         return self.folder / "masks" if self.scenario.masks else None
 
@@ -57,6 +61,11 @@ def render_scenario(name: str, cache: Path, seed: int, progress: Progress) -> Sc
     poses = np.stack([picture.cam_from_world for picture in pictures])
     matrices = np.stack([picture.camera.K for picture in pictures])
     write_truth(folder, names, poses, matrices)
+    if scenario.rig:
+        cameras = [
+            {"image_prefix": f"{sensor}/", "ref_sensor": not number} for number, sensor in enumerate(scenario.rig)
+        ]
+        (folder / "rig_config.json").write_text(json.dumps([{"cameras": cameras}]))
     return ScenarioCapture(
         name,
         folder,

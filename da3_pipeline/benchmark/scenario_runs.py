@@ -108,7 +108,11 @@ def _ours(capture: ScenarioCapture, seed: int) -> Outcome:
         prior = Path(folder) / "prior.npz"
         write_network_prior(capture, prior, _NOISE, seed)
         config = PipelineConfig.model_validate(
-            {"ingest": {"masks": capture.masks}, "infer": {"predictions": prior}, "refine": {"threads": 1}}
+            {
+                "ingest": {"masks": capture.masks, "rig": capture.rig},
+                "infer": {"predictions": prior},
+                "refine": {"threads": 1},
+            }
         )
         outcome = run([capture.images], Path(folder) / "session", config, SilentProgress())
     scene = outcome.scene

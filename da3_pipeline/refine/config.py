@@ -126,7 +126,7 @@ class QualityConfig(_Frozen):
     max_prior_log_ratio: float = Field(default=0.7, description="|log(refined focal length / the prior's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
     max_held_out_px: float = 1.5
-    max_halves_deg: float = 0.5
+    max_halves_deg: float = 2.0  # over flat ground tilt and principal point trade places, to no harm
     max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
     min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
     max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")

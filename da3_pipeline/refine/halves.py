@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import align_cameras, centres, rotation_angle_deg
+from ..geometry import align_cameras, centres
+from ..geometry.pose_metrics import pose_errors
 from .adjustment import Adjustment, adjust
 from .config import SolveConfig
 from .lens import fully_free
@@ -29,10 +30,11 @@ _FEWEST_TRACKS = 60
 
 @dataclass(frozen=True)
 class Spread:
-    """Differences between the two solutions, of the frame at the ninetieth percentile.
+    """Differences between the two solutions at their ninetieth percentile.
 
-    rotation_deg; position: as a share of the cameras' extent; focal: largest relative difference of a camera's focal
-    length. NaN where halves could not be compared.
+    rotation_deg: of the relative rotations of all pairs; position: of the centres after a similarity, as a share of
+    the cameras' extent; focal: largest relative difference of a camera's focal length. NaN where halves could not be
+    compared.
     """
 
     rotation_deg: float = float("nan")
@@ -55,7 +57,7 @@ def split_halves(
     one, other = (solution.cam_from_world[frames] for solution in solutions)
     moved = align_cameras(one, other).apply_to_cameras(one)
     extent = float(np.linalg.norm(np.ptp(centres(other), axis=0)))
-    rotation = rotation_angle_deg(moved[:, :, :3], other[:, :, :3])
+    rotation = pose_errors(other, one).rotation_deg
     shift = np.linalg.norm(centres(moved) - centres(other), axis=1)
     position = float(np.quantile(shift, 0.9)) / extent if extent > 0 else float("nan")
     focal = [

@@ -107,9 +107,7 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         ("pixel aspect", abs(np.log(e.aspect)), "<=", c.max_aspect_log_ratio, "log ratio of fx and fy"),
     )
     gates = tuple(
-        Gate(
-            name, float(value), relation, float(limit), value >= limit if relation == ">=" else value <= limit, meaning
-        )
+        _gate(name, float(value), relation, float(limit), meaning)
         for name, value, relation, limit, meaning in rows
         if np.isfinite(value)
     )
@@ -118,6 +116,10 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         return Verdict(True, gates, f"good: {len(gates)} of {len(gates)} gates passed")
     worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for gate in failed)
     return Verdict(False, gates, f"below the gates: {worst}")
+
+
+def _gate(name: str, value: float, relation: str, limit: float, meaning: str) -> Gate:
+    return Gate(name, value, relation, limit, value >= limit if relation == ">=" else value <= limit, meaning)
 
 
 def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:

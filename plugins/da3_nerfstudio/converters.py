@@ -167,7 +167,7 @@ def _process_posed(command: Da3Polycam | Da3Record3D, images: Path, transforms: 
     if command.eval_data is not None:
         raise UsageError("--eval-data: the app's poses are of one capture; split it by --eval-mode when training")
     known = {"intrinsics": transforms, "poses": transforms}
-    command._process([images], known, solve={"refine_given_poses": not command.keep_poses})
+    command._process([images], known, solve={"poses_as": "fixed" if command.keep_poses else "prior"})
 
 
 def _unpacked(data: Path, folder: Path) -> Path:

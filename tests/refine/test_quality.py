@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def test_a_good_scene_passes_every_gate() -> None:
     verdict = judge_evidence(GOOD, QualityConfig())
     assert verdict.passed
     assert all(gate.passed for gate in verdict.gates)
+    json.dumps([vars(gate) for gate in verdict.gates])
     assert verdict.summary.startswith("good")
 
 
@@ -62,7 +64,7 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"prior_ratio": 2.1}, "focal vs prior"),
         ({"speed_jump": 60.0}, "speed jump"),
         ({"held_out_px": 3.0}, "held-out error"),
-        ({"halves_deg": 1.5}, "halves, rotation"),
+        ({"halves_deg": 3.0}, "halves, rotation"),
         ({"halves_position": 0.1}, "halves, position"),
         ({"cells": 0.05}, "cells covered"),
         ({"scale_jump": 1.1}, "scale jump"),
