@@ -60,12 +60,13 @@ class UnreadableImageError(OSError):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Size of the upright image in pixels, container format in Pillow's names, and EXIF."""
+    """Size of the upright image in pixels, container format in Pillow's names, EXIF, and XMP as it is written."""
 
     width: int
     height: int
     format: str
     exif: Image.Exif
+    xmp: bytes = b""
 
 
 def probe_image(path: Path) -> ImageInfo:
@@ -83,7 +84,8 @@ def probe_image(path: Path) -> ImageInfo:
             width, height = image.size  # TIFF and HEIF turn themselves upright while loading
         if exif.get(_ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
-        return ImageInfo(width, height, container, exif)
+        xmp = image.info.get("xmp", b"")
+        return ImageInfo(width, height, container, exif, xmp if isinstance(xmp, bytes) else b"")
 
 
 def read_rgb(path: Path, max_side_px: int | None = None) -> NDArray[np.uint8]:

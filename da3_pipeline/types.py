@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .geometry.cameras import Camera, PixelMap
+from .geometry.geodesy import GpsPosition
 
 __all__ = [
     "CandidateScore",
@@ -29,6 +30,7 @@ __all__ = [
     "GpsPosition",
     "MetricScale",
     "Prediction",
+    "RigPlace",
     "Scene",
     "StageRecord",
     "Tracks",
@@ -45,15 +47,6 @@ class Dropped:
 
     frame: str
     reason: str
-
-
-@dataclass(frozen=True)
-class GpsPosition:
-    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote."""
-
-    latitude_deg: float
-    longitude_deg: float
-    altitude_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,8 @@ class Frame:
     `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
+    `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.sharpness`.
@@ -111,8 +106,10 @@ class Frame:
     video: str | None = None
     exif_focal_px: float | None = None
     gps: GpsPosition | None = None
+    up_in_camera: tuple[float, float, float] | None = None
     known_camera: Camera | None = None
     known_cam_from_world: Float | None = None
+    known_pose_form: str | None = None
     sharpness: float | None = None
     rig: RigPlace | None = None
     mask: Path | None = None

@@ -42,7 +42,8 @@ MAY_IMPORT = {
 """Whom a room of da3_pipeline may import beside itself. Rooms not named here are entrances: they may import any."""
 
 ENTRANCES_ONLY = frozenset({"training", "benchmark", "cli", "demo", "doctor"})
-"""Imported by entrances alone, and when they are used rather than when they load."""
+"""Imported by entrances alone, and when they are used rather than when they load; benchmarks, themselves loaded when
+they are used, may import the renderer of training at once."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def test_training_and_benchmark_load_only_when_an_entrance_uses_them() -> None:
     breaches = [
         str(item)
         for own, target, item in inner_imports()
-        if target in ENTRANCES_ONLY and (own in MAY_IMPORT or (item.eager and own != target))
+        if target in ENTRANCES_ONLY and (own in MAY_IMPORT or (item.eager and own not in (target, "benchmark")))
     ]
     assert breaches == []
 
@@ -192,7 +193,7 @@ def test_all_is_there_sorted_and_true(path: Path) -> None:
 def test_nothing_prints_or_exits_but_the_command_line() -> None:
     breaches = []
     for path in modules():
-        if path.parent.name == "cli" or path.name == "__main__.py":
+        if path.parent.name == "cli" or path.name in ("__main__.py", "command.py"):
             continue
         guarded = [node for node in tree(path).body if not ast.unparse(node).startswith("if __name__ ==")]
         for node in (inner for statement in guarded for inner in ast.walk(statement)):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pycolmap
 import pytest
 from PIL import Image
 
@@ -210,3 +211,25 @@ def test_odd_but_good_images_are_used(tmp_path: Path, cli: Run, rendered_capture
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert len([path for path in (tmp_path / "out" / "images").rglob("*") if path.is_file()]) == len(images)
     assert report["verdict"]["passed"] is True
+
+
+def test_poses_in_the_wrong_convention_are_read_right_and_it_is_said(
+    tmp_path: Path, cli: Run, rendered_capture: Path
+) -> None:
+    """OpenCV axes in a transforms.json, which are OpenGL's by rights."""
+    truth = json.loads((rendered_capture / "truth.json").read_text())["images"]
+    frames = []
+    for name, view in truth.items():
+        world_from_cam = np.linalg.inv(np.vstack([view["w2c"], [0, 0, 0, 1]]))
+        frames.append({"file_path": f"images/{name}", "transform_matrix": world_from_cam.tolist()})
+    (tmp_path / "transforms.json").write_text(json.dumps({"frames": frames}))
+    code, _, stderr = cli(
+        "run", rendered_capture / "images", "--output", tmp_path / "out", "--poses", tmp_path / "transforms.json"
+    )
+    assert code == 0, stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert "world_from_cam with OpenCV axes, not world_from_cam with OpenGL axes" in report["verdict"]["summary"]
+    assert report["figures"]["poses_corrected"] == 1
+    model = pycolmap.Reconstruction(tmp_path / "out" / "sparse" / "0")
+    for image in model.images.values():
+        np.testing.assert_allclose(image.cam_from_world().matrix(), np.array(truth[image.name]["w2c"])[:3], atol=1e-6)

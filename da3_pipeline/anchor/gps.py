@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import centres
+from ..geometry.geodesy import GpsPosition
+from ..geometry.gps_alignment import GpsAlignment
+from ..geometry.gps_fit import GpsFit, fit_gps
 from ..geometry.gravity import Up
-from ..types import GpsPosition, Scene
+from ..types import Scene
 from .estimates import ScaleEstimate
-from .geodesy import centre_of, east_north_up
-from .gps_alignment import GpsAlignment, align_to_gps
 
 __all__ = ["GpsFix", "gps_fix"]
 
-Float = NDArray[np.float64]
+logger = logging.getLogger(__name__)
 
 _MOST_TILT_DEG = 10.0
 
@@ -44,21 +46,27 @@ class GpsFix:
 def gps_fix(scene: Scene, up: Up | None) -> GpsFix | None:
     """Fit the scene to its GPS; None where the photographs carry fewer than two different positions.
 
-    Frames with refined poses are used, all posed ones where fewer than three of those have a position. Photographs
-    with one and the same position are one observation, of their middle: receivers repeat a position until they have
-    a new one.
+    Frames with refined poses are used, all posed ones where fewer than three of those have a position.
     """
     located = np.array([frame.gps is not None for frame in scene.frames], bool)
     located &= np.isfinite(scene.cam_from_world).all(axis=(1, 2))
     refined = located & np.array([source == "refined" for source in scene.pose_source], bool)
     chosen = np.flatnonzero(refined if refined.sum() >= 3 else located)
-    if len(chosen) < 2:
-        return None
     positions = [gps for index in chosen if (gps := scene.frames[index].gps) is not None]
-    number_of = {position: number for number, position in enumerate(dict.fromkeys(positions))}
-    different, group = list(number_of), np.array([number_of[position] for position in positions])
-    own = centres(scene.cam_from_world[chosen])
-    places = np.array([own[group == number].mean(axis=0) for number in range(len(different))])
-    origin = centre_of(different)
-    alignment = align_to_gps(places, east_north_up(different, origin), up)
-    return None if alignment is None else GpsFix(alignment, origin, len(chosen), len(different))
+    fit = fit_gps(scene.cam_from_world[chosen], positions, up)
+    if fit is None:
+        return None
+    _warn_of_false(scene, chosen, fit)
+    return GpsFix(fit.alignment, fit.origin, len(chosen), fit.places)
+
+
+def _warn_of_false(scene: Scene, chosen: NDArray[np.int64], fit: GpsFit) -> None:
+    """One line for positions far from where all the others put their photographs."""
+    found = fit.alignment.enu_from_scene.apply(centres(scene.cam_from_world[chosen]))
+    off_m = np.where(fit.used, 0.0, np.linalg.norm((found - fit.metres)[:, :2], axis=1))
+    if off_m.any():
+        worst = int(off_m.argmax())
+        logger.warning(
+            "GPS: %d of %d positions do not fit the others and are not used, worst that of %s, %.3g km off",
+            int((off_m > 0).sum()), len(off_m), scene.frames[int(chosen[worst])].name, off_m[worst] / 1000,
+        )  # fmt: skip

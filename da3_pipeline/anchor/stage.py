@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry import Sim3, centres
-from ..geometry.gravity import Up, rotation_between, up_from_cameras
+from ..geometry.gravity import Up, rotation_between, up_from_cameras, up_from_gimbals
 from ..progress import Progress
 from ..types import MetricScale, Scene
 from .config import AnchorConfig
@@ -34,7 +34,7 @@ def run(scene: Scene, config: AnchorConfig, progress: Progress) -> Scene:
     if not posed.any():
         return scene
     progress.step(0, 1, "metres and the vertical")
-    up = _cameras_up(scene)
+    up, told_by = _scene_up(scene)
     gps = gps_fix(scene, up)
     found = (distance_estimate(scene, config.distance), gps.estimate if gps else None, network_estimate(scene))
     estimates = [estimate for estimate in found if estimate is not None]
@@ -43,7 +43,9 @@ def run(scene: Scene, config: AnchorConfig, progress: Progress) -> Scene:
     if _is_given(scene):
         anchoring = _kept(chosen)
     else:
-        anchoring = _anchoring(scene, chosen, gps if gps and gps.orients(config.max_relative_sigma) else None, up)
+        anchoring = _anchoring(
+            scene, chosen, gps if gps and gps.orients(config.max_relative_sigma) else None, up, told_by
+        )
     figures = _figures(estimates, gps, anchoring, disagreement)
     return _moved(scene, anchoring, figures)
 
@@ -59,12 +61,19 @@ class _Anchoring:
     located: bool = False
 
 
-def _cameras_up(scene: Scene) -> Up | None:
-    """From the refined cameras, which know how they are turned to each other; from all posed ones where none is."""
+def _scene_up(scene: Scene) -> tuple[Up | None, str]:
+    """Up by gimbals where there are some, else by how cameras are held, and which of them.
+
+    From the refined cameras, which know how they are turned to each other; from all posed ones where none is.
+    """
     refined = np.array([source == "refined" for source in scene.pose_source], bool)
     posed = np.isfinite(scene.cam_from_world).all(axis=(1, 2))
     chosen = posed & refined if (posed & refined).any() else posed
-    return up_from_cameras(scene.cam_from_world[chosen])
+    ups = [(np.nan,) * 3 if frame.up_in_camera is None else frame.up_in_camera for frame in scene.frames]
+    by_gimbals = up_from_gimbals(scene.cam_from_world[chosen], np.array(ups, float)[chosen])
+    if by_gimbals is not None:
+        return by_gimbals, "gimbals"
+    return up_from_cameras(scene.cam_from_world[chosen]), "cameras"
 
 
 def _is_given(scene: Scene) -> bool:
@@ -80,12 +89,14 @@ def _kept(chosen: ScaleEstimate | None) -> _Anchoring:
     return _Anchoring(Sim3.identity(), metric, None)
 
 
-def _anchoring(scene: Scene, chosen: ScaleEstimate | None, gps: GpsFix | None, up: Up | None) -> _Anchoring:
+def _anchoring(
+    scene: Scene, chosen: ScaleEstimate | None, gps: GpsFix | None, up: Up | None, told_by: str
+) -> _Anchoring:
     scale = chosen.metres_per_unit if chosen else 1.0
     metric = MetricScale(1.0, chosen.relative_sigma, chosen.source) if chosen else None
     if gps is not None:
         alignment = gps.alignment
-        source = "gps and cameras" if alignment.with_cameras else "gps"
+        source = f"gps and {told_by}" if alignment.with_cameras else "gps"
         middle = np.nanmean(centres(scene.cam_from_world), axis=0)
         # Scaled by another source, the middle of the cameras stays where GPS has it.
         shift = alignment.enu_from_scene.apply(middle) - scale * alignment.enu_from_scene.rotation @ middle
@@ -93,7 +104,7 @@ def _anchoring(scene: Scene, chosen: ScaleEstimate | None, gps: GpsFix | None, u
         return _Anchoring(target, metric, source, alignment.tilt_sigma_deg, located=chosen is not None)
     if up is not None:
         target = Sim3(scale, rotation_between(up.direction, np.array([0.0, 0.0, 1.0])), np.zeros(3))
-        return _Anchoring(target, metric, "cameras", up.sigma_deg)
+        return _Anchoring(target, metric, told_by, up.sigma_deg)
     return _Anchoring(Sim3(scale, np.eye(3), np.zeros(3)), metric, None)
 
 

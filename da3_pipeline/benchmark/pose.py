@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ __all__ = ["measure_poses"]
 
 Float = NDArray[np.float64]
 _AUC_COLUMNS = f"{'AUC@1':>7}{'AUC@3':>7}{'AUC@5':>7}{'AUC@30':>8}"
-_COLUMNS = f"{'scene':<20}{'method':<10}{'posed':>8}{_AUC_COLUMNS}{'seconds':>9}{'ratio':>7}"
+_COLUMNS = f"{'scene':<20}{'method':<10}{'posed':>8}{_AUC_COLUMNS}{'seconds':>9}{'ratio':>7}  verdict"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,15 @@ class _Row:
     estimate: Float
     seconds: float
     peer_seconds: float | None = None
+    verdict: str = ""
 
     def __str__(self) -> str:
         errors = pose_errors(self.truth, self.estimate)
         posed = int(np.isfinite(self.estimate).all(axis=(1, 2)).sum())
         aucs = "".join(f"{errors.auc(limit):>7.1f}" for limit in (1, 3, 5)) + f"{errors.auc(30):>8.1f}"
         ratio = f"{self.seconds / self.peer_seconds:>7.2f}" if self.peer_seconds else f"{'':>7}"
-        return f"{self.scene:<20}{self.method:<10}{posed:>4}/{len(self.truth):<3}{aucs}{self.seconds:>9.1f}{ratio}"
+        row = f"{self.scene:<20}{self.method:<10}{posed:>4}/{len(self.truth):<3}{aucs}{self.seconds:>9.1f}{ratio}"
+        return f"{row}  {self.verdict}".rstrip()
 
 
 def measure_poses(
@@ -85,7 +88,7 @@ def _run_ours(
 ) -> _Row:
     import pycolmap
 
-    seconds, poses = [], {}
+    seconds, poses, verdict = [], {}, {}
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
             predictions = _useless_prior(str(prior), list(truth), Path(scratch)) if prior else None
@@ -94,8 +97,10 @@ def _run_ours(
             measured = run_fresh([scene / "images"], output, config.model_copy(update={"infer": infer}))
             model = pycolmap.Reconstruction(output / "sparse" / "0")
             poses = {image.name: image.cam_from_world().matrix() for image in model.images.values()}
+            verdict = json.loads((output / "report.json").read_text(encoding="utf-8"))["verdict"]
         seconds.append(measured.images_to_poses_s)
-    return _Row(scene.name, "ours", _stack(truth, truth), _stack(truth, poses), statistics.median(seconds), peer_s)
+    estimate, passed = _stack(truth, poses), "passed" if verdict["passed"] else verdict["summary"]
+    return _Row(scene.name, "ours", _stack(truth, truth), estimate, statistics.median(seconds), peer_s, passed)
 
 
 def _useless_prior(kind: str, names: Sequence[str], folder: Path) -> Path:

@@ -19,7 +19,7 @@ import typer
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
-from .options import AsJson, Device, Model, Output, Quiet, Seed, configuration
+from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
@@ -53,6 +53,10 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
+    poses_as: Annotated[str, typer.Option(help="Known poses are 'fixed', or a 'prior' for the adjustment.")] = "fixed",
+    rig: Annotated[
+        Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
+    ] = None,
     masks: Annotated[
         Path | None, typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored.")
     ] = None,
@@ -73,6 +77,7 @@ def run(
         list[str] | None,
         typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
     ] = None,
+    matcher: Matcher = "sift",
     device: Device = "auto",
     seed: Seed = 0,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,
@@ -83,7 +88,7 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "masks": masks},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "masks": masks},
             "select": {"max_frames": max_frames},
             "mask": {"people": mask_people, "device": device},
             "infer": {
@@ -93,7 +98,13 @@ def run(
                 "gaussians": gaussians,
                 "metric_model": metric_model,
             },
-            "refine": {"seed": seed, "refine": not no_refine},
+            "refine": {
+                "seed": seed,
+                "refine": not no_refine,
+                "matcher": matcher,
+                "device": device,
+                "solve": {"poses_as": poses_as},
+            },
             "anchor": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..progress import TerminalProgress
-from .options import Device, Model, configuration
+from .options import Device, Matcher, Model, configuration
 
 __all__ = ["bench_app"]
 
@@ -36,12 +36,43 @@ def bench_pose(
     ] = None,
     colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
+    matcher: Matcher = "sift",
 ) -> None:
     """Pose accuracy and time against known truth."""
     from ..benchmark.pose import measure_poses
 
-    config = configuration({"infer": {"model": model}})
+    config = configuration({"infer": {"model": model}, "refine": {"matcher": matcher}})
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
+
+
+@bench_app.command("rendering")
+def bench_rendering(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders of photographs, or with images/.")],
+    model: Model = "da3-nano",
+    predictions: Annotated[Path | None, typer.Option(help="A prior from an .npz, for one scene.")] = None,
+    ab: Annotated[
+        bool, typer.Option("--ab", help="Beside ours refined: unrefined, without depth seeds, and COLMAP.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 3,
+    iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 300,
+    gaussians: Annotated[int, typer.Option(min=2, help="Their number, fixed.")] = 4000,
+    width: Annotated[int, typer.Option(min=0, help="Of the pictures in px; 0 leaves their size.")] = 160,
+    device: Annotated[str, typer.Option(help="cpu, or cuda with gsplat.")] = "cpu",
+    target_db: Annotated[float, typer.Option(help="Time until held-out views reach this PSNR.")] = 30.0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Splats trained from our poses and seeds, judged on held-out views; COLMAP's beside them."""
+    from ..benchmark.rendering import SOURCES, RenderingOptions, measure_rendering
+    from ..benchmark.rendering_report import rendering_json, rendering_table
+    from ..benchmark.splat_trainer import TrainerOptions
+
+    trainer = TrainerOptions(iterations, gaussians, device=device)
+    options = RenderingOptions(SOURCES if ab else SOURCES[1:2], seeds, width, trainer=trainer)
+    config = configuration({"infer": {"model": model, "predictions": predictions}})
+    runs = measure_rendering(scenes, config, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(rendering_json(runs))
+    typer.echo(rendering_table(runs, target_db))
 
 
 @bench_app.command("long")
@@ -172,3 +203,35 @@ def bench_selection(
 
     options = SelectionOptions(cache.absolute(), walks, blurred, scenes)
     typer.echo(measure_selection(options, configuration({"infer": {"model": model}}), TerminalProgress()))
+
+
+@bench_app.command("scenarios")
+def bench_scenarios(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds and walks of each.")] = 1,
+    colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,
+    cache: Annotated[Path, typer.Option(help="Where rendered captures are kept.")] = Path("bench-scenarios"),
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+) -> None:
+    """Rendered captures, hard in one way each: ours beside COLMAP, and whether the verdict sees what is wrong."""
+    from ..benchmark.scenario_runs import measure_scenarios, scenarios_json, scenarios_table
+
+    rows = measure_scenarios(names or [], range(seeds), cache.absolute(), colmap, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(scenarios_json(rows))
+    typer.echo(scenarios_table(rows))
+
+
+@bench_app.command("scaling")
+def bench_scaling(
+    images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 10 25 50 100 200.")] = None,
+    colmap_up_to: Annotated[int, typer.Option(help="Images up to which COLMAP runs beside; its pairs are all.")] = 50,
+    cache: Annotated[Path, typer.Option(help="Where the rendered street is kept.")] = Path("bench-scaling"),
+    seed: Annotated[int, typer.Option(help="Of the street.")] = 0,
+) -> None:
+    """Seconds from images to poses as a capture grows, beside COLMAP with exhaustive matching."""
+    from ..benchmark.scaling import SIZES, measure_scaling, scaling_table
+
+    typer.echo(
+        scaling_table(measure_scaling(images or SIZES, cache.absolute(), colmap_up_to, TerminalProgress(), seed))
+    )

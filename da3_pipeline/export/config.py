@@ -23,6 +23,9 @@ class ExportConfig(BaseModel):
         lt=1,
         description="median relative difference to the tracks above which a frame's depth is not used",
     )
+    max_seed_disagreement: float = Field(
+        default=0.03, gt=0, lt=1, description="the same above which it gives no seeds, where matched points are plenty"
+    )
     undistort: bool = Field(
         default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"
     )

@@ -70,15 +70,24 @@ def image_stems(names: Iterable[str]) -> list[str]:
     """Paths below images/, without suffix, one a frame, in order.
 
     They are the frames' own paths, made unique without regard to case or suffix: trainers change suffixes when
-    they shrink images, and data sets are moved to file systems that ignore case.
+    they shrink images, and data sets are moved to file systems that ignore case. No path is the end of another
+    either ("2" of "walk/2"): Brush looks an image up by the end of its path.
     """
     stems: list[str] = []
     taken: set[str] = set()
+    ends: set[str] = set()
     for name in names:
         path = PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
         stem = path.with_suffix("").as_posix() if path.stem else "image"
         candidates = chain((stem, f"{stem}_{path.suffix.lstrip('.')}"), (f"{stem}_{k}" for k in count(2)))
-        unique = next(candidate for candidate in candidates if candidate.casefold() not in taken)
+        unique = next(name for name in candidates if name.casefold() not in ends and taken.isdisjoint(_ends(name)))
         taken.add(unique.casefold())
+        ends.update(_ends(unique))
         stems.append(unique)
     return stems
+
+
+def _ends(stem: str) -> list[str]:
+    """The path and what is left of it without its first folders, without case."""
+    parts = stem.casefold().split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]

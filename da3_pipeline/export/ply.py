@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PLY_NAME", "read_ply", "write_ply"]
+__all__ = ["MODEL_PLY_NAME", "PLY_NAME", "read_ply", "write_ply"]
 
 PLY_NAME = "sparse_pc.ply"
+"""Seed points in the world of transforms.json."""
+
+MODEL_PLY_NAME = "init.ply"
+"""Seed points in the world of sparse/0, where that is another: Brush takes poses from there and any other PLY as seeds,
+but prefers one of this name."""
 
 _VERTEX = np.dtype([("position", "<f4", 3), ("colour", "u1", 3)])
 

@@ -25,7 +25,7 @@ from .masks import Ignored, write_masks
 from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, upright_from_world, write_transforms
 from .observations import ModelTracks, model_tracks
-from .ply import PLY_NAME, write_ply
+from .ply import MODEL_PLY_NAME, PLY_NAME, write_ply
 from .seeds import Seeds, seed_points
 from .sky import sky_in_image, sky_share, without_bare_frames
 from .staging import staged
@@ -116,6 +116,8 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     seeds = seed_points(model.tracks, model.source < 0, content.views, colour_at, config)
     upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
     write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
+    if not np.array_equal(upright, np.eye(3, 4)):
+        write_ply(new / MODEL_PLY_NAME, seeds.points, seeds.colours)
     ignoring: list[Ignored] = [partial(sky_in_image, scene.prediction), content.ignored.in_image]
     masks = write_masks(new, images, frames, lenses, ignoring)
     forget_maps()

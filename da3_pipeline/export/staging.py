@@ -23,7 +23,7 @@ from ..errors import ExportError
 __all__ = ["OUTPUTS", "check_folder", "finish_interrupted", "staged", "write_atomically"]
 
 OUTPUTS = (
-    *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply"),
+    *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply", "init.ply"),
     *("gaussians.ply", "gaussians.spz", "orbit.mp4"),
 )
 """What an export replaces, and nothing else."""

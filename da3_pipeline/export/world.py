@@ -12,7 +12,13 @@ __all__ = ["world_document", "world_rows"]
 
 _KINDS = ("distance", "gps", "network")
 _SOURCES = {"distance": "the given distance", "gps": "GPS", "network": "the network"}
-_UP = {"gps": "GPS", "cameras": "level cameras", "gps and cameras": "GPS and level cameras"}
+_UP = {
+    "gps": "GPS",
+    "cameras": "level cameras",
+    "gps and cameras": "GPS and level cameras",
+    "gimbals": "gimbals",
+    "gps and gimbals": "GPS and gimbals",
+}
 _DISAGREE_SIGMAS = 2.0
 _GPS = ("photos", "positions", "positions_used", "rms_horizontal_m", "rms_vertical_m")
 _ORIGIN = ("latitude_deg", "longitude_deg", "altitude_m")

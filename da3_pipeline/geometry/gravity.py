@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Up", "rotation_between", "up_from_cameras"]
+__all__ = ["Up", "rotation_between", "up_from_cameras", "up_from_gimbals"]
 
 Array = NDArray[np.float64]
 
@@ -17,6 +17,7 @@ _INDEPENDENT = 10  # cameras: roll goes with heading in part, so more of them do
 _FEW = 2.0  # cameras' worth of the usual roll, for captures too small to show their own
 _SWAY = 2.0
 _ROUNDS = 20
+_FEWEST_GIMBALS, _GIMBAL_SIGMA_DEG, _MOST_GIMBAL_SPREAD_DEG = 3, 0.5, 10.0
 _DIRECTED = 0.3  # mean of unit vectors, below which they point nowhere
 _PARALLEL = 0.9
 
@@ -55,6 +56,24 @@ def up_from_cameras(cam_from_world: Array) -> Up | None:
     if abs(facing) < 1e-6:
         return None
     return Up(direction * np.sign(facing), float(np.degrees(1 / np.sqrt(uncertain - certain))))
+
+
+def up_from_gimbals(cam_from_world: Array, up_in_camera: Array) -> Up | None:
+    """The up direction of the world of (N, 3, 4) poses in whose cameras gimbals have up at (N, 3), NaN where unknown.
+
+    The geometric median of what each says; None where fewer than three tell, or half of them disagree with it.
+    """
+    said = np.einsum("nij,ni->nj", cam_from_world[:, :, :3], up_in_camera)
+    said = said[np.isfinite(said).all(axis=1)]
+    if len(said) < _FEWEST_GIMBALS:
+        return None
+    direction = np.median(said, axis=0)
+    for _ in range(_ROUNDS):
+        weight = 1 / np.maximum(np.linalg.norm(said - direction, axis=1), 1e-6)
+        direction = weight @ said / weight.sum()
+    direction = direction / max(float(np.linalg.norm(direction)), 1e-12)
+    spread_deg = float(np.degrees(np.median(np.arccos(np.clip(said @ direction, -1, 1)))))
+    return Up(direction, max(spread_deg, _GIMBAL_SIGMA_DEG)) if spread_deg < _MOST_GIMBAL_SPREAD_DEG else None
 
 
 def rotation_between(a: Array, b: Array) -> Array:

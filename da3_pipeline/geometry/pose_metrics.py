@@ -54,6 +54,8 @@ def pose_errors(truth: Float, estimate: Float) -> PoseErrors:
     relative = np.where(missing[:, None, None], np.eye(3, 4), relative)
     rotation_deg = rotation_angle_deg(relative_truth[:, :, :3], relative[:, :, :3])
     translation_deg = _direction_angle_deg(relative_truth[:, :, 3], relative[:, :, 3])
+    unmoved = np.linalg.norm(relative_truth[:, :, 3], axis=1) < 1e-9 * np.linalg.norm(truth[:, :, 3], axis=1).max()
+    translation_deg = np.where(unmoved, 0.0, translation_deg)  # no direction is right, and none is wrong
     return PoseErrors(np.where(missing, 180.0, rotation_deg), np.where(missing, 180.0, translation_deg))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from ..geometry import Sim3, centres, sim3_exp, sim3_matrix, sim3_of
-from .alignment import robust_alignment
+from ..geometry.robust_alignment import robust_alignment
 from .views import RawViews
 
 __all__ = ["ChunkAlignment", "Spread", "align_chunks", "align_to_cameras", "information_at"]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import PixelMap, centres
+from ..geometry.robust_alignment import distance_ratio, robust_alignment
 from ..types import Frame
-from .alignment import distance_ratio, robust_alignment
 from .cameras import plausible_focal
 from .views import RawViews
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pycolmap
@@ -59,11 +59,15 @@ class Intrinsics:
 
 @dataclass(frozen=True)
 class KnownView:
-    """What a file says about one image: its name there, its intrinsics and its cam_from_world (3, 4), where given."""
+    """What a file says about one image: its name there, its intrinsics and its cam_from_world (3, 4), where given.
+
+    form: the kind of file.
+    """
 
     name: str
     intrinsics: Intrinsics | None
     cam_from_world: NDArray[np.float64] | None
+    form: Literal["colmap", "transforms"]
 
 
 def read_calibration(path: Path) -> tuple[KnownView, ...]:
@@ -106,7 +110,7 @@ def _read_colmap(folder: Path) -> tuple[KnownView, ...]:
         pose = None
         if image.has_pose:
             pose = _rigid(np.asarray(image.cam_from_world().matrix(), float), f"{folder}: {image.name}")
-        views.append(KnownView(image.name, intrinsics, pose))
+        views.append(KnownView(image.name, intrinsics, pose, "colmap"))
     if not views:
         raise CaptureError(f"{folder}: the COLMAP model holds no images; export it again")
     return tuple(views)
@@ -127,11 +131,8 @@ def _read_transforms(path: Path) -> tuple[KnownView, ...]:
     views = []
     for name, frame in zip(names, frames, strict=True):
         where = f"{path}: {name}"
-        views.append(
-            KnownView(
-                _posix(name), _intrinsics({**document, **frame}, where), _pose(frame, original_from_stored, where)
-            )
-        )
+        pose = _pose(frame, original_from_stored, where)
+        views.append(KnownView(_posix(name), _intrinsics({**document, **frame}, where), pose, "transforms"))
     return tuple(views)
 
 

@@ -20,6 +20,9 @@ class IngestConfig(BaseModel):
     poses: Path | None = Field(
         default=None, description="known poses: a transforms.json, or a folder with a COLMAP model (bin or txt)"
     )
+    rig: Path | None = Field(
+        default=None, description="cameras that are bolted together: a rig_config.json as COLMAP reads it"
+    )
     masks: Path | None = Field(
         default=None, description="what to ignore: a mask for every frame, or a folder of masks; black is ignored"
     )

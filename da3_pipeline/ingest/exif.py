@@ -16,6 +16,7 @@ __all__ = ["CameraFacts", "focal_px_from_35mm", "read_camera_facts", "read_expos
 _MAKE, _MODEL, _EXIF_IFD, _GPS_IFD = 0x010F, 0x0110, 0x8769, 0x8825
 _FOCAL_MM, _FOCAL_35MM, _DIGITAL_ZOOM = 0x920A, 0xA405, 0xA404
 _WIDTH, _HEIGHT, _PLANE_X_RESOLUTION, _PLANE_UNIT = 0xA002, 0xA003, 0xA20E, 0xA210
+_POSITIONING_ERROR = 0x001F  # GPSHPositioningError, metres; some write the 95 % radius, some one sigma
 _EXPOSURE_S, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
 _SERIAL, _LENS_MAKE, _LENS_MODEL = 0xA431, 0xA433, 0xA434
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # inch, cm, mm, µm
@@ -94,7 +95,8 @@ def read_gps(exif: Image.Exif) -> GpsPosition | None:
     altitude = _number(tags.get(6))
     if altitude is not None and tags.get(5) in (1, b"\x01"):
         altitude = -altitude
-    return GpsPosition(latitude, longitude, altitude)
+    error = _number(tags.get(_POSITIONING_ERROR))
+    return GpsPosition(latitude, longitude, altitude, error if error is not None and error > 0 else None)
 
 
 def _focal_px(

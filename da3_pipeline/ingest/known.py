@@ -15,7 +15,7 @@ from ..types import Capture, Frame, VideoClip
 from .calibration import Intrinsics, KnownView, read_calibration
 from .names import UniqueNames
 
-__all__ = ["match_names", "with_known_cameras"]
+__all__ = ["comparable_names", "match_names", "with_known_cameras"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,11 @@ def match_names(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
             if len(candidates) == len(others) == 1 and candidates[0] not in matched and others[0] not in taken:
                 matched[candidates[0]] = others[0]
     return matched
+
+
+def comparable_names(name: str) -> tuple[str, ...]:
+    """The forms of a name of the capture in which a file may speak of it: the whole path, and that below `images/`."""
+    return tuple(dict.fromkeys((_whole(name), _below_images(name))))
 
 
 def _whole(name: str) -> str:
@@ -158,7 +163,7 @@ def _split_cameras(photos: Sequence[Frame]) -> tuple[Frame, ...]:
 
 def _with_poses(capture: Capture, views: Sequence[KnownView], path: Path) -> Capture:
     """Matched photographs with their poses. Frames of a video have no names yet: they cannot be matched."""
-    known = {view.name: view.cam_from_world for view in views if view.cam_from_world is not None}
+    known = {view.name: view for view in views if view.cam_from_world is not None}
     if not known:
         raise CaptureError(f"{path}: it holds no poses; give a file with transform_matrix or registered images")
     matched = match_names([photo.name for photo in capture.photos], list(known))
@@ -166,10 +171,12 @@ def _with_poses(capture: Capture, views: Sequence[KnownView], path: Path) -> Cap
         raise CaptureError(_no_match(path, list(known), capture))
     if len(matched) < len(capture.photos):
         logger.warning("%s: poses for %d of %d photographs", path, len(matched), len(capture.photos))
-    photos = [
-        replace(photo, known_cam_from_world=known[matched[photo.name]]) if photo.name in matched else photo
-        for photo in capture.photos
-    ]
+    photos = []
+    for photo in capture.photos:
+        if photo.name in matched:
+            view = known[matched[photo.name]]
+            photo = replace(photo, known_cam_from_world=view.cam_from_world, known_pose_form=view.form)
+        photos.append(photo)
     return replace(capture, photos=tuple(photos))
 
 

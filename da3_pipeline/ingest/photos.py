@@ -15,19 +15,24 @@ from PIL import Image
 from ..imageio import UnreadableImageError, probe_image
 from ..types import Dropped, Exposure, GpsPosition
 from .exif import CameraFacts, read_camera_facts, read_exposure, read_gps
+from .gimbal import read_up
 from .scan import FoundFile
 
 __all__ = ["Photo", "content_hash", "read_photos"]
 
 logger = logging.getLogger(__name__)
 
+_ORIENTATION = 0x0112
 _THREADS = min(8, os.cpu_count() or 1)
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph that can be decoded in full; `width` and `height` are those of the upright image."""
+    """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
+
+    up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
+    """
 
     file: FoundFile
     width: int
@@ -36,6 +41,7 @@ class Photo:
     facts: CameraFacts
     gps: GpsPosition | None
     exposure: Exposure | None
+    up: tuple[float, float, float] | None = None
 
 
 def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
@@ -65,9 +71,9 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
         return Dropped(file.name, "too large for this machine's memory")
     if min(image.width, image.height) < min_side_px:
         return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
-    return Photo(
-        file, image.width, image.height, fingerprint, *_facts(file.name, image.exif, image.width, image.height)
-    )
+    facts, gps, exposure = _facts(file.name, image.exif, image.width, image.height)
+    up = read_up(image.xmp) if image.exif.get(_ORIENTATION, 1) == 1 else None
+    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, up)
 
 
 def _facts(

@@ -13,6 +13,7 @@ from .config import IngestConfig
 from .known import with_known_cameras
 from .masks import with_masks
 from .photos import Photo, read_photos
+from .rigs import with_rigs
 from .scan import Listing, scan
 from .videos import Video, read_video
 
@@ -27,8 +28,8 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
 
     Every file is opened and decoded far enough to know that it is usable; one that is not becomes a Dropped.
     `exclude` is a folder that is not looked into: the output of this run, should it lie inside a source.
-    Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics, poses or
-    masks of `config` do not fit the capture.
+    Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics, poses,
+    rigs or masks of `config` do not fit the capture.
     """
     listing = scan(sources, exclude, config.masks)
     cameras = CameraRegister()
@@ -47,7 +48,7 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
     if not photos and not clips:
         raise CaptureError(_nothing(sources, dropped))
     capture = with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
-    return with_masks(capture, config.masks)
+    return with_masks(with_rigs(capture, config.rig), config.masks)
 
 
 def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Photo | Video | Dropped]:
@@ -89,6 +90,7 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         exif_focal_px=photo.facts.focal_px,
         gps=photo.gps,
         exposure=photo.exposure,
+        up_in_camera=photo.up,
     )
 
 

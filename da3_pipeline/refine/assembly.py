@@ -15,8 +15,9 @@ from .candidates import Candidate
 from .components import rigid_components
 from .config import RefineConfig, SolveConfig
 from .correspondences import Correspondences
+from .fisheye import through_fisheye
 from .priors import extent, priors_of
-from .problem import Estimate, Problem, with_trusted_tracks
+from .problem import Estimate, Problem, rigs_in_world, with_trusted_tracks
 from .rounds import Fit, adjust_held, fit_points, polish
 from .score import AGREE_PX, agreement, frame_agreement, match_errors_px
 from .tracks import spread_subset
@@ -74,23 +75,22 @@ def second_look(
     """Tracks built again from the matches that agree with the winner, and the winner polished on them.
 
     One false match ruins a track that it joins to another; now that false ones are known, many tracks come back.
-    Frames on rigs move together from here on, once the rigs are known.
+    Frames on rigs move together from here on, once the rigs are known; a lens may turn out to be a fisheye.
     """
     estimate = winner.fit.estimate
     trusted = match_errors_px(problem, estimate) < AGREE_PX
     problem = with_trusted_tracks(problem, correspondences, trusted)
-    if problem.given_poses and not solve.refine_given_poses:
+    if problem.given_poses and solve.poses_as == "fixed":
         return problem, winner
     thinned = problem.with_observations(
         spread_subset(problem.observations, solve.observations_per_frame, problem.size_px)
     )
-    rigs = None
-    if problem.rigs is not None and estimate.posed.any():
-        scale = problem.rigs.scale_to_world(estimate.cam_from_world)
-        rigs = problem.rigs.scaled(scale).measured(estimate.cam_from_world)
+    rigs = rigs_in_world(problem, estimate)
+    if rigs is not None:
         estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
     fit = fit_points(thinned, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
     polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1}), winner.held_by, rigs)
+    polished = through_fisheye(problem, thinned, polished, solve, winner.held_by, rigs)
     better = agreement(problem, polished.estimate) > agreement(problem, winner.fit.estimate) - 0.01
     return problem, replace(winner, fit=polished) if better else winner
 

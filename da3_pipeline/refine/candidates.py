@@ -21,7 +21,7 @@ from .score import AGREE_PX, frame_agreement, match_errors_px
 from .tracks import spread_subset
 from .two_view import RelativePoses, relative_poses, vote_focal_px
 
-__all__ = ["Candidate", "compete"]
+__all__ = ["Candidate", "compete", "guessed_camera"]
 
 _OBSERVATIONS_TO_POSITION = 150  # a frame; global positioning needs no more, and its time grows with them
 
@@ -50,7 +50,7 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
     )
-    if problem.given_poses and not config.solve.refine_given_poses:
+    if problem.given_poses and config.solve.poses_as == "fixed":
         fit = calibrate(thinned, problem.prior, config.solve)
         return (_entered("given", problem, fit, 0.0, chosen=True),)
     candidates: list[Candidate] = []
@@ -144,7 +144,7 @@ def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate])
 
 def _averaged(problem: Problem, seed: int) -> tuple[Estimate, RelativePoses]:
     """Rotations from two-view geometry with centres at the origin, and the relative poses that agree with them."""
-    cameras = {camera_id: _guessed_camera(problem, camera_id) for camera_id in problem.prior.cameras}
+    cameras = {camera_id: guessed_camera(problem, camera_id) for camera_id in problem.prior.cameras}
     relative = relative_poses(problem, cameras, seed)
     guess = Estimate(problem.prior.cam_from_world, cameras)
     rotations, agree = average_rotations(problem, guess, relative, seed)
@@ -162,7 +162,7 @@ def _rotations_agree(prior: Estimate, relative: RelativePoses) -> bool:
     return bool(distinct and np.median(error) < 45.0)
 
 
-def _guessed_camera(problem: Problem, camera_id: str) -> Camera:
+def guessed_camera(problem: Problem, camera_id: str) -> Camera:
     """Known camera, else EXIF's focal length, else the one that the fundamental matrices vote for, else the prior's."""
     prior = problem.prior.cameras[camera_id]
     if camera_id in problem.known_cameras:

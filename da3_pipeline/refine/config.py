@@ -23,10 +23,12 @@ class _Frozen(BaseModel):
 
 
 class FeatureConfig(_Frozen):
-    """SIFT keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
+    """Keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
 
     max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
+    learned_max_features: int = Field(default=1024, ge=8, description="keypoints kept per image by learned matchers")
+    learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
 
 
 class PairConfig(_Frozen):
@@ -75,8 +77,12 @@ class SolveConfig(_Frozen):
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
-    refine_given_poses: bool = Field(default=False, description="take the user's poses for a prior, not for the truth")
+    poses_as: Literal["fixed", "prior"] = Field(
+        default="fixed", description="given poses stay as they are, or are a prior that the adjustment weighs"
+    )
+    correct_poses: bool = Field(default=True, description="read given poses in the convention that matches prove")
     strict_rounds: int = Field(default=1, ge=0)
+    strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
@@ -90,9 +96,14 @@ class PriorConfig(_Frozen):
     position_sigma: float = Field(default=0.1, gt=0, description="as a share of the cameras' extent")
     focal_sigma: float = Field(default=0.1, gt=0, description="of a predicted focal length, relative")
     exif_focal_sigma: float = Field(default=0.03, gt=0, description="of EXIF's focal length, relative")
+    given_rotation_sigma_deg: float = Field(default=1.0, gt=0, description="of poses that the user gave as a prior")
+    given_position_sigma: float = Field(default=0.02, gt=0, description="of those, as a share of the cameras' extent")
     few_frames: int = Field(default=8, ge=0, description="up to so many frames the prior holds all of them")
     margin: float = Field(default=0.02, ge=0, description="share of matches that being held may cost")
-    gps_sigma_m: float = Field(default=5.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
+    gps: bool = Field(default=True, description="bend long captures to GPS, where that proves to help")
+    up_sigma_deg: float = Field(default=1.0, gt=0, description="of where a gimbal says that up is")
+    gps_sigma_m: float = Field(default=4.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
+    gps_vertical_factor: float = Field(default=2.5, gt=0, description="how much less its heights are worth")
 
 
 class QualityConfig(_Frozen):
@@ -112,7 +123,14 @@ class QualityConfig(_Frozen):
     min_fov_deg: float = 12.0
     max_fov_deg: float = 130.0
     max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
+    max_prior_log_ratio: float = Field(default=0.7, description="|log(refined focal length / the prior's)|")
     max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
+    max_held_out_px: float = 1.5
+    max_halves_deg: float = 2.0  # over flat ground tilt and principal point trade places, to no harm
+    max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
+    min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
+    max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
+    max_aspect_log_ratio: float = Field(default=0.1, description="|log(fx / fy)|")
 
 
 class RefineConfig(_Frozen):
@@ -121,6 +139,9 @@ class RefineConfig(_Frozen):
     seed: int = 0
     threads: int = Field(default=0, ge=0, description="worker threads; 0: one for each core")
     device: str = Field(default="auto", description="where descriptors are matched: auto, cpu or cuda")
+    matcher: Literal["sift", "aliked", "disk", "xfeat"] = Field(
+        default="sift", description="ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'"
+    )
     features: FeatureConfig = FeatureConfig()
     pairs: PairConfig = PairConfig()
     matching: MatchConfig = MatchConfig()

@@ -8,18 +8,18 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..errors import RefinementError
-from ..imageio import read_rgb
+from ..imageio import read_mask, read_rgb
 from ..progress import Progress
 from ..types import Frame, Prediction
-from .config import FeatureConfig, PairConfig, RefineConfig
-from .features import Features, extract_features
-from .matching import match_descriptors, matching_device
+from .config import PairConfig, RefineConfig
+from .features import Features
+from .matchers import Matcher, make_matcher
+from .matching import matching_device
 from .pairs import (
     Float,
     Pair,
@@ -62,44 +62,51 @@ def find_correspondences(prediction: Prediction, config: RefineConfig, progress:
     """
     threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
     with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
-        features = _all_features(prediction.frames.frames, config.features, pool, progress)
-        pairs = _grow(prediction, features, config, pool, progress)
+        matcher = make_matcher(config)
+        features = _all_features(prediction.frames.frames, matcher, pool, progress)
+        pairs = _grow(prediction, features, matcher, config, pool, progress)
     return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
 
 
 def _all_features(
-    frames: Sequence[Frame], config: FeatureConfig, pool: Executor, progress: Progress
+    frames: Sequence[Frame], matcher: Matcher, pool: Executor, progress: Progress
 ) -> tuple[Features, ...]:
     features = []
-    for found in pool.map(lambda frame: _features_of(frame, config), frames):
+    for found in pool.map(lambda frame: _features_of(frame, matcher), frames):
         features.append(found)
         progress.step(len(features), len(frames), "features")
     return tuple(features)
 
 
-def _features_of(frame: Frame, config: FeatureConfig) -> Features:
+def _features_of(frame: Frame, matcher: Matcher) -> Features:
     try:
         rgb = read_rgb(frame.path)
+        used = None if frame.mask is None else read_mask(frame.mask, frame.width, frame.height)
     except OSError as error:
         raise RefinementError(f"{frame.name}: {frame.path} cannot be read any more ({error}); restore it") from error
-    return extract_features(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), config)
+    return matcher.detect(rgb, used)
 
 
 def _grow(
-    prediction: Prediction, features: tuple[Features, ...], config: RefineConfig, pool: Executor, progress: Progress
+    prediction: Prediction,
+    features: tuple[Features, ...],
+    matcher: Matcher,
+    config: RefineConfig,
+    pool: Executor,
+    progress: Progress,
 ) -> list[PairMatches]:
     """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
     frames, plan = prediction.frames.frames, config.pairs
     count = len(frames)
-    device = matching_device(config.device)
     sizes = [(frame.width, frame.height) for frame in frames]
 
     def check(pair: Pair) -> PairMatches | None:
-        matches = match_descriptors(features[pair[0]], features[pair[1]], config.matching.ratio, device)
+        i, j = pair
+        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]))
         seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
         return verify_matches(pair, features, sizes, matches, config.verification, seed)
 
-    sources = _sources(prediction, features, plan, device)
+    sources = _sources(prediction, features, plan, matching_device(config.device))
     batch = _first_batch(count, sources, plan)
     most = max(len(batch), count * plan.max_pairs_per_image)
     tried: list[Pair] = []

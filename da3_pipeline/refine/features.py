@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .config import FeatureConfig
 
-__all__ = ["DESCRIPTOR_NORM", "Features", "extract_features"]
+__all__ = ["DESCRIPTOR_NORM", "Features", "extract_features", "is_used"]
 
 Image = NDArray[np.uint8]
 
@@ -33,12 +33,13 @@ class Features:
     """Keypoints of one image; K = 0 is legal.
 
     xy (K, 2) original pixels, corner origin. scale_px (K,) Gaussian scale in original pixels.
-    descriptors (K, 128) uint8: RootSIFT at length DESCRIPTOR_NORM, up to rounding; dot products are exact in float32.
+    descriptors (K, D) of length DESCRIPTOR_NORM: float32, or uint8 up to rounding (RootSIFT, D = 128), whose dot
+    products are exact in float32.
     """
 
     xy: NDArray[np.float32]
     scale_px: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
+    descriptors: NDArray[np.uint8] | NDArray[np.float32]
 
     @classmethod
     def empty(cls) -> Features:
@@ -48,26 +49,46 @@ class Features:
         return len(self.xy)
 
 
-def extract_features(grey: Image, config: FeatureConfig) -> Features:
+def extract_features(grey: Image, config: FeatureConfig, used: NDArray[np.bool_] | None = None) -> Features:
     """Keypoints of a (H, W) grey image, spread over it, at most `config.max_features` of them.
 
     Larger images are reduced to `config.max_long_side_px` first; coordinates come back in the pixels of `grey`.
+    None lies where `used` (H, W) is False, and the budget goes to the rest.
     """
     working = _reduced(grey, config.max_long_side_px)
     if min(working.shape) < _LEAST_SIDE_PX:
         return Features.empty()
-    keypoints: Sequence[cv2.KeyPoint] = _detector(_CONTRAST).detect(working)
+    scale = np.array(grey.shape[::-1]) / np.array(working.shape[::-1])
+    keypoints = _detect(working, scale, _CONTRAST, used)
     if len(keypoints) < config.max_features:
-        keypoints = _detector(_FAINT_CONTRAST).detect(working)
+        keypoints = _detect(working, scale, _FAINT_CONTRAST, used)
     if not keypoints:
         return Features.empty()
     # Described after the choice: only then is the cost the same for every image.
     spread = [keypoints[k] for k in _spread(keypoints, working.shape, config.max_features)]
     chosen, descriptors = _detector(_CONTRAST).compute(working, spread)
-    scale = np.array(grey.shape[::-1]) / np.array(working.shape[::-1])
     places = np.array([keypoint.pt for keypoint in chosen]) + 0.5  # OpenCV's origin is the centre of a pixel
     sigma = np.array([keypoint.size / 2 for keypoint in chosen]) * np.sqrt(scale.prod())
     return Features((places * scale).astype(np.float32), sigma.astype(np.float32), _root_sift(descriptors))
+
+
+def is_used(xy: NDArray[np.floating], used: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    """(K,) whether places (K, 2), corner origin, lie on pixels that are `used` (H, W); all where there is no mask."""
+    if used is None:
+        return np.ones(len(xy), bool)
+    height, width = used.shape
+    column, row = np.clip(np.floor(xy).astype(np.int64), 0, [width - 1, height - 1]).T
+    return used[row, column]
+
+
+def _detect(
+    working: Image, scale: NDArray[np.float64], contrast: float, used: NDArray[np.bool_] | None
+) -> Sequence[cv2.KeyPoint]:
+    keypoints: Sequence[cv2.KeyPoint] = _detector(contrast).detect(working)
+    if used is None or not keypoints:
+        return keypoints
+    inside = is_used((np.array([keypoint.pt for keypoint in keypoints]) + 0.5) * scale, used)
+    return [keypoint for keypoint, keep in zip(keypoints, inside, strict=True) if keep]
 
 
 def _reduced(grey: Image, long_side_px: int) -> Image:

@@ -22,6 +22,7 @@ Bool = NDArray[np.bool_]
 LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _GRID = 8
 _FLAT_SHARE = 0.8  # of the matches of the median pair explained by a homography: the scene is flat
+_LEAST_BEND, _BEND = 0.08, 0.35  # most distortion at the corner: narrow lenses have little, it grows with the view
 _LARGEST_SHIFT = 0.03  # of the longer side, that a principal point may be off the centre
 
 
@@ -76,4 +77,7 @@ def plausible(camera: Camera) -> bool:
     if max(abs(cx - camera.width / 2), abs(cy - camera.height / 2)) > _LARGEST_SHIFT * longer:
         return False
     radius = np.linspace(0, 1, 32) * np.hypot(camera.width, camera.height) / 2 / focal
+    corner = float(radius[-1])
+    if abs(k1 * corner**2 + k2 * corner**4) > _LEAST_BEND + _BEND * corner**2:
+        return False
     return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > 0.2).all())

@@ -45,10 +45,11 @@ def appearance_scores(features: Sequence[Features], device: torch.device) -> Flo
     Preemptive matching (Wu 2013): it foretells the verified matches better than global descriptors do.
     """
     count = len(features)
-    probes = np.zeros((count, _PROBES, 128), np.float32)
+    probes = np.zeros((count, _PROBES, _dimension(features)), np.float32)
     for k, feature in enumerate(features):
         largest = np.argsort(-feature.scale_px, kind="stable")[:_PROBES]
-        probes[k, : len(largest)] = feature.descriptors[largest]
+        if len(largest):
+            probes[k, : len(largest)] = feature.descriptors[largest]
     bank = torch.from_numpy(probes).to(device)
     compare = np.triu(np.ones((count, count), bool) if count <= _COMPARE_ALL_UP_TO else _shortlist(features), 1)
     scores = np.full((count, count), -np.inf)
@@ -129,7 +130,7 @@ def needy_frames(labels: NDArray[np.int64], degree: NDArray[np.int64], least_deg
 
 
 def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> Float:
-    """(M,) mutual nearest neighbours that pass the ratio test between (P, 128) and each of (M, P, 128)."""
+    """(M,) mutual nearest neighbours that pass the ratio test between (P, D) and each of (M, P, D)."""
     similarity = (others.reshape(-1, others.shape[-1]) @ probe.T).reshape(len(others), -1, len(probe))
     top, index = similarity.topk(2, dim=2)
     distance = 2 * (DESCRIPTOR_NORM**2 - top)
@@ -141,7 +142,7 @@ def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> Float:
 def _shortlist(features: Sequence[Features]) -> Bool:
     """(N, N) symmetric: pairs in which one is among the _SHORTLIST most similar to the other by VLAD (Jegou 2010)."""
     words = _vocabulary(features)
-    vectors = np.stack([_vlad(feature.descriptors, words) for feature in features])
+    vectors = np.stack([_vlad(feature, words) for feature in features])
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = np.argpartition(-similarity, _SHORTLIST, axis=1)[:, :_SHORTLIST]
@@ -151,12 +152,15 @@ def _shortlist(features: Sequence[Features]) -> Bool:
 
 
 def _vocabulary(features: Sequence[Features]) -> NDArray[np.float32]:
-    """(W, 128) k-means of the capture's own descriptors; the same for the same capture."""
+    """(W, D) k-means of the capture's own descriptors; the same for the same capture."""
     rng = np.random.default_rng(0)
     each = max(1, _VLAD_SAMPLES // len(features))
-    sample = np.concatenate([f.descriptors[rng.permutation(len(f))[:each]] for f in features]).astype(np.float32)
+    drawn = [f.descriptors[rng.permutation(len(f))[:each]] for f in features]
+    sample = np.concatenate([part for part in drawn if len(part)] or [np.zeros((0, 128), np.float32)]).astype(
+        np.float32
+    )
     if len(sample) < _VLAD_WORDS:
-        return np.zeros((_VLAD_WORDS, 128), np.float32)
+        return np.zeros((_VLAD_WORDS, _dimension(features)), np.float32)
     words = sample[rng.permutation(len(sample))[:_VLAD_WORDS]]
     for _ in range(8):
         word = _nearest_word(sample, words)
@@ -167,9 +171,16 @@ def _vocabulary(features: Sequence[Features]) -> NDArray[np.float32]:
     return words
 
 
-def _vlad(descriptors: NDArray[np.uint8], words: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(W * 128,) unit vector: residuals to the nearest word, summed and normalised by word."""
-    values = descriptors.astype(np.float32)
+def _dimension(features: Sequence[Features]) -> int:
+    """Of the descriptors; those of images without keypoints do not count."""
+    return next((feature.descriptors.shape[1] for feature in features if len(feature)), 128)
+
+
+def _vlad(feature: Features, words: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(W * D,) unit vector: residuals to the nearest word, summed and normalised by word."""
+    if not len(feature):
+        return np.zeros(words.size, np.float32)
+    values = feature.descriptors.astype(np.float32)
     word = _nearest_word(values, words)
     residual = np.zeros_like(words)
     np.add.at(residual, word, values - words[word])

@@ -14,6 +14,7 @@ import pycolmap
 from numpy.typing import NDArray
 
 from ..geometry import centres
+from ..geometry.gravity import rotation_between
 from .config import PriorConfig
 from .problem import Estimate, Problem
 
@@ -22,6 +23,7 @@ __all__ = ["Priors", "add_prior_terms", "extent", "priors_of"]
 Float = NDArray[np.float64]
 
 _WIDE = 1e12  # variance of what a term says nothing about
+_ANY_TURN_RAD = 1e3
 _ROBUST = 2.0  # sigmas at which a term starts to lose its weight
 
 
@@ -31,7 +33,7 @@ class Priors:
 
     cam_from_world (N, 3, 4), one sigma `rotation_rad` about each axis of the camera and `position` along each of the
     world. positions (N, 3) of camera centres alone, with `positions_sigma` (N, 3). focal_px: length and relative sigma
-    by camera_id.
+    by camera_id. up_in_camera (N, 3): where the world's +z points in each camera, one sigma `up_rad`.
     """
 
     cam_from_world: Float
@@ -40,6 +42,8 @@ class Priors:
     positions: Float
     positions_sigma: Float
     focal_px: dict[str, tuple[float, float]] = field(default_factory=dict)
+    up_in_camera: Float | None = None
+    up_rad: float = 1.0
 
     @property
     def hold_the_gauge(self) -> bool:
@@ -54,7 +58,7 @@ class Priors:
 
 
 def priors_of(problem: Problem, config: PriorConfig) -> Priors:
-    """The prior's own poses and focal lengths, in its own world, with the sigmas of `config`.
+    """The prior's poses, or those that the user gave, and focal lengths, in that world, with the sigmas of `config`.
 
     EXIF's focal length stands in for the prior's where there is one; known cameras need none.
     """
@@ -66,8 +70,10 @@ def priors_of(problem: Problem, config: PriorConfig) -> Priors:
         elif camera_id not in problem.known_cameras:
             focal[camera_id] = (camera.focal_px, config.focal_sigma)
     nothing = np.full((problem.num_frames, 3), np.nan)
-    sigma = config.position_sigma * extent(problem.prior)
-    return Priors(poses, np.radians(config.rotation_sigma_deg), sigma, nothing, nothing, focal)
+    rotation_deg, position = config.rotation_sigma_deg, config.position_sigma
+    if problem.given_poses:
+        rotation_deg, position = config.given_rotation_sigma_deg, config.given_position_sigma
+    return Priors(poses, np.radians(rotation_deg), position * extent(problem.prior), nothing, nothing, focal)
 
 
 def extent(estimate: Estimate) -> float:
@@ -110,6 +116,11 @@ def add_prior_terms(
             cost = cost_functions.AbsolutePosePositionPriorCost(np.diag(sigma**2), place)
             problem.add_residual_block(cost, loss, [block])
             alive.append(cost)
+        if priors.up_in_camera is not None and np.isfinite(priors.up_in_camera[index]).all():
+            now = image.frame.rig_from_world.matrix()
+            cost = cost_functions.AbsolutePosePriorCost(*_up_prior(now, priors.up_in_camera[index], priors.up_rad))
+            problem.add_residual_block(cost, loss, [block])
+            alive.append(cost)
     for camera_id, (focal_px, relative) in priors.focal_px.items():
         number = camera_numbers.get(camera_id)
         if number is None:
@@ -124,6 +135,17 @@ def add_prior_terms(
             problem.add_residual_block(term, plain, [camera.params])
             alive.append(term)
     return alive
+
+
+def _up_prior(pose: Float, up: Float, sigma_rad: float) -> tuple[Float, pycolmap.Rigid3d]:
+    """Covariance (6, 6) and pose of a prior that knows of a camera, now at `pose`, only where the world's +z points.
+
+    The rotation is the nearest to the present one that fits; about the vertical, and in place, it may go anywhere.
+    """
+    rotation = rotation_between(pose[:, 2] / np.linalg.norm(pose[:, 2]), up) @ pose[:, :3]
+    covariance = _WIDE * np.eye(6)
+    covariance[:3, :3] = sigma_rad**2 * np.eye(3) + _ANY_TURN_RAD**2 * np.outer(up, up)
+    return covariance, pycolmap.Rigid3d(np.concatenate([rotation, pose[:, 3:]], axis=1))
 
 
 def _pose_covariance(pose: Float, rotation_rad: float, position: float) -> Float:

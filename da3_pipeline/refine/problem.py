@@ -17,7 +17,7 @@ from .correspondences import Correspondences
 from .rigs import Rigs, rigs_of
 from .tracks import Observations, build_tracks
 
-__all__ = ["Estimate", "Matches", "Problem", "pose_problem", "with_trusted_tracks"]
+__all__ = ["Estimate", "Matches", "Problem", "pose_problem", "rigs_in_world", "with_trusted_tracks"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -127,6 +127,14 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
 def with_trusted_tracks(problem: Problem, correspondences: Correspondences, trusted: Bool) -> Problem:
     """The problem with tracks built from the `trusted` (M,) matches only, so that false ones no longer spoil any."""
     return problem.with_observations(_scaled(build_tracks(correspondences, trusted), problem.scale))
+
+
+def rigs_in_world(problem: Problem, estimate: Estimate) -> Rigs | None:
+    """The problem's rigs in the units of the estimate's world, relative poses that nobody gave taken from it."""
+    if problem.rigs is None or not estimate.posed.any():
+        return None
+    scale = problem.rigs.scale_to_world(estimate.cam_from_world)
+    return problem.rigs.scaled(scale).measured(estimate.cam_from_world)
 
 
 def _scaled(observations: Observations, scale: Float) -> Observations:

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from ..types import Frame, Gate, Verdict
 from .config import QualityConfig
 
-__all__ = ["Evidence", "judge_evidence", "speed_jump"]
+__all__ = ["Evidence", "cells_covered", "judge_evidence", "scale_jump", "speed_jump"]
 
 Float = NDArray[np.float64]
+
+_WINDOW = 5  # frames on either side of a jump
+_GRID = 8
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,12 @@ class Evidence:
     that the poses explain. weakest: the same of the refined frame at the tenth percentile.
     weakest_cut: the same across the worst cut of the refined frames in two (see `cuts`). median_error_px,
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
-    side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera.
-    speed_jump: see `speed_jump`.
+    side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera;
+    prior_ratio: over the prior's, of cameras without EXIF that the user did not give.
+    speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
+    halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
+    of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. aspect: fx / fy, the worst camera.
+    false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
     """
 
     frames: int
@@ -39,7 +46,15 @@ class Evidence:
     ray_spread_deg: float
     fov_deg: float
     exif_ratio: float
+    prior_ratio: float
     speed_jump: float
+    held_out_px: float
+    halves_deg: float
+    halves_position: float
+    cells: float
+    scale_jump: float
+    aspect: float
+    false_pairs: float
 
     @classmethod
     def nothing(cls, frames: int) -> Evidence:
@@ -76,12 +91,23 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         ("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
         ("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
         ("focal vs EXIF", abs(np.log(e.exif_ratio)), "<=", c.max_exif_log_ratio, "log ratio of focal lengths"),
+        ("focal vs prior", abs(np.log(e.prior_ratio)), "<=", c.max_prior_log_ratio, "log ratio of focal lengths"),
         ("speed jump", e.speed_jump, "<=", c.max_speed_jump, "largest step over the usual one in the video"),
+        ("held-out error", e.held_out_px, "<=", c.max_held_out_px, "pixels, median of observations fitted to nothing"),
+        ("halves, rotation", e.halves_deg, "<=", c.max_halves_deg, "degrees between fits to either half of the tracks"),
+        ("halves, position", e.halves_position, "<=", c.max_halves_position, "the same, a share of the extent"),
+        ("cells covered", e.cells, ">=", c.min_cells, "share of the median image that tracks cover"),
+        (
+            "scale jump",
+            e.scale_jump,
+            "<=",
+            c.max_scale_jump,
+            "log ratio of scales from depth to tracks",
+        ),
+        ("pixel aspect", abs(np.log(e.aspect)), "<=", c.max_aspect_log_ratio, "log ratio of fx and fy"),
     )
     gates = tuple(
-        Gate(
-            name, float(value), relation, float(limit), value >= limit if relation == ">=" else value <= limit, meaning
-        )
+        _gate(name, float(value), relation, float(limit), meaning)
         for name, value, relation, limit, meaning in rows
         if np.isfinite(value)
     )
@@ -90,6 +116,10 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         return Verdict(True, gates, f"good: {len(gates)} of {len(gates)} gates passed")
     worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for gate in failed)
     return Verdict(False, gates, f"below the gates: {worst}")
+
+
+def _gate(name: str, value: float, relation: str, limit: float, meaning: str) -> Gate:
+    return Gate(name, value, relation, limit, value >= limit if relation == ">=" else value <= limit, meaning)
 
 
 def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:
@@ -109,3 +139,29 @@ def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:
         if typical > 0:
             worst = float(np.fmax(worst, steps.max() / typical))
     return worst
+
+
+def scale_jump(scales: Float) -> float:
+    """Largest |log ratio| between the scale of frames before and after any place of the capture; NaN for few frames.
+
+    scales (N,) in capture order, from predicted depth to tracks (see `depth_scale`). One network pass predicts all
+    depth at one scale, so parts of a solution that drifted apart in size show. Medians of five frames on either side
+    bear single frames whose depth is poor.
+    """
+    known = np.log(scales[np.isfinite(scales) & (scales > 0)])
+    if len(known) < 2 * _WINDOW:
+        return float("nan")
+    medians = np.array([np.median(known[k : k + _WINDOW]) for k in range(len(known) - _WINDOW + 1)])
+    return float(np.abs(medians[_WINDOW:] - medians[:-_WINDOW]).max())
+
+
+def cells_covered(frame: NDArray[np.int64], xy: Float, size_px: Float, frames: NDArray[np.bool_]) -> float:
+    """Share of the 8 x 8 cells of an image with an observation, the median of `frames` (N,); NaN without any.
+
+    frame (M,), xy (M, 2) of the observations; size_px (N, 2).
+    """
+    if not frames.any():
+        return float("nan")
+    column, row = np.clip(xy / size_px[frame] * _GRID, 0, _GRID - 1e-6).T.astype(int)
+    seen = np.unique((frame * _GRID + row) * _GRID + column) // _GRID**2
+    return float(np.median(np.bincount(seen, minlength=len(frames))[frames])) / _GRID**2

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from ..geometry import centres
 from ..progress import Progress
 from ..types import CandidateScore, Prediction, Scene, Tracks
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
 from .candidates import compete
 from .config import RefineConfig
+from .control import with_known_poses
+from .convention import in_told_convention
 from .correspondences import Correspondences, find_correspondences
-from .cuts import weakest_cut
 from .depth_scale import depth_scales
+from .evidence import gather_evidence
+from .gps import with_gps
 from .lookalikes import without_lookalikes
-from .problem import Estimate, Problem, pose_problem
-from .quality import Evidence, judge_evidence, speed_jump
-from .score import agreement, frame_agreement, match_errors_px
-from .triangulation import ray_spread_deg, world_rays
+from .problem import Problem, pose_problem
+from .quality import Evidence, judge_evidence
 
 __all__ = ["refine_with", "run"]
 
@@ -55,35 +54,58 @@ def refine_with(
     figures: dict[str, float] | None = None,
 ) -> Scene:
     """As `run`, from matches that are already there; `figures` are carried into the scene's."""
-    began = time.perf_counter()
     problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    prediction, convention = in_told_convention(problem, prediction, config)
+    if convention is None:
+        return _solved(problem, prediction, correspondences, config, progress, figures or {})
+    if convention.applied:
+        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    figures = (figures or {}) | convention.figures
+    scene = _solved(problem, prediction, correspondences, config, progress, figures)
+    told = replace(scene.verdict, summary=f"{scene.verdict.summary}; {convention.sentence}")
+    return replace(scene, verdict=told, figures=figures | scene.figures)
+
+
+def _solved(
+    problem: Problem,
+    prediction: Prediction,
+    correspondences: Correspondences,
+    config: RefineConfig,
+    progress: Progress,
+    figures: dict[str, float],
+) -> Scene:
+    """The scene of a problem whose given poses, if any, are in the right convention."""
+    began = time.perf_counter()
     if problem.num_frames <= config.priors.few_frames and not problem.given_poses:
         correspondences = correspondences.where(without_lookalikes(problem, config.priors, config.seed))
         problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
     candidates = compete(problem, config, progress)
-    figures = {**(figures or {}), "adjustment_s": time.perf_counter() - began}
+    figures = {**figures, "adjustment_s": time.perf_counter() - began}
     scores = tuple(candidate.score for candidate in candidates)
     if not candidates:
         return _prior_scene(prediction, config, why="no frames could be matched")
     problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
+    winner, control = with_known_poses(problem, prediction.frames.frames, winner, config)
+    winner, located = with_gps(problem, prediction.frames.frames, winner, config)
     assembly = assemble(problem, winner, config)
     if not (assembly.refined | assembly.guided).any():
         return _prior_scene(prediction, config, scores, "no frames fit together")
     tracks, cameras = in_original_pixels(problem, assembly)
     tracks = sample_colours(prediction, tracks, progress)
-    evidence = _evidence(prediction, problem, assembly)
     fallback = np.full(problem.num_frames, assembly.prior_scale)
+    scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
+    evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, config)
     return Scene(
         prediction=prediction,
         cameras=cameras,
         cam_from_world=assembly.cam_from_world,
         pose_source=_sources(assembly.refined, assembly.guided, assembly.cam_from_world),
         tracks=tracks,
-        depth_scale=depth_scales(prediction, assembly.cam_from_world, tracks, fallback),
+        depth_scale=scales,
         verdict=judge_evidence(evidence, config.quality),
         candidates=scores,
         dropped=prediction.dropped,
-        figures={**figures, **_figures(assembly, evidence, tracks)},
+        figures={**figures, **control, **located, **_figures(assembly, evidence, tracks)},
     )
 
 
@@ -113,36 +135,6 @@ def _sources(refined: Bool, guided: Bool, poses: Float) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-def _evidence(prediction: Prediction, problem: Problem, assembly: Assembly) -> Evidence:
-    fit, refined, kept = assembly.fit, assembly.refined, assembly.kept
-    observations = problem.observations
-    origins, _ = world_rays(problem, fit.estimate, observations)
-    spread = ray_spread_deg(observations, origins, fit.points, kept)
-    errors_px = match_errors_px(problem, fit.estimate)
-    agree = frame_agreement(problem, errors_px)
-    judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), fit.estimate.cameras)
-    per_frame = np.bincount(observations.frame[kept], minlength=problem.num_frames)[refined]
-    tracks = len(np.unique(observations.track[kept]))
-    cameras = fit.estimate.cameras
-    fov = [max(camera.fov_deg) for camera in cameras.values()]
-    exif = [cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()]
-    return Evidence(
-        frames=problem.num_frames,
-        refined_share=float(refined.mean()),
-        agreement=agreement(problem, judged),
-        median_error_px=_or_nan(np.median, fit.errors_px[kept]),
-        p95_error_px=_or_nan(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
-        weakest=_or_nan(lambda share: np.nanquantile(share, 0.1), agree[refined]),
-        weakest_cut=weakest_cut(problem, errors_px, refined),
-        observations_per_frame=_or_nan(np.median, per_frame),
-        mean_track_length=float(kept.sum() / tracks) if tracks else float("nan"),
-        ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
-        fov_deg=max(fov, key=lambda angle: abs(np.log(angle / 60.0))),
-        exif_ratio=max(exif, key=lambda ratio: abs(np.log(ratio))) if exif else float("nan"),
-        speed_jump=speed_jump(prediction.frames.frames, centres(judged.cam_from_world)),
-    )
-
-
 def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str, float]:
     """What the report shows, beside the gates."""
     return {
@@ -155,11 +147,12 @@ def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str
         "p95_error_px": evidence.p95_error_px,
         "agreement": evidence.agreement,
         "median_parallax_deg": evidence.ray_spread_deg,
+        "held_out_error_px": evidence.held_out_px,
+        "halves_rotation_deg": evidence.halves_deg,
+        "halves_position": evidence.halves_position,
+        "cells_covered": evidence.cells,
+        "false_pairs": evidence.false_pairs,
     }
-
-
-def _or_nan(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float:
-    return float(reduce(values)) if len(values) else float("nan")
 
 
 @contextmanager

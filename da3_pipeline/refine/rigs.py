@@ -104,7 +104,10 @@ class Rigs:
 
 
 def rigs_of(frames: Sequence[Frame]) -> Rigs | None:
-    """The rigs that the frames say they are on; None where there is none, or a rig of one camera only."""
+    """The rigs that the frames say they are on; None where there is none, or a rig of one camera only.
+
+    Of a rig whose reference took none of the frames another sensor becomes the reference.
+    """
     places = [frame.rig for frame in frames]
     sensors = sorted({(place.rig, place.sensor) for place in places if place is not None})
     instants = sorted({(place.rig, place.instant) for place in places if place is not None})
@@ -124,8 +127,21 @@ def rigs_of(frames: Sequence[Frame]) -> Rigs | None:
             poses[number] = np.eye(3, 4)
         elif place.cam_from_rig is not None:
             poses[number] = place.cam_from_rig
-    fixed = np.isfinite(poses).all((1, 2))
-    return Rigs(sensor, instant, np.array([names.index(rig) for rig, _ in sensors]), poses, fixed, reference, camera)
+    rig_of_sensor = np.array([names.index(rig) for rig, _ in sensors])
+    for rig in range(len(names)):
+        members = np.flatnonzero(rig_of_sensor == rig)
+        if not reference[members].any():
+            _rebase(poses, reference, members)
+    return Rigs(sensor, instant, rig_of_sensor, poses, np.isfinite(poses).all((1, 2)), reference, camera)
+
+
+def _rebase(poses: Float, reference: Bool, members: Int) -> None:
+    """Makes the first of `members`, one with a given pose where any has one, the reference of the others' poses."""
+    known = members[np.isfinite(poses[members]).all((1, 2))]
+    chosen = int((known if len(known) else members)[0])
+    if len(known):
+        poses[members] = compose(poses[members], invert(poses[chosen]))
+    poses[chosen], reference[chosen] = np.eye(3, 4), True
 
 
 def _mean_pose(poses: Float) -> Float:

@@ -20,13 +20,14 @@ from .registration import register, strays
 from .rigs import Rigs
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-__all__ = ["Fit", "adjust_held", "calibrate", "fit_points", "judge", "polish", "refine_estimate"]
+__all__ = ["Fit", "adjust_held", "calibrate", "fit_points", "judge", "polish", "refine_estimate", "resettle"]
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 _FINEST_CAUCHY_PX = 0.3
 _HELD_ROUNDS = 4
+_RESETTLING_ROUNDS, _RESETTLING_ITERATIONS = 2, 25
 
 
 @dataclass(frozen=True)
@@ -134,30 +135,66 @@ def adjust_held(problem: Problem, estimate: Estimate, priors: Priors, fixed: Boo
     return estimate
 
 
+def resettle(
+    problem: Problem,
+    estimate: Estimate,
+    config: SolveConfig,
+    priors: Priors | None = None,
+    rigs: Rigs | None = None,
+    fixed: Bool | None = None,
+) -> Fit:
+    """A good estimate adjusted to what further holds it: `priors` in its world, and poses that are `fixed` (N,)."""
+    for _ in range(_RESETTLING_ROUNDS):
+        fit = fit_points(problem, estimate, config.min_ray_spread_deg)
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            fixed=fixed,
+            max_iterations=_RESETTLING_ITERATIONS,
+            function_tolerance=1e-6,
+            priors=priors,
+            rigs=rigs,
+        )
+        estimate, _ = adjust(problem, fit.estimate, fit.points, fit.kept, how)
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
+    return polish(problem, fit, config, priors, rigs, fixed)
+
+
 def polish(
-    problem: Problem, fit: Fit, config: SolveConfig, priors: Priors | None = None, rigs: Rigs | None = None
+    problem: Problem,
+    fit: Fit,
+    config: SolveConfig,
+    priors: Priors | None = None,
+    rigs: Rigs | None = None,
+    fixed: Bool | None = None,
 ) -> Fit:
     """Strict passes at a fixed gate, with the richest lens model that the observations can carry and keep sane.
 
-    Cameras on `rigs` move together, from where the fit has them."""
+    Cameras on `rigs` move together, from where the fit has them; `fixed` (N,) poses stay."""
     for richest in LADDER[LADDER.index(config.max_lens) :: -1]:
         polished = fit
         for _ in range(config.strict_rounds):
-            polished = _strict_round(problem, polished, config, richest, priors, rigs)
+            polished = _strict_round(problem, polished, config, richest, priors, rigs, fixed)
         if all(plausible(camera) for camera in polished.estimate.cameras.values()):
             return polished
     return fit
 
 
 def _strict_round(
-    problem: Problem, fit: Fit, config: SolveConfig, richest: str, priors: Priors | None, rigs: Rigs | None
+    problem: Problem,
+    fit: Fit,
+    config: SolveConfig,
+    richest: str,
+    priors: Priors | None,
+    rigs: Rigs | None,
+    fixed: Bool | None,
 ) -> Fit:
     estimate = widen_models(problem, fit.estimate, fit.kept, richest)
     fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
     how = Adjustment(
         min(1.0, max(_FINEST_CAUCHY_PX, 2 * fit.median_px)),
         refine_centre=fully_free(problem, estimate),
-        max_iterations=config.max_iterations,
+        fixed=fixed,
+        max_iterations=config.strict_iterations,
         function_tolerance=1e-6,
         priors=priors,
         rigs=rigs,

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .correspondences import Correspondences
 
-__all__ = ["Observations", "build_tracks", "spread_subset"]
+__all__ = ["Observations", "build_tracks", "spread_mask", "spread_subset"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -84,13 +84,18 @@ def build_tracks(correspondences: Correspondences, trusted: Bool | None = None) 
 
 
 def spread_subset(observations: Observations, per_frame: int, size_px: Float, cells: int = 8) -> Observations:
-    """Whole tracks such that every frame has about `per_frame` observations, longest first, spread over its area.
+    """The observations that `spread_mask` chooses."""
+    return observations.subset(spread_mask(observations, per_frame, size_px, cells))
+
+
+def spread_mask(observations: Observations, per_frame: int, size_px: Float, cells: int = 8) -> Bool:
+    """(M,) whole tracks such that every frame has about `per_frame` observations, longest first, spread over its area.
 
     size_px (N, 2) widths and heights. Each of cells x cells regions of a frame asks for its share of the longest
     tracks, what poor regions leave over goes to the longest of the rest; a track stays when any frame asks for it.
     """
     if not len(observations):
-        return observations
+        return np.zeros(0, bool)
     length = observations.lengths[observations.track]
     column, row = np.minimum(observations.xy / size_px[observations.frame] * cells, cells - 1e-6).T.astype(np.int64)
     place = (observations.frame * cells + np.maximum(row, 0)) * cells + np.maximum(column, 0)
@@ -100,7 +105,7 @@ def spread_subset(observations: Observations, per_frame: int, size_px: Float, ce
     rank_in_frame = _rank(observations.frame, np.where(rank_in_cell < share, -length.max() - 1, 0) - length)
     asked = np.zeros(observations.num_tracks, bool)
     asked[observations.track[rank_in_frame < per_frame]] = True
-    return observations.subset(asked[observations.track])
+    return asked[observations.track]
 
 
 def _rank(group: Int, key: Int) -> Int:

@@ -1,8 +1,8 @@
 """The data parser `da3-data`, discovered by nerfstudio through its entry point.
 
-A session's transforms.json follows nerfstudio's own format, so their parser reads it. This one checks that the session
-is finished, warns when it is below its gates, and has defaults that suit a splat: seed points, and every eighth frame
-held out.
+A session's transforms.json follows nerfstudio's own format, so their parser reads it. This one makes a session of raw
+photographs or a video first, checks that a session is finished, warns when it is below its gates, and has defaults
+that suit a splat: seed points, and every eighth frame held out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from da3_pipeline.errors import MissingExtraError, UsageError
 
-from .session import open_session
+from .raw import is_raw, process_once
+from .session import open_session, read_list
+from .version import check_nerfstudio
 
 try:
     from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
@@ -29,18 +31,25 @@ __all__ = ["DA3_DATAPARSER", "Da3DataParser", "Da3DataParserConfig"]
 
 @dataclass
 class Da3DataParserConfig(NerfstudioDataParserConfig):  # type: ignore[misc]  # nerfstudio is not there when types are checked
-    """A finished session of da3-pipeline."""
+    """A finished session of da3-pipeline, or photographs or a video that it makes one of, once."""
 
     _target: type = field(default_factory=lambda: Da3DataParser)
     """target class to instantiate"""
     data: Path = Path()
-    """Folder that da3-pipeline run left behind: transforms.json, sparse_pc.ply, images/ and report.json."""
+    """Folder that da3-pipeline run left behind: transforms.json, sparse_pc.ply, images/ and report.json. Or a folder of
+    photographs, or a video: it is processed into NAME-da3 beside it, with progress, and found there afterwards."""
+    model: str = "da3-nano"
+    """For raw data: a model of `da3-pipeline models`, or a .safetensors file or folder."""
+    max_frames: int = 300
+    """For raw data: budget of frames taken from videos."""
     downscale_factor: int | None = None
     """Read images_N/ instead of images/, where the session has it. To shrink images as they are loaded, use
     --pipeline.datamanager.camera-res-scale-factor."""
     eval_mode: Literal["interval", "fraction", "filename", "all"] = "interval"
     """How frames are held out for evaluation: every n-th in order of their names (interval), an evenly spread share
     (fraction), those with 'eval' in their names (filename), or none, all serving both purposes (all)."""
+    eval_list: Path | None = None
+    """Text file with the names of images to hold out, one a line; goes before --eval-mode."""
     eval_interval: int = 8
     """With interval: every n-th frame is held out, beginning with the first."""
     train_split_fraction: float = 0.9
@@ -64,11 +73,34 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
     config: Da3DataParserConfig
 
     def _generate_dataparser_outputs(self, split: str = "train") -> Any:
+        check_nerfstudio("the nerfstudio data parser")
+        if is_raw(self.config.data):
+            settings = {"infer": {"model": self.config.model}, "select": {"max_frames": self.config.max_frames}}
+            self.config.data = process_once(self.config.data, settings)
         session = open_session(self.config.data)
         self._check_downscaled()
         if session.warning and split == "train":
             CONSOLE.log(f"[yellow]{session.folder}: {session.warning}")
-        return super()._generate_dataparser_outputs(split)
+        if self.config.eval_list is None:
+            return super()._generate_dataparser_outputs(split)
+        self.config.eval_mode = "all"
+        return self._listed(super()._generate_dataparser_outputs(split), split)
+
+    def _listed(self, outputs: Any, split: str) -> Any:
+        """The outputs of all frames, restricted to those that are on the list, or for training to the others."""
+        import torch
+
+        names = [path.relative_to(self.config.data / "images").as_posix() for path in outputs.image_filenames]
+        held_out = read_list(Path(str(self.config.eval_list)), names)
+        chosen = [index for index, name in enumerate(names) if (name in held_out) != (split == "train")]
+        for field_name in ("image_filenames", "mask_filenames"):
+            files = getattr(outputs, field_name)
+            setattr(outputs, field_name, None if files is None else [files[index] for index in chosen])
+        depths = outputs.metadata.get("depth_filenames")
+        if depths is not None:
+            outputs.metadata["depth_filenames"] = [depths[index] for index in chosen]
+        outputs.cameras = outputs.cameras[torch.tensor(chosen, dtype=torch.int64)]
+        return outputs
 
     def _check_downscaled(self) -> None:
         factor = self.config.downscale_factor

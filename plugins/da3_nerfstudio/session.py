@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from da3_pipeline.errors import CaptureError
 
-__all__ = ["FinishedSession", "open_session"]
+__all__ = ["FinishedSession", "open_session", "read_list"]
 
 _REQUIRED = ("transforms.json", "sparse_pc.ply", "report.json")
 
@@ -47,6 +48,29 @@ def open_session(folder: Path) -> FinishedSession:
     if "ply_file_path" not in transforms:
         raise CaptureError(f"{folder / 'transforms.json'}: names no seed points (ply_file_path); {_remedy(folder)}")
     return FinishedSession(folder, len(transforms["frames"]), _warning(report))
+
+
+def read_list(path: Path, names: Sequence[str]) -> set[str]:
+    """The images of `names` that a text file lists, one a line, with or without folder and suffix.
+
+    Raises CaptureError for a file that cannot be read, a line that is no image, and a list of all images or none.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise CaptureError(f"{path}: cannot be read ({error}); list image names, one a line") from error
+    known: dict[str, set[str]] = {}
+    for name in names:
+        for key in {name, f"images/{name}", PurePosixPath(name).name, PurePosixPath(name).stem}:
+            known.setdefault(key, set()).add(name)
+    listed: set[str] = set()
+    for line in filter(None, lines):
+        if len(known.get(line, ())) != 1:
+            raise CaptureError(f"{path}: {line!r} is no image of the session; names are such as {names[0]!r}")
+        listed |= known[line]
+    if not listed or len(listed) == len(names):
+        raise CaptureError(f"{path}: lists {len(listed)} of {len(names)} images; some must be held out and some kept")
+    return listed
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -61,6 +61,39 @@ def test_gps_gives_metres_north_and_up(capture: Capture) -> None:
     assert 0.3 < scene.figures["gps_rms_horizontal_m"] < 2
 
 
+def elsewhere(scene: Scene, places: dict[int, tuple[float, float]]) -> Scene:
+    """The scene with the positions of some photographs on other continents."""
+    frames = tuple(
+        replace(frame, gps=GpsPosition(*places[k], 30.0)) if k in places else frame
+        for k, frame in enumerate(scene.frames)
+    )
+    chosen = replace(scene.prediction.frames, frames=frames)
+    return replace(scene, prediction=replace(scene.prediction, frames=chosen))
+
+
+def test_positions_on_other_continents_are_named_and_not_used(
+    capture: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    truth = capture(gps=noise(12))
+    scene = anchored(elsewhere(truth.scene, {1: (-33.9, 151.2), 5: (48.9, 2.3), 9: (0.1, 179.9)}))
+    assert scene.metric is not None and scene.metric.source == "GPS of 12 photos"
+    assert scene.figures["gps_positions_used"] == 9
+    own = centres(scene.cam_from_world)
+    np.testing.assert_allclose(own - own.mean(axis=0), truth.centres_m - truth.centres_m.mean(axis=0), atol=3.0)
+    (warning,) = [record.getMessage() for record in caplog.records if "GPS" in record.getMessage()]
+    assert "3 of 12 positions do not fit" in warning and "009.jpg" in warning and "\n" not in warning
+
+
+def test_two_halves_on_two_continents_give_no_metres(capture: Capture) -> None:
+    """Each half may be the true one: what comes out is defined, and nobody is told a scale that is false."""
+    far = {k: (48.8 + 1e-4 * k, 2.3 - 1e-4 * k) for k in range(0, 12, 2)}
+    truth = capture(gps=noise(12))
+    scene = anchored(elsewhere(truth.scene, far))
+    assert np.isfinite(scene.cam_from_world).all()
+    if scene.metric is not None:
+        assert extent(scene) == pytest.approx(np.linalg.norm(truth.centres_m, axis=1).mean(), rel=0.1)
+
+
 def test_everything_moves_together(capture: Capture) -> None:
     scene = anchored(capture(gps=noise(12)).scene)
     tracks, camera = scene.tracks, scene.cameras["phone"]

@@ -31,6 +31,16 @@ def test_names_that_differ_only_in_suffix_or_case_stay_apart() -> None:
     assert image_stems(["a.jpg", "a.png", "A.JPG", "a_png.jpg"]) == ["a", "a_png", "A_JPG", "a_png_jpg"]
 
 
+def test_no_name_is_the_end_of_another() -> None:
+    assert image_stems(["walk/2.jpg", "2.jpg", "b/walk/2.jpg", "c/2.jpg"]) == [
+        "walk/2",
+        "2_jpg",
+        "b/walk/2_2",
+        "c/2",
+    ]
+    assert image_stems(["2.jpg", "walk/2.jpg"]) == ["2", "walk/2_jpg"]
+
+
 def test_names_cannot_leave_the_images_folder() -> None:
     assert image_stems(["../../etc/a.jpg", "/root/b.jpg", "..", ".hidden"]) == ["etc/a", "root/b", "image", ".hidden"]
 
@@ -38,7 +48,8 @@ def test_names_cannot_leave_the_images_folder() -> None:
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)))
 def test_stems_are_unique_whatever_the_names(names: list[str]) -> None:
     stems = image_stems(names)
-    assert len({stem.casefold() for stem in stems}) == len(names)
+    paths = [f"/{stem.casefold()}" for stem in stems]
+    assert not any(one.endswith(other) for i, one in enumerate(paths) for j, other in enumerate(paths) if i != j)
     assert all(not PurePosixPath(stem).is_absolute() and ".." not in PurePosixPath(stem).parts for stem in stems)
 
 

@@ -85,3 +85,24 @@ def test_colours_come_from_the_lifted_pixels(room: Any) -> None:
 def test_no_views_and_no_tracks(room: Any) -> None:
     scene = replace(room(), tracks=Tracks.empty(), depth_scale=np.full(6, np.nan))
     assert build(scene).points.shape == (0, 3)
+
+
+def test_rough_depth_gives_seeds_only_where_points_are_few(room: Any) -> None:
+    scene = room()
+    frames = range(len(scene.frames))
+    views, _ = trusted_depth(scene, frames, IgnoredPixels(scene, frames, {}), ExportConfig())
+    rough = [replace(view, disagreement=0.05) for view in views]
+    unknown = [replace(view, disagreement=float("nan")) for view in views]
+    tracks = scene.tracks
+    copies = 1 + 1000 // len(tracks)
+    many = replace(
+        tracks,
+        points=np.tile(tracks.points, (copies, 1)),
+        colours=np.tile(tracks.colours, (copies, 1)),
+        point_error_px=np.tile(tracks.point_error_px, copies),
+    )
+    none = np.zeros(0, np.int64)
+    few = Tracks(tracks.points[:400], tracks.colours[:400], tracks.point_error_px[:400], none, none, np.zeros((0, 2)))
+    for points, depth, topped_up in ((many, rough, False), (many, unknown, True), (few, rough, True)):
+        seeds = seed_points(points, np.ones(len(points), bool), depth, colour_at, ExportConfig())
+        assert (len(seeds.points) > seeds.matched) == topped_up

@@ -42,7 +42,7 @@ def mask(path: Path) -> np.ndarray:
 
 
 def test_masks_stand_beside_every_image_white_where_it_is_used(room: Any, tmp_path: Path) -> None:
-    names = ("a b/é.png", "a b/2.png", "2.jpg")
+    names = ("a b/é.png", "a b/2.png", "3.jpg")
     scene = upper_part(room(names=names))
     sky = scene.prediction.sky.copy()
     sky[1] = False

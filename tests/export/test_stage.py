@@ -66,7 +66,7 @@ def obey_gsplat(folder: Path) -> None:
 
 def test_folder_holds_what_the_readme_says(room: Any, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    result = export(room(), folder)
+    result = export(replace(room(), up_source="cameras"), folder)
     assert {path.name for path in folder.iterdir()} == {"images", "sparse", "transforms.json", "sparse_pc.ply", ".da3"}
     assert files(folder / "sparse") == [f"0/{name}.bin" for name in ("cameras", "frames", "images", "points3D", "rigs")]
     assert (result.images, result.folder, result.dropped) == (6, folder, ())

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
-from da3_pipeline.geometry.gravity import rotation_between, up_from_cameras
+from da3_pipeline.geometry.gravity import rotation_between, up_from_cameras, up_from_gimbals
 from da3_pipeline.geometry.poses import nearest_rotation
 
 Float = NDArray[np.float64]
@@ -130,3 +131,17 @@ def test_opposite_vectors_are_half_a_turn_apart() -> None:
     rotation = rotation_between(Z, -Z)
     np.testing.assert_allclose(rotation @ Z, -Z)
     assert np.linalg.det(rotation) == pytest.approx(1)
+
+
+def test_gimbals_say_where_up_is_and_a_minority_of_wrong_ones_does_no_harm() -> None:
+    rng = np.random.default_rng(0)
+    up = np.array([0.3, -0.8, 0.5]) / np.linalg.norm([0.3, -0.8, 0.5])
+    rotations = Rotation.random(12, random_state=1).as_matrix()
+    poses = np.concatenate([rotations, rng.normal(size=(12, 3, 1))], axis=2)
+    told = rotations @ up + rng.normal(0, 0.005, (12, 3))
+    told /= np.linalg.norm(told, axis=1, keepdims=True)
+    told[:3], told[3] = [1.0, 0, 0], np.nan
+    found = up_from_gimbals(poses, told)
+    assert found is not None and np.degrees(np.arccos(found.direction @ up)) < 1.0
+    assert up_from_gimbals(poses[:2], told[4:6]) is None
+    assert up_from_gimbals(poses, np.tile([0.0, -1.0, 0.0], (12, 1))) is None  # on cameras turned anyhow: nonsense

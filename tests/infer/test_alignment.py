@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da3_pipeline.geometry import Sim3, nearest_rotation
-from da3_pipeline.infer.alignment import align_views, robust_alignment
+from da3_pipeline.geometry.robust_alignment import robust_alignment
+from da3_pipeline.infer.alignment import align_views
 from da3_pipeline.infer.views import RawViews
 
 Views = Callable[..., RawViews]

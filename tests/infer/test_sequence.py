@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Sim3, nearest_rotation, rotation_angle_deg
-from da3_pipeline.infer.alignment import align_views, robust_alignment
+from da3_pipeline.geometry.robust_alignment import robust_alignment
+from da3_pipeline.infer.alignment import align_views
 from da3_pipeline.infer.chunk_store import ChunkStore
 from da3_pipeline.infer.passes import PassTooLargeError
 from da3_pipeline.infer.sequence import PredictedSequence, SequenceSettings, predict_sequence

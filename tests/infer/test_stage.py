@@ -20,8 +20,9 @@ from torch import Tensor
 from da3_pipeline import model
 from da3_pipeline.errors import InferenceError, WeightsError
 from da3_pipeline.geometry import Camera, Sim3, nearest_rotation
+from da3_pipeline.geometry.robust_alignment import robust_alignment
 from da3_pipeline.infer import InferConfig, run
-from da3_pipeline.infer.alignment import align_views, robust_alignment
+from da3_pipeline.infer.alignment import align_views
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.model import VARIANTS, ModelConfig
 from da3_pipeline.progress import SilentProgress

@@ -39,6 +39,21 @@ def test_a_mixed_capture(tmp_path: Path, photo: MakePhoto, video: MakeVideo, num
     assert capture.dropped == ()
 
 
+def test_up_is_read_from_the_gimbal_of_upright_pictures(tmp_path: Path) -> None:
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description drone-dji:GimbalRollDegree="+0.00" '
+        b'drone-dji:GimbalPitchDegree="-90.00"/></x:xmpmeta>'
+    )
+    for name, turned in (("a.jpg", 1), ("b.jpg", 6)):
+        exif = Image.Exif()
+        exif[0x0112] = turned
+        pixels = np.random.default_rng(turned).integers(0, 255, (64, 96, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif, xmp=xmp)
+    upright, turned_photo = run(tmp_path).photos
+    assert upright.up_in_camera == pytest.approx((0, 0, -1))
+    assert turned_photo.up_in_camera is None
+
+
 def test_one_camera_per_device_lens_focal_length_and_size(tmp_path: Path, photo: MakePhoto) -> None:
     def shot(name: str, model: str, focal_mm: float, serial: str = "", size: tuple[int, int] = (96, 64)) -> None:
         photo(tmp_path / name, size, tags={0x010F: "ACME", 0x0110: model}, exif={0x920A: focal_mm, 0xA431: serial})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -29,6 +30,27 @@ def test_variable_frame_rate_keeps_its_real_times(
     frames = list(decode_frames(path, info.times_s))
     assert [frame.index for frame in frames] == list(range(30))
     assert [number_of(frame.rgb()) for frame in frames] == list(range(30))
+
+
+def test_of_frames_with_one_time_the_first_is_read(tmp_path: Path, numbered: list[np.ndarray]) -> None:
+    """Recorders that stutter write several frames at one time: times still increase, and every number is its frame."""
+    path = tmp_path / "stutter.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.height, stream.width = numbered[0].shape[:2]
+        stream.pix_fmt = "yuvj420p"
+        for number, pixels in enumerate(numbered):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            for packet in stream.encode(frame):
+                packet.pts = packet.dts = 4 if packet.pts in (5, 6) else packet.pts
+                container.mux(packet)
+        container.mux(stream.encode())
+    info = probe_video(path)
+    assert len(info.times_s) == 28 and (np.diff(info.times_s) > 0).all()
+    frames = list(decode_frames(path, info.times_s))
+    assert [frame.index for frame in frames] == list(range(28))
+    assert [number_of(frame.rgb()) for frame in frames] == [k for k in range(30) if k not in (5, 6)]
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,57 @@ def test_images_of_another_size_that_are_not_there_get_the_option_that_does_it(c
 def test_a_folder_that_is_no_session_is_one_clear_error(config: Any, session: Path) -> None:
     with pytest.raises(CaptureError, match="not a finished session"):
         outputs(config, session / "images")
+
+
+def test_a_method_trains_from_it_on_a_cpu(config: Any, session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few steps of nerfstudio's vanilla NeRF, by its own pipeline: the loss is finite and falls."""
+    from dataclasses import replace
+
+    import torch
+    from nerfstudio.configs.method_configs import method_configs
+
+    # It would download the weights of a metric.
+    monkeypatch.setattr(
+        "torchmetrics.image.lpip.LearnedPerceptualImagePatchSimilarity", lambda **options: torch.nn.Identity()
+    )
+    pipeline = method_configs["vanilla-nerf"].pipeline
+    manager = replace(
+        pipeline.datamanager, dataparser=replace(config, data=session), train_num_rays_per_batch=64, images_on_gpu=False
+    )
+    model = replace(pipeline.model, num_coarse_samples=16, num_importance_samples=16)
+    trained = replace(pipeline, datamanager=manager, model=model).setup(device="cpu")
+    groups = trained.get_param_groups()
+    optimiser = torch.optim.Adam([weight for group in groups.values() for weight in group], lr=2e-3)
+    losses = []
+    for step in range(12):
+        _, terms, _ = trained.get_train_loss_dict(step)
+        loss = sum(terms.values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert all(np.isfinite(losses))
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+
+
+def test_a_thousand_frames_are_read_in_seconds(config: Any, session: Path, tmp_path: Path) -> None:
+    import json
+    import shutil
+    import time
+
+    large = tmp_path / "large"
+    shutil.copytree(session, large)
+    document = json.loads((large / "transforms.json").read_text())
+    frames = document["frames"]
+    document["frames"] = []
+    for number in range(1000):
+        frame = dict(frames[number % len(frames)])
+        path = Path(frame["file_path"])
+        frame["file_path"] = str(path.with_name(f"{number:04d}{path.suffix}"))
+        (large / frame["file_path"]).symlink_to((large / path).resolve())
+        document["frames"].append(frame)
+    (large / "transforms.json").write_text(json.dumps(document))
+    began = time.process_time()
+    train, held_out = (outputs(config, large, split) for split in ("train", "val"))
+    assert time.process_time() - began < 60
+    assert (len(train.image_filenames), len(held_out.image_filenames)) == (875, 125)

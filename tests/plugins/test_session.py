@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from da3_nerfstudio.session import open_session
+from da3_nerfstudio.version import check_nerfstudio
 
-from da3_pipeline.errors import CaptureError
+from da3_pipeline.errors import CaptureError, PipelineError
 
 
 @pytest.fixture
@@ -91,3 +93,25 @@ def test_without_nerfstudio_the_package_imports_and_its_use_names_the_extra() ->
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("pip install 'da3-pipeline[nerfstudio]'")
     assert done.stdout.startswith("MissingExtraError: ")
+
+
+@pytest.mark.parametrize(
+    ("version", "message"), [("1.0.3", "nerfstudio 1.0.3 is too old"), ("0.3.4", "too old"), (None, r"\[nerfstudio\]")]
+)
+def test_other_versions_of_nerfstudio_are_one_line(
+    monkeypatch: pytest.MonkeyPatch, version: str | None, message: str
+) -> None:
+    def installed(name: str) -> str:
+        if version is None:
+            raise metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr("importlib.metadata.version", installed)
+    with pytest.raises(PipelineError, match=message):
+        check_nerfstudio("the data parser")
+
+
+@pytest.mark.parametrize("version", ["1.1.5", "1.2.0.dev1", "2.0"])
+def test_newer_versions_are_let_through(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    check_nerfstudio("the data parser")

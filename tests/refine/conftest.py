@@ -39,6 +39,8 @@ class Recipe:
     prior_shift: float = 0.05
     prior_focal: float = 1.15
     colour: tuple[int, int, int] = (200, 120, 40)
+    spread: float = 4.0  # half the width of the surface
+    lens: Camera | None = None  # in place of focal_px and k1
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def look_at(centre: Float, target: Float) -> Float:
 def build_capture(recipe: Recipe, folder: Path) -> Synthetic:
     rng = np.random.default_rng(recipe.seed)
     truth = _cameras(recipe, rng)
-    camera = Camera("SIMPLE_RADIAL", WIDTH, HEIGHT, (recipe.focal_px, WIDTH / 2, HEIGHT / 2, recipe.k1))
+    radial = Camera("SIMPLE_RADIAL", WIDTH, HEIGHT, (recipe.focal_px, WIDTH / 2, HEIGHT / 2, recipe.k1))
+    camera = recipe.lens or radial
     seen = [
         _observe(camera, pose, points, recipe, rng) for pose, points in zip(truth, _points(recipe, rng), strict=True)
     ]
@@ -122,7 +125,7 @@ def _cameras(recipe: Recipe, rng: np.random.Generator) -> Float:
 
 def _points(recipe: Recipe, rng: np.random.Generator) -> list[Float]:
     """The points that each frame may see: (P, 3), NaN where they are not its own."""
-    xy = rng.uniform(-4, 4, (recipe.points, 2))
+    xy = rng.uniform(-recipe.spread, recipe.spread, (recipe.points, 2))
     z = np.zeros(recipe.points) if recipe.surface == "plane" else 1.2 * np.sin(xy[:, 0]) * np.cos(1.3 * xy[:, 1])
     points = np.column_stack([xy, z])
     if recipe.layout == "rotation":
@@ -169,7 +172,7 @@ def _prediction(recipe: Recipe, truth: Float, folder: Path, rng: np.random.Gener
         path = folder / f"{k:03d}.png"
         write_rgb(path, np.full((HEIGHT, WIDTH, 3), recipe.colour, np.uint8))
         frames.append(Frame(path.name, path, WIDTH, HEIGHT, "camera", f"print{k}"))
-    focal_px = recipe.focal_px * recipe.prior_focal
+    focal_px = (recipe.lens.focal_px if recipe.lens else recipe.focal_px) * recipe.prior_focal
     extent = max(float(np.linalg.norm(np.ptp(centres(truth), axis=0))), 1e-3)
     poses = []
     for pose, centre in zip(truth, centres(truth), strict=True):

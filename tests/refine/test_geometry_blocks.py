@@ -160,3 +160,5 @@ def test_folded_and_shifted_lenses_are_not_plausible() -> None:
     assert plausible(Camera("RADIAL", 640, 480, (600, 322, 238, -0.1, 0.01)))
     assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (300, 320, 240, -0.5)))
     assert not plausible(Camera("RADIAL", 640, 480, (600, 420, 240, 0, 0)))
+    assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (1833, 320, 240, -3.4))), "a barrel of 20 degrees"
+    assert plausible(Camera("RADIAL", 640, 480, (420, 320, 240, -0.28, 0.06))), "a wide one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from da3_pipeline.refine.config import QualityConfig
-from da3_pipeline.refine.quality import Evidence, judge_evidence, speed_jump
+from da3_pipeline.refine.quality import Evidence, cells_covered, judge_evidence, scale_jump, speed_jump
 from da3_pipeline.types import Frame
 
 GOOD = Evidence(
@@ -25,7 +26,15 @@ GOOD = Evidence(
     ray_spread_deg=12.0,
     fov_deg=60.0,
     exif_ratio=1.02,
+    prior_ratio=0.9,
     speed_jump=2.0,
+    held_out_px=0.5,
+    halves_deg=0.05,
+    halves_position=0.002,
+    cells=0.7,
+    scale_jump=0.1,
+    aspect=1.0,
+    false_pairs=0.0,
 )
 
 
@@ -33,6 +42,7 @@ def test_a_good_scene_passes_every_gate() -> None:
     verdict = judge_evidence(GOOD, QualityConfig())
     assert verdict.passed
     assert all(gate.passed for gate in verdict.gates)
+    json.dumps([vars(gate) for gate in verdict.gates])
     assert verdict.summary.startswith("good")
 
 
@@ -51,7 +61,14 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"fov_deg": 4.0}, "narrow view"),
         ({"fov_deg": 160.0}, "wide view"),
         ({"exif_ratio": 0.5}, "focal vs EXIF"),
+        ({"prior_ratio": 2.1}, "focal vs prior"),
         ({"speed_jump": 60.0}, "speed jump"),
+        ({"held_out_px": 3.0}, "held-out error"),
+        ({"halves_deg": 3.0}, "halves, rotation"),
+        ({"halves_position": 0.1}, "halves, position"),
+        ({"cells": 0.05}, "cells covered"),
+        ({"scale_jump": 1.1}, "scale jump"),
+        ({"aspect": 1.3}, "pixel aspect"),
     ],
 )
 def test_each_gate_fails_alone_and_is_named(change: dict[str, float], gate: str) -> None:
@@ -98,3 +115,22 @@ def test_speed_jump_skips_frames_without_a_pose() -> None:
     line = np.column_stack([np.arange(12.0), np.zeros(12), np.zeros(12)])
     line[5] = np.nan
     assert speed_jump(video(12), line) == pytest.approx(1.0)
+
+
+def test_scale_jump_is_the_ratio_of_parts_and_bears_single_frames() -> None:
+    scales = np.full(20, 2.0)
+    assert scale_jump(scales) == 0.0
+    scales[[3, 11]] = [20.0, 0.1]
+    assert scale_jump(scales) == 0.0
+    scales[10:] *= 1.5
+    assert scale_jump(scales) == pytest.approx(np.log(1.5))
+    assert np.isnan(scale_jump(scales[:9]))
+
+
+def test_cells_are_counted_once_and_of_the_given_frames() -> None:
+    size = np.array([[80.0, 40.0], [80.0, 40.0], [80.0, 40.0]])
+    frame = np.array([0, 0, 0, 1, 2])
+    xy = np.array([[1.0, 1.0], [2.0, 2.0], [79.0, 39.0], [5.0, 5.0], [40.0, 20.0]])
+    assert cells_covered(frame, xy, size, np.array([True, False, False])) == 2 / 64
+    assert cells_covered(frame, xy, size, np.array([True, True, True])) == 1 / 64
+    assert np.isnan(cells_covered(frame, xy, size, np.zeros(3, bool)))

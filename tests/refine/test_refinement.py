@@ -202,6 +202,20 @@ def test_wrong_matches_never_make_a_good_verdict(make_capture: Make) -> None:
     assert not scene.verdict.passed
 
 
+def test_a_pair_that_only_looks_alike_is_outvoted_and_counted(make_capture: Make) -> None:
+    capture = make_capture(frames=10)
+    assert refine(capture).figures["false_pairs"] == 0
+    first, last = capture.correspondences.pairs[0], capture.correspondences.pairs[-1]
+    # The matches of a true pair, claimed to be between two other frames: consistent with a geometry, the wrong one.
+    rows = np.minimum(first.matches, len(capture.correspondences.features[9].xy) - 1)
+    alike = replace(first, i=0, j=9, matches=rows, fundamental=last.fundamental)
+    others = tuple(pair for pair in capture.correspondences.pairs if (pair.i, pair.j) != (0, 9))
+    scene = refine(replace(capture, correspondences=replace(capture.correspondences, pairs=(*others, alike))))
+    rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
+    assert rotation_deg < 0.2 and shift < 0.01
+    assert scene.figures["false_pairs"] == 1
+
+
 def test_switched_off_gives_the_prior(make_capture: Make) -> None:
     prediction = make_capture(frames=3).prediction
     scene = run(prediction, RefineConfig(refine=False), SilentProgress())

@@ -76,3 +76,53 @@ def test_refined_rigs_are_rigid(make_capture: Make) -> None:
     rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
     assert rotation_deg < 0.2
     assert shift < 0.01
+
+
+def test_a_rig_without_its_reference_takes_another(make_capture: Make) -> None:
+    frames = on_rig(make_capture(frames=6), None).prediction.frames.frames
+    third = np.array([[1.0, 0, 0, -0.5], [0, 1, 0, 0], [0, 0, 1, 0.1]])
+    second = np.array([[0.0, 0, 1, -0.3], [0, 1, 0, 0.2], [-1, 0, 0, 0]])
+    lone = [
+        replace(frame, camera_id=name, rig=RigPlace("head", name, frame.rig.instant, False, pose))
+        for frame in frames
+        for name, pose in [("b", second) if frame.rig.reference else ("c", third)]
+    ]
+    rigs = rigs_of(lone)
+    assert rigs is not None and rigs.reference_camera(0) == "b"
+    np.testing.assert_allclose(rigs.cam_from_rig[rigs.sensor_of_camera["c"]], compose(third, invert(second)))
+    poses = np.tile(np.eye(3, 4), (6, 1, 1))
+    assert rigs.completed(rigs.measured(poses).scaled(rigs.scale_to_world(poses)).completed(poses)).shape == (6, 3, 4)
+
+
+def test_an_instant_with_one_image_only_is_adjusted_like_the_others(make_capture: Make) -> None:
+    """The right image of one instant and the left one of another are missing: what is there is placed all the same."""
+    capture = on_rig(make_capture(frames=12, layout="rig", prior_deg=2.0, prior_focal=1.05), None)
+    there = [k for k in range(12) if k not in (3, 6)]
+    number = {k: n for n, k in enumerate(there)}
+    prediction, matches = capture.prediction, capture.correspondences
+    part = replace(
+        capture,
+        prediction=replace(
+            prediction,
+            frames=replace(prediction.frames, frames=tuple(prediction.frames.frames[k] for k in there)),
+            depth=prediction.depth[there],
+            conf=prediction.conf[there],
+            cam_from_world=prediction.cam_from_world[there],
+            view_intrinsics=prediction.view_intrinsics[there],
+            pixel_maps=prediction.pixel_maps[:10],
+        ),
+        correspondences=replace(
+            matches,
+            features=tuple(matches.features[k] for k in there),
+            pairs=tuple(
+                replace(pair, i=number[pair.i], j=number[pair.j])
+                for pair in matches.pairs
+                if pair.i in number and pair.j in number
+            ),
+        ),
+        cam_from_world=capture.cam_from_world[there],
+    )
+    scene = refine_with(part.prediction, part.correspondences, RefineConfig(), SilentProgress())
+    rotation_deg, shift = part.pose_errors(scene.cam_from_world)
+    assert rotation_deg < 0.2
+    assert shift < 0.01

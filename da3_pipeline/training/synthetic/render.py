@@ -11,7 +11,7 @@ from .atlas import Atlas
 from .building import Scene
 from .raycast import Hits, cast, pixel_directions
 
-__all__ = ["View", "pixel_centres", "render_antialiased", "render_pixels", "render_view"]
+__all__ = ["View", "find_borders", "pixel_centres", "render_antialiased", "render_pixels", "render_view"]
 
 _TILE_PX = 160
 _SUBSAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
@@ -52,7 +52,7 @@ def render_antialiased(scene: Scene, atlas: Atlas, cam_from_world: Tensor, K: Te
         parts = render_pixels(scene, atlas, cam_from_world, K, pixels.reshape(-1, 2))
         for image, part in zip((colour, depth, solid), parts, strict=True):
             image[tile] = part.reshape(image[tile].shape)
-    border = _borders(solid)
+    border = find_borders(solid)
     for tile in tiles:
         edge = centres[tile][border[tile]]
         if len(edge):
@@ -62,7 +62,7 @@ def render_antialiased(scene: Scene, atlas: Atlas, cam_from_world: Tensor, K: Te
     return View(colour, depth)
 
 
-def _borders(solid: Tensor) -> Tensor:
+def find_borders(solid: Tensor) -> Tensor:
     """(H, W) true where a pixel's right or lower neighbour, or the pixel as such a neighbour, is of another solid."""
     border = torch.zeros_like(solid, dtype=torch.bool)
     across, down = solid[:, 1:] != solid[:, :-1], solid[1:] != solid[:-1]

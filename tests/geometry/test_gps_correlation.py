@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from da3_pipeline.anchor.gps_correlation import drift_inflation
+from da3_pipeline.geometry.gps_correlation import drift_inflation
 
 Float = NDArray[np.float64]
 

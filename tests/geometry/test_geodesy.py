@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from da3_pipeline.anchor.geodesy import centre_of, east_north_up
+from da3_pipeline.geometry.geodesy import centre_of, east_north_up
 from da3_pipeline.types import GpsPosition
 
 EQUATOR_M_PER_DEG = np.pi / 180 * 6378137.0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from da3_pipeline.anchor.gps_alignment import GpsAlignment, align_to_gps
 from da3_pipeline.geometry import nearest_rotation
+from da3_pipeline.geometry.gps_alignment import GpsAlignment, align_to_gps
 from da3_pipeline.geometry.gravity import Up
 
 Float = NDArray[np.float64]

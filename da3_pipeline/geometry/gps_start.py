@@ -8,8 +8,9 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Sim3, umeyama
-from ..geometry.gravity import Up, rotation_between
+from .alignment import umeyama
+from .gravity import Up, rotation_between
+from .poses import Sim3
 
 __all__ = ["starts"]
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from ..types import GpsPosition
-
-__all__ = ["centre_of", "east_north_up"]
+__all__ = ["GpsPosition", "centre_of", "east_north_up"]
 
 Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GpsPosition:
+    """WGS84; altitude in metres above the ellipsoid or sea level, whichever the device wrote.
+
+    horizontal_sigma_m: as the device states it, None where it does not.
+    """
+
+    latitude_deg: float
+    longitude_deg: float
+    altitude_m: float | None = None
+    horizontal_sigma_m: float | None = None
 
 
 def centre_of(positions: Sequence[GpsPosition]) -> GpsPosition:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from ..geometry import Sim3
-from ..geometry.gravity import Up
 from .gps_correlation import drift_inflation
 from .gps_start import starts
+from .gravity import Up
+from .poses import Sim3
 
 __all__ = ["GpsAlignment", "align_to_gps"]
 
@@ -36,7 +36,8 @@ class GpsAlignment:
     """enu_from_scene: metres, x east, y north, z up. Sigmas are one sigma; tilt is that of the less certain axis.
 
     used (N,): positions that are not called false. with_cameras: the cameras' up took part.
-    rms_horizontal_m, rms_vertical_m: of the residuals of the used positions; NaN without altitudes.
+    rms_horizontal_m, rms_vertical_m: of the residuals of the used positions; NaN without altitudes. noise_m (3,): one
+    sigma of a position east, north and up, with the usual noise of receivers taken into account.
     """
 
     enu_from_scene: Sim3
@@ -47,6 +48,7 @@ class GpsAlignment:
     with_cameras: bool
     rms_horizontal_m: float
     rms_vertical_m: float
+    noise_m: Float
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> 
         with_cameras,
         _rms(np.linalg.norm(residual[fit.level, :2], axis=1)),
         _rms(residual[fit.height, 2]),
+        np.sqrt(fit.noise),
     )
 
 

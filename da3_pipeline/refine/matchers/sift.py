@@ -1,0 +1,29 @@
+"""SIFT with mutual nearest neighbours under the ratio test: the default, on any machine."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..config import FeatureConfig, MatchConfig
+from ..features import Features, extract_features
+from ..matching import match_descriptors
+from .protocol import Size
+
+__all__ = ["SiftMatcher"]
+
+
+class SiftMatcher:
+    """See `extract_features` and `match_descriptors`."""
+
+    def __init__(self, features: FeatureConfig, matching: MatchConfig, device: torch.device) -> None:
+        self._features, self._ratio, self._device = features, matching.ratio, device
+
+    def detect(self, rgb: NDArray[np.uint8], used: NDArray[np.bool_] | None) -> Features:
+        grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+        return extract_features(grey, self._features, used)
+
+    def match(self, first: Features, second: Features, sizes: tuple[Size, Size]) -> NDArray[np.int32]:
+        return match_descriptors(first, second, self._ratio, self._device)
