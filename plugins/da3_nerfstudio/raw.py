@@ -17,10 +17,11 @@ _MEDIA |= {".webm", ".webp"}
 
 
 def is_raw(data: Path) -> bool:
-    """Whether this is a video, or a folder that holds pictures or videos and no trace of a session."""
+    """Whether this is a video, or a folder that holds pictures or videos and neither is a session nor part of one."""
     if data.is_file():
         return data.suffix.lower() in _MEDIA
-    if not data.is_dir() or any((data / mark).exists() for mark in _SESSION_MARKS):
+    folders = (data, data.resolve().parent)
+    if not data.is_dir() or any((folder / mark).exists() for folder in folders for mark in _SESSION_MARKS):
         return False
     return any(path.suffix.lower() in _MEDIA for path in data.rglob("*"))
 
