@@ -13,6 +13,7 @@ __all__ = [
     "PriorConfig",
     "QualityConfig",
     "RefineConfig",
+    "RepeatConfig",
     "SolveConfig",
     "VerifyConfig",
 ]
@@ -133,6 +134,17 @@ class QualityConfig(_Frozen):
     max_aspect_log_ratio: float = Field(default=0.1, description="|log(fx / fy)|")
 
 
+class RepeatConfig(_Frozen):
+    """Matching once more near where the prior expects each keypoint, where no solution explains the matches."""
+
+    radii: tuple[float, ...] = Field(default=(0.15, 0.08), description="tried in turn; shares of the longer side")
+    margin: float = Field(default=0.1, ge=0, description="share of matches by which it must explain more")
+    least_explained: float = Field(default=0.5, ge=0, description="number of matches explained, over that without")
+    min_agreement: float = Field(
+        default=0.95, description="of the verdict then: copies that the prior confused disagree with the rest"
+    )
+
+
 class RefineConfig(_Frozen):
     """The whole refinement."""
 
@@ -149,4 +161,5 @@ class RefineConfig(_Frozen):
     refine: bool = Field(default=True, description="off: the prior's poses as they are")
     solve: SolveConfig = SolveConfig()
     priors: PriorConfig = PriorConfig()
+    repeats: RepeatConfig = RepeatConfig()
     quality: QualityConfig = QualityConfig()

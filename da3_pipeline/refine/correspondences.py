@@ -17,6 +17,7 @@ from ..imageio import read_mask, read_rgb
 from ..progress import Progress
 from ..types import Frame, Prediction
 from .config import PairConfig, RefineConfig
+from .expected import Near, expected_xy
 from .features import Features
 from .matchers import Matcher, make_matcher
 from .matching import matching_device
@@ -34,7 +35,7 @@ from .pairs import (
 )
 from .verification import PairMatches, verify_matches
 
-__all__ = ["Correspondences", "Features", "PairMatches", "find_correspondences"]
+__all__ = ["Correspondences", "Features", "PairMatches", "find_correspondences", "find_where_expected"]
 
 _MOST_THREADS = 8  # each holds the scale space of one image
 
@@ -68,6 +69,19 @@ def find_correspondences(prediction: Prediction, config: RefineConfig, progress:
     return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
 
 
+def find_where_expected(
+    prediction: Prediction, features: tuple[Features, ...], radius: float, config: RefineConfig, progress: Progress
+) -> Correspondences:
+    """Matches of features that are there already, each sought only where the prior expects it.
+
+    radius: how far from there, as a share of the second image's longer side. Pairs are those near in the prior.
+    """
+    threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
+        pairs = _grow(prediction, features, make_matcher(config), config, pool, progress, radius)
+    return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
+
+
 def _all_features(
     frames: Sequence[Frame], matcher: Matcher, pool: Executor, progress: Progress
 ) -> tuple[Features, ...]:
@@ -94,6 +108,7 @@ def _grow(
     config: RefineConfig,
     pool: Executor,
     progress: Progress,
+    radius: float | None = None,
 ) -> list[PairMatches]:
     """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
     frames, plan = prediction.frames.frames, config.pairs
@@ -102,11 +117,17 @@ def _grow(
 
     def check(pair: Pair) -> PairMatches | None:
         i, j = pair
-        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]))
+        near = None
+        if radius is not None:
+            near = Near(expected_xy(prediction, i, j, features[i].xy), radius * max(sizes[j]))
+        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]), near)
         seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
         return verify_matches(pair, features, sizes, matches, config.verification, seed)
 
-    sources = _sources(prediction, features, plan, matching_device(config.device))
+    if radius is None:
+        sources = _sources(prediction, features, plan, matching_device(config.device))
+    else:
+        sources = [_near_in_prior(prediction, plan), sequence_scores(frames, plan.sequence_reach)]
     batch = _first_batch(count, sources, plan)
     most = max(len(batch), count * plan.max_pairs_per_image)
     tried: list[Pair] = []
@@ -127,9 +148,13 @@ def _sources(
 ) -> list[Float]:
     """Score matrices that propose pairs; the prior's only when it agrees with appearance."""
     appearance = appearance_scores(features, device)
-    prior = prior_scores(prediction.cam_from_world, plan.max_viewing_angle_deg)
+    prior = _near_in_prior(prediction, plan)
     sources = [appearance, sequence_scores(prediction.frames.frames, plan.sequence_reach)]
     return [*sources, prior] if prior_is_useful(prior, appearance, plan.neighbours) else sources
+
+
+def _near_in_prior(prediction: Prediction, plan: PairConfig) -> Float:
+    return prior_scores(prediction.cam_from_world, plan.max_viewing_angle_deg)
 
 
 def _first_batch(count: int, sources: Sequence[Float], plan: PairConfig) -> list[Pair]:

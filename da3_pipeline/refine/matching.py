@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .expected import Near
 from .features import DESCRIPTOR_NORM, Features
 
 __all__ = ["match_descriptors", "matching_device"]
@@ -21,8 +22,10 @@ def matching_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def match_descriptors(a: Features, b: Features, ratio: float, device: torch.device) -> NDArray[np.int32]:
-    """(M, 2) indices of matches, one to one, in the order of `a`.
+def match_descriptors(
+    a: Features, b: Features, ratio: float, device: torch.device, near: Near | None = None
+) -> NDArray[np.int32]:
+    """(M, 2) indices of matches, one to one, in the order of `a`; with `near`, among the partners that it allows.
 
     Descriptors hold small integers, so each similarity is exact in float32: the result does not depend on the
     device, on its library or on threads.
@@ -36,7 +39,10 @@ def match_descriptors(a: Features, b: Features, ratio: float, device: torch.devi
     column_best = np.full(len(b), -np.inf, np.float32)
     for start in range(0, len(a), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        nearest[part], best[part], second[part], chunk_best = _best_two(rows[part] @ columns)
+        similarity = rows[part] @ columns
+        if near is not None:
+            similarity.masked_fill_(_too_far(near, part, b).to(device), -torch.inf)
+        nearest[part], best[part], second[part], chunk_best = _best_two(similarity)
         column_best = np.maximum(column_best, chunk_best)
     squared, squared_second = (np.maximum(2 * (DESCRIPTOR_NORM**2 - s), 0) for s in (best, second))
     distinct = squared < ratio**2 * squared_second
@@ -44,6 +50,14 @@ def match_descriptors(a: Features, b: Features, ratio: float, device: torch.devi
     # Two rows can tie for one column: the first keeps it.
     chosen = np.sort(chosen[np.unique(nearest[chosen], return_index=True)[1]])
     return np.stack([chosen, nearest[chosen]], axis=1).astype(np.int32)
+
+
+def _too_far(near: Near, rows: slice, b: Features) -> torch.Tensor:
+    """(A, B) pairs whose second is not within the radius of where the first is expected."""
+    expected = torch.from_numpy(near.xy[rows].astype(np.float32))
+    places = torch.from_numpy(b.xy.astype(np.float32))
+    squared = (expected[:, None, 0] - places[None, :, 0]) ** 2 + (expected[:, None, 1] - places[None, :, 1]) ** 2
+    return ~(squared <= near.radius_px**2)
 
 
 def _best_two(similarity: torch.Tensor) -> tuple[NDArray[np.int64], ...]:

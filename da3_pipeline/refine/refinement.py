@@ -12,7 +12,7 @@ import pycolmap
 from numpy.typing import NDArray
 
 from ..progress import Progress
-from ..types import CandidateScore, Prediction, Scene, Tracks
+from ..types import CandidateScore, Prediction, Scene, Tracks, Verdict
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
 from .candidates import compete
 from .config import RefineConfig
@@ -25,6 +25,7 @@ from .gps import with_gps
 from .lookalikes import without_lookalikes
 from .problem import Problem, pose_problem
 from .quality import Evidence, judge_evidence
+from .repeats import Solution, where_expected
 
 __all__ = ["refine_with", "run"]
 
@@ -79,7 +80,9 @@ def _solved(
     if problem.num_frames <= config.priors.few_frames and not problem.given_poses:
         correspondences = correspondences.where(without_lookalikes(problem, config.priors, config.seed))
         problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
-    candidates = compete(problem, config, progress)
+    found = Solution(correspondences, problem, compete(problem, config, progress))
+    found = where_expected(found, prediction, config, progress)
+    correspondences, problem, candidates = found.correspondences, found.problem, found.candidates
     figures = {**figures, "adjustment_s": time.perf_counter() - began}
     scores = tuple(candidate.score for candidate in candidates)
     if not candidates:
@@ -95,6 +98,7 @@ def _solved(
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
     evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, config)
+    verdict = _judged(evidence, found, config)
     return Scene(
         prediction=prediction,
         cameras=cameras,
@@ -102,11 +106,25 @@ def _solved(
         pose_source=_sources(assembly.refined, assembly.guided, assembly.cam_from_world),
         tracks=tracks,
         depth_scale=scales,
-        verdict=judge_evidence(evidence, config.quality),
+        verdict=verdict,
         candidates=scores,
         dropped=prediction.dropped,
-        figures={**figures, **control, **located, **_figures(assembly, evidence, tracks)},
+        figures={
+            **figures,
+            "search_radius": found.radius or 0.0,
+            **control,
+            **located,
+            **_figures(assembly, evidence, tracks),
+        },
     )
+
+
+def _judged(evidence: Evidence, found: Solution, config: RefineConfig) -> Verdict:
+    if found.radius is None:
+        return judge_evidence(evidence, config.quality)
+    strict = config.quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
+    verdict = judge_evidence(evidence, strict)
+    return replace(verdict, summary=f"{verdict.summary}; things repeat here, and the prior says which is which")
 
 
 def _prior_scene(

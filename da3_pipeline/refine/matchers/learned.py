@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtraError
 from ..config import FeatureConfig
+from ..expected import Near
 from ..features import DESCRIPTOR_NORM, Features, is_used
 from .protocol import Size
 
@@ -59,13 +60,16 @@ class LearnedMatcher:
         vectors = descriptors.cpu().numpy().astype(np.float32)[best] * DESCRIPTOR_NORM
         return Features(xy[best], np.full(len(best), scale.max(), np.float32), vectors)
 
-    def match(self, first: Features, second: Features, sizes: tuple[Size, Size]) -> NDArray[np.int32]:
+    def match(
+        self, first: Features, second: Features, sizes: tuple[Size, Size], near: Near | None = None
+    ) -> NDArray[np.int32]:
         if min(len(first), len(second)) < 2:
             return np.zeros((0, 2), np.int32)
         sides = [self._side(features, size) for features, size in zip((first, second), sizes, strict=True)]
         with torch.inference_mode():
             pairs = self.networks[1](*sides).cpu().numpy()
-        return pairs[np.lexsort(pairs.T[::-1])].astype(np.int32)
+        matches = pairs[np.lexsort(pairs.T[::-1])].astype(np.int32)
+        return matches if near is None else matches[near.keeps(matches, second.xy)]
 
     def _side(self, features: Features, size: Size) -> dict[str, torch.Tensor]:
         return {

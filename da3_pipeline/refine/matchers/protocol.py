@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..expected import Near
 from ..features import Features
 
 __all__ = ["Matcher", "Size"]
@@ -25,6 +26,8 @@ class Matcher(Protocol):
         """Keypoints of a (H, W, 3) image, none where `used` (H, W) is False."""
         ...
 
-    def match(self, first: Features, second: Features, sizes: tuple[Size, Size]) -> NDArray[np.int32]:
-        """(M, 2) indices of pairs, one to one."""
+    def match(
+        self, first: Features, second: Features, sizes: tuple[Size, Size], near: Near | None = None
+    ) -> NDArray[np.int32]:
+        """(M, 2) indices of pairs, one to one; with `near` only such as it allows."""
         ...

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..config import FeatureConfig, MatchConfig
+from ..expected import Near
 from ..features import Features, extract_features
 from ..matching import match_descriptors
 from .protocol import Size
@@ -25,5 +26,7 @@ class SiftMatcher:
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         return extract_features(grey, self._features, used)
 
-    def match(self, first: Features, second: Features, sizes: tuple[Size, Size]) -> NDArray[np.int32]:
-        return match_descriptors(first, second, self._ratio, self._device)
+    def match(
+        self, first: Features, second: Features, sizes: tuple[Size, Size], near: Near | None = None
+    ) -> NDArray[np.int32]:
+        return match_descriptors(first, second, self._ratio, self._device, near)
