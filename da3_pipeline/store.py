@@ -168,6 +168,18 @@ class Session:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def stored(self, stage: str) -> Any | None:
+        """A finished stage's artefact whatever its fingerprint, to be looked at; None where it is absent or damaged.
+
+        Touches nothing and takes no lock. Whoever asks must check that it belongs to what lies beside it.
+        """
+        from .codec import read_artefact
+
+        try:
+            return read_artefact(self._folder / stage, self.output)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def save(self, stage: str, key: str, artefact: Any, record: StageRecord) -> None:
         """Keep a finished stage. Raises ExportError where the disk does not take it."""
         from .codec import write_artefact
