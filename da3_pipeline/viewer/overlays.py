@@ -125,7 +125,7 @@ def _exported_depth(scene: SessionScene, image: SessionImage) -> Map | None:
 
 
 def _blended(rgb: Bytes, values: Map, colours: int) -> Bytes:
-    """Values in colour between their 2nd and 98th percentile over the picture, which is darkened where none is known."""
+    """Values in colour, between their 2nd and 98th percentile, over the picture; dark where none is known."""
     known = np.isfinite(values)
     low, high = np.percentile(values[known], (2, 98))
     level = np.clip((np.where(known, values, low) - low) / max(float(high - low), 1e-12), 0, 1)

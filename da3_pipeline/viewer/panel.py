@@ -25,6 +25,7 @@ _POINTS_AT_FIRST = 100_000
 _POINT_SIZE = 0.0035 * RADIUS
 _REFINED, _PRIOR, _BOTH = "refined", "before refinement", "both"
 _JPEG_QUALITY = 85
+_FOV_DEG = 75.0
 _ESCAPED = str.maketrans({character: f"&#{ord(character)};" for character in "<>{}[]()*_`\\#!|~"})
 
 
@@ -32,20 +33,24 @@ class Panel:
     """Builds the controls and answers them. Every session image has its place in the list of names."""
 
     def __init__(self, server: Any, scene: SessionScene, placement: Placement) -> None:
-        self._server, self._scene = server, scene
+        self._server, self._scene, self._placement = server, scene, placement
         self._lock = threading.RLock()
         self._names = [image.name for image in scene.images]
         self._chosen: int | None = None
         self._drawing = Drawing(server, scene, placement, self.choose)
         server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
         with server.gui.add_folder("Scene"):
-            self._add_scene_controls(placement)
+            self._add_scene_controls()
         with server.gui.add_folder("Image"):
             self._add_image_controls()
 
     @property
     def drawing(self) -> Drawing:
         return self._drawing
+
+    def overview(self, client: Any) -> None:
+        """Let a client see the whole scene."""
+        _look(client, self._placement.eye, self._placement.target, _FOV_DEG)
 
     def choose(self, index: int) -> None:
         """Show image `index`: in the panel, on its camera, and the points that it observes."""
@@ -55,20 +60,20 @@ class Panel:
                 self._image.value = self._names[index]
             self._draw_image()
 
-    def _add_scene_controls(self, placement: Placement) -> None:
+    def _add_scene_controls(self) -> None:
         gui, scene, drawing = self._server.gui, self._scene, self._drawing
         gui.add_markdown(_scene_text(scene))
         cameras = gui.add_checkbox("Cameras", True)
         thumbnails = gui.add_checkbox("Thumbnails", True)
         size = gui.add_slider("Camera size", 0.1, 4.0, 0.1, 1.0)
-        poses = gui.add_dropdown(
-            "Poses", (_REFINED, _PRIOR, _BOTH), _REFINED, disabled=scene.prior_cam_from_world is None
-        )
+        unknown = scene.prior_cam_from_world is None
+        poses = gui.add_dropdown("Poses", (_REFINED, _PRIOR, _BOTH), disabled=unknown)
         points = gui.add_checkbox("Points", True)
         total = max(1, len(scene.seeds))
         count = gui.add_slider("Number of points", 1, total, max(1, total // 100), min(total, _POINTS_AT_FIRST))
         point_size = gui.add_slider("Point size", 0.1, 4.0, 0.1, 1.0)
         gaussians = gui.add_checkbox("Gaussians", False, disabled=scene.gaussians is None)
+        overview = gui.add_button("Overview")
 
         def show_poses(_: Any) -> None:
             drawing.show_poses(
@@ -84,14 +89,15 @@ class Panel:
         for control in (count, point_size):
             control.on_update(draw_points)
         thumbnails.on_update(lambda _: drawing.draw_cameras(thumbnails=thumbnails.value))
-        size.on_update(lambda _: drawing.draw_cameras(size=size.value * placement.camera_size))
+        size.on_update(lambda _: drawing.draw_cameras(size=size.value * self._placement.camera_size))
         points.on_update(lambda _: drawing.show("points", points.value))
         gaussians.on_update(lambda _: self._show_gaussians(gaussians))
+        overview.on_click(lambda event: None if event.client is None else self.overview(event.client))
         draw_points(None)
 
     def _add_image_controls(self) -> None:
         gui = self._server.gui
-        self._image = gui.add_dropdown("Name", self._names, self._names[0])
+        self._image = gui.add_dropdown("Name", self._names)
         self._overlay = gui.add_dropdown("Show", available_overlays(self._scene))
         self._tracks = gui.add_checkbox("Its tracks in 3-D", True)
         steps = gui.add_button_group("Go to", ("previous", "next"))
@@ -131,10 +137,7 @@ class Panel:
             world_from_cam = invert(self._drawing.poses[self._chosen])
             camera = self._scene.images[self._chosen].camera
         eye, forward = world_from_cam[:, 3], world_from_cam[:, 2]
-        with event.client.atomic():
-            event.client.camera.position = eye
-            event.client.camera.look_at = eye + RADIUS * forward
-            event.client.camera.fov = float(np.radians(min(camera.fov_deg[1], 100.0)))
+        _look(event.client, eye, eye + RADIUS * forward, min(camera.fov_deg[1], 100.0))
 
     def _show_gaussians(self, control: Any) -> None:
         try:
@@ -142,6 +145,14 @@ class Panel:
         except PipelineError as error:
             control.disabled = True
             self._text.content = str(error).translate(_ESCAPED)
+
+
+def _look(client: Any, eye: NDArray[np.float64], target: NDArray[np.float64], fov_deg: float) -> None:
+    """Move a client's view, which stays level. The position goes first: it takes the target along."""
+    with client.atomic():
+        client.camera.position = eye
+        client.camera.look_at = target
+        client.camera.fov = float(np.radians(fov_deg))
 
 
 def _scene_text(scene: SessionScene) -> str:

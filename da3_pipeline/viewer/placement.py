@@ -1,7 +1,7 @@
 """Where a scene stands in the viewer: upright, around the origin and of one size, whatever its own units are.
 
-Browsers draw in single precision, and clipping planes, line widths and the speed of the mouse are made for scenes of a few
-units: a survey in metres far from its origin must be moved before it is drawn.
+Browsers draw in single precision, and clipping planes, line widths and the speed of the mouse are made for scenes of a
+few units: a survey in metres far from its origin must be moved before it is drawn.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ RADIUS = 5.0
 
 _KEPT_PERCENT = 90.0
 _CAMERA_SHARE = 0.4  # of the distance to the next camera
-_CAMERA_SIZES = (0.012 * RADIUS, 0.05 * RADIUS)
-_DISTANCE = 1.45 * RADIUS
+_CAMERA_SIZES = (0.012 * RADIUS, 0.035 * RADIUS)
+_DISTANCE = 1.2 * RADIUS
 _ELEVATION = 0.55  # tangent
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The similarity into the viewer's world (z up), the size of cameras there, and the first view: from eye to target."""
+    """The similarity into the viewer's world (z up), and there: the size of cameras, the first view's eye, target."""
 
     view_from_world: Sim3
     camera_size: float

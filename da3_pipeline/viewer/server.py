@@ -43,12 +43,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8080) -> Viewer:
     placement = place(scene)
     server = start_server(host, port, label=folder.resolve().name)
     panel = Panel(server, scene, placement)
-
-    def first_view(client: Any) -> None:
-        client.camera.position = placement.eye
-        client.camera.look_at = placement.target
-
-    server.on_client_connect(first_view)
+    server.on_client_connect(panel.overview)
     thumbnails = threading.Thread(target=panel.drawing.load_thumbnails, name="thumbnails", daemon=True)
     thumbnails.start()
     return Viewer(f"http://{host}:{port}", scene, placement, server, panel, thumbnails)

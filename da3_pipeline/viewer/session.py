@@ -1,7 +1,7 @@
 """A session folder as a plain scene to look at; knows nothing of viser.
 
-What is shown is the data set as trainers read it: sparse/0, images/, the seed points. The stages stored in .da3 add what
-only they know, where they are there and belong to this data set.
+What is shown is the data set as trainers read it: sparse/0, images/, the seed points. The stages stored in .da3 add
+what only they know, where they are there and belong to this data set.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class SessionScene:
 
     points (P, 3) and colours (P, 3) of the tracks, `measured` (P,) False where they come from depth alone; seeds (S, 3)
     with seed_colours are what a trainer starts from. upright_from_world (3, 3) brings up to +z.
-    prior_cam_from_world (N, 3, 4): the poses before refinement, moved onto the refined ones by one similarity, NaN where
-    unknown; None where nothing is known of them. gaussians: the 3DGS file, where there is one.
+    prior_cam_from_world (N, 3, 4): the poses before refinement, moved onto the refined ones by one similarity, NaN
+    where unknown; None where nothing is known of them. gaussians: the 3DGS file, where there is one.
     summary: the verdict in a sentence. notes: what is missing, in sentences.
     """
 

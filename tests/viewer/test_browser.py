@@ -1,0 +1,132 @@
+"""The viewer in a real browser: cameras and points are drawn, a click shows the picture, nothing is complained of."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from da3_pipeline.geometry import centres
+from da3_pipeline.viewer import Viewer, serve
+
+pytest.importorskip("viser", reason="viser is not installed: pip install 'da3-pipeline[viewer]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the package of that name")
+
+WIDTH, HEIGHT = 1280, 800
+ARGUMENTS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+SCREENSHOTS = os.environ.get("DA3_VIEWER_SCREENSHOTS")
+"""A folder to keep the screenshots in, for people to look at."""
+
+
+@contextmanager
+def viewing(session: Path, port: int) -> Iterator[Viewer]:
+    viewer = serve(session, port=port)
+    try:
+        yield viewer
+    finally:
+        viewer.stop()
+
+
+@contextmanager
+def page_at(url: str, complaints: list[str]) -> Iterator[Any]:
+    """A page in headless Chromium; errors of console and scripts are added to `complaints`."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        # viser 0.2.7's page asks for a script of Google Analytics, which has no place in a test
+        page.route("https://**", lambda route: route.fulfill(body="", content_type="text/javascript"))
+        page.goto(url)
+        try:
+            yield page
+        finally:
+            browser.close()
+
+
+def wait_for(page: Any, done: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Let the page work until something is so; whether it came to be."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        page.wait_for_timeout(200)
+    return True
+
+
+def screenshot(page: Any, name: str) -> NDArray[np.uint8]:
+    picture = page.screenshot()
+    if SCREENSHOTS:
+        (Path(SCREENSHOTS) / f"{name}.png").write_bytes(picture)
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+
+
+def on_screen(client: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) pixels of the page at which a client sees points of the viewer's world: OpenCV axes, vertical field."""
+    w, x, y, z = client.camera.wxyz
+    turn = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation = np.eye(3) + 2 * w * turn + 2 * turn @ turn
+    inside = (points - client.camera.position) @ rotation
+    focal_px = HEIGHT / 2 / np.tan(client.camera.fov / 2)
+    return np.asarray(inside[:, :2] / inside[:, 2:] * focal_px + [WIDTH / 2, HEIGHT / 2])
+
+
+def shown_picture(page: Any) -> NDArray[np.uint8] | None:
+    """The picture in the panel, as the browser holds it."""
+    for source in page.evaluate("Array.from(document.images).map(image => image.src)"):
+        if match := re.match(r"data:image/jpeg;base64,(.+)", source):
+            return np.asarray(Image.open(io.BytesIO(base64.b64decode(match[1]))))
+    return None
+
+
+def image_planes(viewer: Viewer) -> NDArray[np.float64]:
+    """(N, 3) middles of the cameras' pictures in the viewer's world: viser scales a frustum to a given volume."""
+    camera = viewer.scene.images[0].camera
+    half = np.tan(np.radians(camera.fov_deg[1]) / 2)
+    distance = viewer.placement.camera_size / np.cbrt(half * half * camera.width / camera.height / 3)
+    return centres(viewer.panel.drawing.poses) + distance * viewer.panel.drawing.poses[:, 2, :3]
+
+
+def test_cameras_and_points_are_drawn_and_a_click_shows_the_picture(session: Path, free_port: int) -> None:
+    complaints: list[str] = []
+    with viewing(session, free_port) as viewer, page_at(viewer.url, complaints) as page:
+        assert wait_for(page, lambda: bool(viewer.server.get_clients()))
+        client = next(iter(viewer.server.get_clients().values()))
+        page.wait_for_timeout(4000)
+        before = screenshot(page, "overview")
+        free = before[:, : WIDTH - 440].astype(int)  # beside the panel
+        coloured = np.ptp(free, axis=2) > 60
+        assert 0.005 < coloured.mean() < 0.6
+        blue = (free[:, :, 2] > 150) & (free[:, :, 0] < 90)  # the frustums
+        places = on_screen(client, centres(viewer.panel.drawing.poses))
+        visible = np.flatnonzero(((places > 40) & (places < [WIDTH - 480, HEIGHT - 40])).all(axis=1))
+        assert len(visible) >= 6
+        for column, row in places[visible].astype(int).tolist():
+            assert blue[row - 30 : row + 30, column - 30 : column + 30].any()
+
+        assert shown_picture(page) is None
+        nearest = min(visible, key=lambda k: float(np.linalg.norm(viewer.placement.eye - image_planes(viewer)[k])))
+        page.mouse.click(*on_screen(client, image_planes(viewer)[[nearest]])[0])
+        assert wait_for(page, lambda: shown_picture(page) is not None)
+        page.wait_for_timeout(1500)
+        after = screenshot(page, "clicked")
+        picture = shown_picture(page)
+        assert picture is not None
+        assert abs(int(picture[100, 100, 0]) - 20 * nearest) <= 4  # the test's images differ in red
+        pink = (np.abs(after.astype(int) - [255, 60, 200]) < 40).all(axis=2)
+        assert pink.sum() > 300  # the tracks of the image
+    assert complaints == []
