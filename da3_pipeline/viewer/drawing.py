@@ -95,10 +95,11 @@ class Drawing:
         """Image `index` in front of the others with a picture on it, and the track points that it observes."""
         with self._lock:
             self._chosen = (index, picture, tracks)
-            self._frustum("/chosen/camera", self._poses[index], index, _CHOSEN, _CHOSEN_SIZE, picture)
+            pose = self._poses[index]
+            self._replace("chosen", lambda: self._frustum("/chosen", pose, index, _CHOSEN, _CHOSEN_SIZE, picture))
             seen = self._points[self._scene.observations(index).points] if tracks else np.zeros((0, 3))
             colours = np.tile(np.array(_LIT, np.uint8), (len(seen), 1))
-            self._replace("tracks", lambda: self._cloud("/chosen/tracks", seen, colours, 0.006 * RADIUS))
+            self._replace("tracks", lambda: self._cloud("/tracks", seen, colours, 0.006 * RADIUS))
 
     def draw_gaussians(self, visible: bool) -> None:
         """The session's Gaussians, read when they are first wanted. Raises CaptureError for a damaged file."""
@@ -114,6 +115,7 @@ class Drawing:
             if prior and "prior frustums" not in self._nodes:
                 self._draw_prior()
             self.show("cameras", refined)
+            self.show("chosen", refined or prior)
             self.show("prior", prior)
             self.show("moves", refined and prior)
 

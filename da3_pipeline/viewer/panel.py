@@ -18,6 +18,7 @@ from .drawing import Drawing
 from .overlays import available_overlays, picture_of
 from .placement import RADIUS, Placement
 from .session import SessionScene
+from .viser_api import set_theme
 
 __all__ = ["Panel"]
 
@@ -38,7 +39,7 @@ class Panel:
         self._names = [image.name for image in scene.images]
         self._chosen: int | None = None
         self._drawing = Drawing(server, scene, placement, self.choose)
-        server.gui.configure_theme(control_width="large", show_logo=False, show_share_button=False)
+        set_theme(server.gui)
         with server.gui.add_folder("Scene"):
             self._add_scene_controls()
         with server.gui.add_folder("Image"):
@@ -50,6 +51,7 @@ class Panel:
 
     def overview(self, client: Any) -> None:
         """Let a client see the whole scene."""
+        self._cameras.value = True
         _look(client, self._placement.eye, self._placement.target, _FOV_DEG)
 
     def choose(self, index: int) -> None:
@@ -63,7 +65,7 @@ class Panel:
     def _add_scene_controls(self) -> None:
         gui, scene, drawing = self._server.gui, self._scene, self._drawing
         gui.add_markdown(_scene_text(scene))
-        cameras = gui.add_checkbox("Cameras", True)
+        cameras = self._cameras = gui.add_checkbox("Cameras", True)
         thumbnails = gui.add_checkbox("Thumbnails", True)
         size = gui.add_slider("Camera size", 0.1, 4.0, 0.1, 1.0)
         unknown = scene.prior_cam_from_world is None
@@ -130,13 +132,14 @@ class Panel:
             self._drawing.draw_chosen(self._chosen, picture.rgb, self._tracks.value)
 
     def _look_through(self, event: Any) -> None:
-        """Move the view of whoever asked to the chosen camera."""
+        """Move the view of whoever asked to the chosen camera, and hide the cameras, whose pictures would fill it."""
         with self._lock:
             if self._chosen is None or event.client is None:
                 return
             world_from_cam = invert(self._drawing.poses[self._chosen])
             camera = self._scene.images[self._chosen].camera
         eye, forward = world_from_cam[:, 3], world_from_cam[:, 2]
+        self._cameras.value = False
         _look(event.client, eye, eye + RADIUS * forward, min(camera.fov_deg[1], 100.0))
 
     def _show_gaussians(self, control: Any) -> None:

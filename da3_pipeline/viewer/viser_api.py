@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import MissingExtraError, UsageError
 from .splats import DrawnSplats
 
-__all__ = ["add_frustum", "add_points", "add_splats", "start_server"]
+__all__ = ["add_frustum", "add_points", "add_splats", "set_theme", "start_server"]
 
 
 def start_server(host: str, port: int, label: str) -> Any:
@@ -31,6 +31,12 @@ def start_server(host: str, port: int, label: str) -> Any:
         server.stop()
         raise UsageError(f"{host}:{port}: something else is listening there; choose another --port")
     return server
+
+
+def set_theme(gui: Any) -> None:
+    """A wide panel without viser's logo or its button for public tunnels; hiding the button breaks the page of 0.2.7."""
+    later = hasattr(gui, "add_image")
+    gui.configure_theme(control_width="large", show_logo=False, **({"show_share_button": False} if later else {}))
 
 
 def add_frustum(scene: Any, name: str, thickness: float, **settings: Any) -> Any:
