@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ _POINTS_AT_FIRST = 100_000
 _POINT_SIZE = 0.0035 * RADIUS
 _REFINED, _PRIOR, _BOTH = "refined", "before refinement", "both"
 _JPEG_QUALITY = 85
-_FOV_DEG = 75.0
 _ESCAPED = str.maketrans({character: f"&#{ord(character)};" for character in "<>{}[]()*_`\\#!|~"})
 
 
 class Panel:
-    """Builds the controls and answers them. Every session image has its place in the list of names."""
+    """Builds the controls and answers them. `controls` holds viser's handles by their labels."""
 
     def __init__(self, server: Any, scene: SessionScene, placement: Placement) -> None:
         self._server, self._scene, self._placement = server, scene, placement
         self._lock = threading.RLock()
+        self.controls: dict[str, Any] = {}
         self._names = [image.name for image in scene.images]
         self._chosen: int | None = None
         self._drawing = Drawing(server, scene, placement, self.choose)
@@ -51,37 +52,35 @@ class Panel:
 
     def overview(self, client: Any) -> None:
         """Let a client see the whole scene."""
-        self._cameras.value = True
-        _look(client, self._placement.eye, self._placement.target, _FOV_DEG)
+        self.controls["Cameras"].value = True
+        _look(client, self._placement.eye, self._placement.target)
 
     def choose(self, index: int) -> None:
         """Show image `index`: in the panel, on its camera, and the points that it observes."""
         with self._lock:
             self._chosen = index
-            if self._image.value != self._names[index]:
-                self._image.value = self._names[index]
+            if self.controls["Name"].value != self._names[index]:
+                self.controls["Name"].value = self._names[index]
             self._draw_image()
 
     def _add_scene_controls(self) -> None:
         gui, scene, drawing = self._server.gui, self._scene, self._drawing
         gui.add_markdown(_scene_text(scene))
-        cameras = self._cameras = gui.add_checkbox("Cameras", True)
-        thumbnails = gui.add_checkbox("Thumbnails", True)
-        size = gui.add_slider("Camera size", 0.1, 4.0, 0.1, 1.0)
-        unknown = scene.prior_cam_from_world is None
-        poses = gui.add_dropdown("Poses", (_REFINED, _PRIOR, _BOTH), disabled=unknown)
-        points = gui.add_checkbox("Points", True)
+        cameras = self._checkbox("Cameras", True)
+        thumbnails = self._checkbox("Thumbnails", True)
+        size = self._slider("Camera size")
+        poses = self._dropdown("Poses", (_REFINED, _PRIOR, _BOTH), disabled=scene.prior_cam_from_world is None)
+        points = self._checkbox("Points", True)
         total = max(1, len(scene.seeds))
-        count = gui.add_slider("Number of points", 1, total, max(1, total // 100), min(total, _POINTS_AT_FIRST))
-        point_size = gui.add_slider("Point size", 0.1, 4.0, 0.1, 1.0)
-        gaussians = gui.add_checkbox("Gaussians", False, disabled=scene.gaussians is None)
-        overview = gui.add_button("Overview")
+        label, step, first = "Number of points", max(1, total // 100), min(total, _POINTS_AT_FIRST)
+        count = self._kept(label, gui.add_slider(label, 1, total, step, first))
+        point_size = self._slider("Point size")
+        gaussians = self._checkbox("Gaussians", False, disabled=scene.gaussians is None)
+        overview = self._button("Overview")
 
         def show_poses(_: Any) -> None:
-            drawing.show_poses(
-                cameras.value and poses.value != _PRIOR,
-                cameras.value and poses.value != _REFINED and not poses.disabled,
-            )
+            refined, prior = cameras.value and poses.value != _PRIOR, cameras.value and poses.value != _REFINED
+            drawing.show_poses(refined, prior)
 
         def draw_points(_: Any) -> None:
             drawing.draw_points(int(count.value), point_size.value * _POINT_SIZE)
@@ -99,22 +98,35 @@ class Panel:
 
     def _add_image_controls(self) -> None:
         gui = self._server.gui
-        self._image = gui.add_dropdown("Name", self._names)
-        self._overlay = gui.add_dropdown("Show", available_overlays(self._scene))
-        self._tracks = gui.add_checkbox("Its tracks in 3-D", True)
+        self._dropdown("Name", self._names).on_update(lambda _: self._choose_by_name())
+        self._dropdown("Show", available_overlays(self._scene)).on_update(lambda _: self._draw_image())
+        self._checkbox("Its tracks in 3-D", True).on_update(lambda _: self._draw_image())
         steps = gui.add_button_group("Go to", ("previous", "next"))
-        through = gui.add_button("Look through this camera")
-        self._text = gui.add_markdown("Click a camera, or choose a name.", image_root=Path(self._scene.folder))
-        self._image.on_update(lambda _: self._choose_by_name())
-        self._overlay.on_update(lambda _: self._draw_image())
-        self._tracks.on_update(lambda _: self._draw_image())
         steps.on_click(lambda _: self._step(1 if steps.value == "next" else -1))
-        through.on_click(self._look_through)
+        self._button("Look through this camera").on_click(self._look_through)
+        self._text = gui.add_markdown("Click a camera, or choose a name.", image_root=Path(self._scene.folder))
+
+    def _checkbox(self, label: str, value: bool, disabled: bool = False) -> Any:
+        return self._kept(label, self._server.gui.add_checkbox(label, value, disabled=disabled))
+
+    def _slider(self, label: str) -> Any:
+        """A factor to what fits the scene."""
+        return self._kept(label, self._server.gui.add_slider(label, 0.1, 4.0, 0.1, 1.0))
+
+    def _dropdown(self, label: str, options: Sequence[str], disabled: bool = False) -> Any:
+        return self._kept(label, self._server.gui.add_dropdown(label, options, disabled=disabled))
+
+    def _button(self, label: str) -> Any:
+        return self._kept(label, self._server.gui.add_button(label))
+
+    def _kept(self, label: str, control: Any) -> Any:
+        self.controls[label] = control
+        return control
 
     def _choose_by_name(self) -> None:
         """Answer the list of names; `choose` itself sets its value and needs no answer."""
         with self._lock:
-            index = self._names.index(self._image.value)
+            index = self._names.index(self.controls["Name"].value)
             if index != self._chosen:
                 self.choose(index)
 
@@ -126,10 +138,10 @@ class Panel:
         with self._lock:
             if self._chosen is None:
                 return
-            picture = picture_of(self._scene, self._chosen, self._overlay.value)
+            picture = picture_of(self._scene, self._chosen, self.controls["Show"].value)
             caption = f"{_image_text(self._scene, self._chosen)}\n\n{picture.caption.translate(_ESCAPED)}"
             self._text.content = f"![image]({_data_url(picture.rgb)})\n\n{caption}"
-            self._drawing.draw_chosen(self._chosen, picture.rgb, self._tracks.value)
+            self._drawing.draw_chosen(self._chosen, picture.rgb, self.controls["Its tracks in 3-D"].value)
 
     def _look_through(self, event: Any) -> None:
         """Move the view of whoever asked to the chosen camera, and hide the cameras, whose pictures would fill it."""
@@ -137,10 +149,9 @@ class Panel:
             if self._chosen is None or event.client is None:
                 return
             world_from_cam = invert(self._drawing.poses[self._chosen])
-            camera = self._scene.images[self._chosen].camera
         eye, forward = world_from_cam[:, 3], world_from_cam[:, 2]
-        self._cameras.value = False
-        _look(event.client, eye, eye + RADIUS * forward, min(camera.fov_deg[1], 100.0))
+        self.controls["Cameras"].value = False
+        _look(event.client, eye, eye + RADIUS * forward)
 
     def _show_gaussians(self, control: Any) -> None:
         try:
@@ -150,12 +161,14 @@ class Panel:
             self._text.content = str(error).translate(_ESCAPED)
 
 
-def _look(client: Any, eye: NDArray[np.float64], target: NDArray[np.float64], fov_deg: float) -> None:
-    """Move a client's view, which stays level. The position goes first: it takes the target along."""
+def _look(client: Any, eye: NDArray[np.float64], target: NDArray[np.float64]) -> None:
+    """Move a client's view, which stays level. The position goes first: it takes the target along.
+
+    The field of view stays: browsers draw Gaussians wrongly after a change of it.
+    """
     with client.atomic():
         client.camera.position = eye
         client.camera.look_at = target
-        client.camera.fov = float(np.radians(fov_deg))
 
 
 def _scene_text(scene: SessionScene) -> str:

@@ -34,7 +34,7 @@ def start_server(host: str, port: int, label: str) -> Any:
 
 
 def set_theme(gui: Any) -> None:
-    """A wide panel without viser's logo or its button for public tunnels; hiding the button breaks the page of 0.2.7."""
+    """A wide panel without viser's logo or its button for tunnels; hiding that one breaks the page of 0.2.7."""
     later = hasattr(gui, "add_image")
     gui.configure_theme(control_width="large", show_logo=False, **({"show_share_button": False} if later else {}))
 
