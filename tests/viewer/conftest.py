@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from da3_pipeline.export import ExportConfig
+from da3_pipeline.export import ExportConfig, write_report
 from da3_pipeline.export import run as export
-from da3_pipeline.geometry import Camera, PixelMap, Sim3, centres, transform_points
+from da3_pipeline.geometry import Camera, PixelMap, Sim3, transform_points
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.store import Session
 from da3_pipeline.types import Frame, FrameSet, Prediction, Scene, StageRecord, Tracks, Verdict
@@ -95,6 +95,7 @@ def finished(folder: Path, output: Path, **settings: object) -> Path:
     session, record = Session(output), StageRecord("anchor", 0.0, 0.0, reused=False)
     session.save("anchor", "key", scene, record)
     session.save("export", "key", result, record)
+    write_report(output, scene, result, (record,), {}, ())
     return output
 
 
@@ -110,11 +111,14 @@ def session(made_session: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def undistorted_session(tmp_path: Path) -> Path:
+    """The same scene, exported as images of a pinhole camera."""
+    (tmp_path / "capture").mkdir()
+    return finished(tmp_path / "capture", tmp_path / "session", undistort=True)
+
+
+@pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def world_centres() -> Float:
-    return centres(orbit())
