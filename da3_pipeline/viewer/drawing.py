@@ -125,6 +125,11 @@ class Drawing:
             if self._nodes.get(node) is not None:
                 self._nodes[node].visible = visible
 
+    def visible(self, node: str) -> bool:
+        """Whether a node is drawn and shown."""
+        with self._lock:
+            return self._nodes.get(node) is not None and bool(self._nodes[node].visible)
+
     def stop(self) -> None:
         """Let `load_thumbnails` return."""
         self._stopped.set()

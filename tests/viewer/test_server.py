@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from da3_pipeline.gaussians import write_gaussians_ply
 from da3_pipeline.types import GaussianCloud
 from da3_pipeline.viewer import Viewer, serve
 
+NODES = ("cameras", "prior", "moves", "points", "chosen", "tracks", "gaussians")
 needs_viser = pytest.mark.skipif(
     importlib.util.find_spec("viser") is None, reason="viser is not installed: pip install 'da3-pipeline[viewer]'"
 )
@@ -45,23 +47,56 @@ def test_the_page_is_served_on_this_machine_alone(viewer: Viewer) -> None:
     assert viewer.server.get_host() == "127.0.0.1"
 
 
+def shows(viewer: Viewer, *nodes: str) -> bool:
+    """Whether these nodes come to be shown, and no others: controls are answered by other threads."""
+    shown: list[str] = []
+    for _ in range(100):
+        shown = [node for node in NODES if viewer.panel.drawing.visible(node)]
+        if shown == list(nodes):
+            return True
+        time.sleep(0.05)
+    raise AssertionError(f"shown: {shown}")
+
+
 @needs_viser
 def test_controls_answer(viewer: Viewer) -> None:
-    panel = viewer.panel
-    viewer.thumbnails.join(timeout=10)
-    panel.choose(4)
-    assert panel.controls["Name"].value == "04.png"
-    for name in ("tracks", "depth", "confidence", "picture"):
-        panel.controls["Show"].value = name
-    for name in ("both", "before refinement", "refined"):
-        panel.controls["Poses"].value = name
-    for name in ("Gaussians", "Cameras", "Thumbnails", "Points", "Its tracks in 3-D"):
-        panel.controls[name].value = not panel.controls[name].value
-    panel.controls["Number of points"].value = 100
-    panel.controls["Camera size"].value = 2.0
-    panel.drawing.draw_gaussians(True)
-    panel.drawing.show_poses(True, True)
-    panel.drawing.draw_cameras(size=0.1, thumbnails=True)
+    panel, controls = viewer.panel, viewer.panel.controls
+    assert shows(viewer, "cameras", "points")
+    controls["Name"].value = "04.png"
+    assert shows(viewer, "cameras", "points", "chosen", "tracks")
+    controls["Its tracks in 3-D"].value = False
+    assert shows(viewer, "cameras", "points", "chosen")
+    controls["Poses"].value = "both"
+    assert shows(viewer, "cameras", "prior", "moves", "points", "chosen")
+    controls["Poses"].value = "before refinement"
+    assert shows(viewer, "prior", "points", "chosen")
+    controls["Points"].value = False
+    assert shows(viewer, "prior", "chosen")
+    controls["Number of points"].value = 100
+    controls["Gaussians"].value = True
+    assert shows(viewer, "prior", "chosen", "gaussians")
+    controls["Cameras"].value = False
+    assert shows(viewer, "gaussians")
+    controls["Camera size"].value = 2.0
+    controls["Thumbnails"].value = False
+    for overlay in ("tracks", "depth", "confidence"):
+        controls["Show"].value = overlay
+    panel.choose(7)
+    assert controls["Name"].value == "07.png"
+    assert shows(viewer, "gaussians")
+
+
+@needs_viser
+def test_a_damaged_file_of_gaussians_is_told_in_the_panel(viewer: Viewer) -> None:
+    assert viewer.scene.gaussians is not None
+    viewer.scene.gaussians.write_bytes(b"ply\n")
+    viewer.panel.controls["Gaussians"].value = True
+    for _ in range(100):
+        if viewer.panel.controls["Gaussians"].disabled:
+            break
+        time.sleep(0.05)
+    assert viewer.panel.controls["Gaussians"].disabled
+    assert not viewer.panel.drawing.visible("gaussians")
 
 
 @needs_viser
