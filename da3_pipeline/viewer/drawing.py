@@ -27,7 +27,7 @@ _REFINED, _PRIOR, _CHOSEN, _LIT = (40, 110, 200), (200, 60, 60), (255, 140, 0), 
 _CHOSEN_SIZE = 2.2  # times that of the others
 _DOTS = 24  # of the line between a camera before and after refinement
 _WIDEST_DEG = 120.0
-_THICKNESS = 0.0012 * RADIUS
+_THICKNESS = 0.05  # of a camera's lines, times its size
 
 
 class Drawing:
@@ -163,7 +163,7 @@ class Drawing:
         return add_frustum(
             self._server.scene,
             name,
-            _THICKNESS,
+            _THICKNESS * self._camera_size,
             fov=float(np.radians(min(camera.fov_deg[1], _WIDEST_DEG))),
             aspect=camera.width / camera.height,
             scale=size * self._camera_size,

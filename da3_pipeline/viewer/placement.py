@@ -23,7 +23,7 @@ RADIUS = 5.0
 
 _KEPT_PERCENT = 90.0
 _CAMERA_SHARE = 0.4  # of the distance to the next camera
-_CAMERA_SIZES = (0.012 * RADIUS, 0.035 * RADIUS)
+_CAMERA_SIZES = (0.006 * RADIUS, 0.035 * RADIUS)
 _DISTANCE = 1.2 * RADIUS
 _ELEVATION = 0.55  # tangent
 
