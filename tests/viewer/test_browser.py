@@ -27,6 +27,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the package of that name")
 
 WIDTH, HEIGHT = 1280, 800
+PANEL = WIDTH - 440  # the first column that the panel may cover
 ARGUMENTS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 KNOWN = () if hasattr(viser, "__version__") else ("Computed radius is NaN",)
 """What the page of viser 0.2.7 complains of when nothing is drawn."""
@@ -66,7 +67,7 @@ def is_ours(message: Any) -> bool:
     return message.type == "error" and not any(known in message.text for known in KNOWN)
 
 
-def wait_for(page: Any, done: Callable[[], bool], seconds: float = 30.0) -> bool:
+def wait_for(page: Any, done: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Let the page work until something is so; whether it came to be."""
     deadline = time.monotonic() + seconds
     while not done():
@@ -109,32 +110,50 @@ def image_planes(viewer: Viewer) -> NDArray[np.float64]:
     return centres(viewer.panel.drawing.poses) + distance * viewer.panel.drawing.poses[:, 2, :3]
 
 
+def frustums(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(H, W): where the blue of the refined cameras is, beside the panel."""
+    free = picture[:, :PANEL].astype(int)
+    return (free[:, :, 2] > 150) & (free[:, :, 0] < 90)
+
+
+def are_drawn(page: Any, viewer: Viewer, client: Any) -> bool:
+    """Whether there is colour, and a frustum wherever the client must see a camera."""
+    picture = screenshot(page, "overview")
+    coloured = np.ptp(picture[:, :PANEL].astype(int), axis=2) > 60
+    blue = frustums(picture)
+    seen = visible(client, centres(viewer.panel.drawing.poses)).astype(int).tolist()
+    around = [blue[max(0, row - 30) : row + 30, max(0, column - 30) : column + 30] for column, row in seen]
+    return len(seen) >= 6 and 0.005 < coloured.mean() < 0.6 and all(part.any() for part in around)
+
+
+def visible(client: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, 2) pixels of the points that are on the page and not under the panel."""
+    places = on_screen(client, points)
+    return places[((places > 40) & (places < [PANEL - 40, HEIGHT - 40])).all(axis=1)]
+
+
 def test_cameras_and_points_are_drawn_and_a_click_shows_the_picture(session: Path, free_port: int) -> None:
     complaints: list[str] = []
     with viewing(session, free_port) as viewer, page_at(viewer.url, complaints) as page:
         assert wait_for(page, lambda: bool(viewer.server.get_clients()))
         client = next(iter(viewer.server.get_clients().values()))
-        page.wait_for_timeout(4000)
-        before = screenshot(page, "overview")
-        free = before[:, : WIDTH - 440].astype(int)  # beside the panel
-        coloured = np.ptp(free, axis=2) > 60
-        assert 0.005 < coloured.mean() < 0.6
-        blue = (free[:, :, 2] > 150) & (free[:, :, 0] < 90)  # the frustums
-        places = on_screen(client, centres(viewer.panel.drawing.poses))
-        visible = np.flatnonzero(((places > 40) & (places < [WIDTH - 480, HEIGHT - 40])).all(axis=1))
-        assert len(visible) >= 6
-        for column, row in places[visible].astype(int).tolist():
-            assert blue[row - 30 : row + 30, column - 30 : column + 30].any()
-
+        assert wait_for(page, lambda: are_drawn(page, viewer, client))
         assert shown_picture(page) is None
-        nearest = min(visible, key=lambda k: float(np.linalg.norm(viewer.placement.eye - image_planes(viewer)[k])))
-        page.mouse.click(*on_screen(client, image_planes(viewer)[[nearest]])[0])
-        assert wait_for(page, lambda: shown_picture(page) is not None)
-        page.wait_for_timeout(1500)
-        after = screenshot(page, "clicked")
+
+        planes = image_planes(viewer)
+        distances = np.linalg.norm(planes - viewer.placement.eye, axis=1)
+        nearest = next(k for k in np.argsort(distances).tolist() if len(visible(client, planes[[k]])))
+        for _ in range(5):  # a page that is drawn without a GPU may be too busy for a click
+            page.mouse.click(*on_screen(client, planes[[nearest]])[0])
+            if wait_for(page, lambda: shown_picture(page) is not None, seconds=8):
+                break
         picture = shown_picture(page)
         assert picture is not None
         assert abs(int(picture[100, 100, 0]) - 20 * nearest) <= 4  # the test's images differ in red
-        pink = (np.abs(after.astype(int) - [255, 60, 200]) < 40).all(axis=2)
-        assert pink.sum() > 300  # the tracks of the image
+        assert wait_for(page, lambda: track_pixels(screenshot(page, "clicked")) > 300)
     assert complaints == []
+
+
+def track_pixels(picture: NDArray[np.uint8]) -> int:
+    """How many pixels have the pink of the chosen image's tracks."""
+    return int((np.abs(picture.astype(int) - [255, 60, 200]) < 40).all(axis=2).sum())
