@@ -194,7 +194,8 @@ def _with_seeds(scene: SessionScene, transforms: dict[str, Any]) -> SessionScene
 def _with_stages(scene: SessionScene, poses: Float) -> SessionScene:
     """The prior's poses, where .da3 holds the stages that this data set was made by."""
     if scene.stored is None:
-        return replace(scene, notes=(*scene.notes, "Without .da3: no poses before refinement, no confidence."))
+        note = "No stages of this version in .da3: no poses before refinement, no confidence."
+        return replace(scene, notes=(*scene.notes, note))
     names = [image.name for image in scene.images]
     if not scene.stored.belongs_to(names, poses):
         note = "The stages in .da3 are of another run than the data set and are not shown."
