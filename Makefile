@@ -29,11 +29,13 @@ unit: export OMP_NUM_THREADS = 1
 unit: .venv/.stamp
 	.venv/bin/python -m pytest -q -n $(JOBS) --dist worksteal
 
+# The viewer's tests run twice: on viser 1.x above, and here on the version that nerfstudio pins.
 # What nerfstudio 1.1.5 needs has wheels for Python 3.11 and 3.12; where neither can be had its tests are left out, and said to be.
 nerfstudio: export OMP_NUM_THREADS = 1
 nerfstudio: .venv-nerfstudio/.stamp
 	@if [ -s .venv-nerfstudio/.stamp ]; then cat .venv-nerfstudio/.stamp; else \
-	.venv-nerfstudio/bin/python -m pytest -q -m nerfstudio -o filterwarnings=ignore tests/plugins tests/export/test_nerfstudio_parsers.py; fi
+	.venv-nerfstudio/bin/python -m pytest -q -m nerfstudio -o filterwarnings=ignore tests/plugins tests/export/test_nerfstudio_parsers.py \
+	&& .venv-nerfstudio/bin/python -m pytest -q -o filterwarnings=ignore tests/viewer; fi
 
 .venv/.stamp: pyproject.toml constraints.txt | $(OWN_UV)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }

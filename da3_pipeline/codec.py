@@ -61,9 +61,9 @@ def write_artefact(artefact: Any, folder: Path, root: Path) -> None:
 
 
 def read_artefact(folder: Path, root: Path) -> Any:
-    """The artefact that `write_artefact` wrote. Raises OSError, ValueError or KeyError where the folder is damaged."""
+    """What `write_artefact` wrote. Raises OSError, ValueError, KeyError or BadZipFile where it is damaged."""
     document = json.loads((folder / "artefact.json").read_text(encoding="utf-8"))
-    with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+    with (folder / "arrays.npz").open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     arrays |= {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")}
 

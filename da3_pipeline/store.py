@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from filelock import FileLock, Timeout
 
@@ -25,6 +26,7 @@ from .types import StageRecord
 __all__ = ["Session", "file_stamps", "fingerprint", "sources_fingerprint"]
 
 _NAME = ".da3"
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, BadZipFile)
 _CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: a pass has its own folder
 
 
@@ -165,7 +167,19 @@ class Session:
                 return None
             artefact = read_artefact(folder, self.output)
             return artefact, StageRecord(stage, record["seconds"], record["peak_memory_mb"], reused=True)
-        except (OSError, ValueError, KeyError, TypeError):
+        except _DAMAGED:
+            return None
+
+    def stored(self, stage: str) -> Any | None:
+        """A finished stage's artefact whatever its fingerprint, to be looked at; None where it is absent or damaged.
+
+        Touches nothing and takes no lock. Whoever asks must check that it belongs to what lies beside it.
+        """
+        from .codec import read_artefact
+
+        try:
+            return read_artefact(self._folder / stage, self.output)
+        except _DAMAGED:
             return None
 
     def save(self, stage: str, key: str, artefact: Any, record: StageRecord) -> None:

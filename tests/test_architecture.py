@@ -37,11 +37,12 @@ MAY_IMPORT = {
     "codec": BASE,
     "metering": BASE,
     "store": BASE | {"codec"},
+    "viewer": BASE | {"export", "gaussians", "store"},
     "pipeline": BASE | STAGES | {"config", "metering", "store"},
 }
 """Whom a room of da3_pipeline may import beside itself. Rooms not named here are entrances: they may import any."""
 
-ENTRANCES_ONLY = frozenset({"training", "benchmark", "cli", "demo", "doctor"})
+ENTRANCES_ONLY = frozenset({"training", "benchmark", "cli", "demo", "doctor", "viewer"})
 """Imported by entrances alone, and when they are used rather than when they load; benchmarks, themselves loaded when
 they are used, may import the renderer of training at once."""
 
@@ -213,7 +214,8 @@ def test_files_are_of_one_idea() -> None:
     ("module", "heavy"),
     [
         ("da3_pipeline", ("torch", "cv2", "av", "pycolmap", "scipy", "numpy", "pydantic")),
-        ("da3_pipeline.cli", ("torch", "timm", "cv2", "av", "pycolmap", "scipy")),
+        ("da3_pipeline.cli", ("torch", "timm", "cv2", "av", "pycolmap", "scipy", "viser")),
+        ("da3_pipeline.viewer", ("torch", "cv2", "pycolmap", "scipy", "viser")),
         ("da3_workflows", ("torch", "timm")),
         ("da3_nerfstudio", ("torch", "nerfstudio", "numpy")),
     ],

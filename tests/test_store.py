@@ -90,6 +90,17 @@ def test_another_fingerprint_or_a_damaged_artefact_is_not_used(tmp_path: Path) -
         assert session.load("infer", "key") is None
 
 
+def test_a_stored_artefact_is_found_whatever_its_fingerprint_and_not_once_it_is_damaged(tmp_path: Path) -> None:
+    with Session.open(tmp_path) as session:
+        session.save("infer", "key", prediction(tmp_path), RECORD)
+        assert same(Session(tmp_path).stored("infer"), prediction(tmp_path))
+        assert session.stored("refine") is None
+        arrays = tmp_path / ".da3" / "infer" / "arrays.npz"
+        arrays.write_bytes(arrays.read_bytes()[:100])
+        assert session.stored("infer") is None
+        assert session.load("infer", "key") is None
+
+
 def test_overwrite_forgets_stages_and_keeps_exported_files(tmp_path: Path) -> None:
     with Session.open(tmp_path) as session:
         session.save("infer", "key", prediction(tmp_path), RECORD)

@@ -20,6 +20,7 @@ from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
 from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
+from .view import view
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
@@ -39,6 +40,7 @@ app = typer.Typer(
 train_app = typer.Typer(help="Train networks of the family.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
+app.command()(view)
 
 
 @app.command()
