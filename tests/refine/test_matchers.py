@@ -16,6 +16,7 @@ from da3_pipeline.imageio import write_mask, write_rgb
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, correspondences
 from da3_pipeline.refine.correspondences import find_correspondences
+from da3_pipeline.refine.expected import Near
 from da3_pipeline.refine.features import DESCRIPTOR_NORM, Features, is_used
 from da3_pipeline.refine.matchers import Matcher, make_matcher
 from da3_pipeline.types import Frame, FrameSet, Prediction
@@ -135,8 +136,13 @@ class Projected:
         return Features(found.xy, found.scale_px, vectors.astype(np.float32))
 
     def match(
-        self, first: Features, second: Features, sizes: tuple[tuple[int, int], tuple[int, int]]
+        self,
+        first: Features,
+        second: Features,
+        sizes: tuple[tuple[int, int], tuple[int, int]],
+        near: Near | None = None,
     ) -> NDArray[np.int32]:
+        assert near is None, "every place is searched at first"
         self.sizes.add(sizes)
         similarity = first.descriptors @ second.descriptors.T
         best = similarity.argmax(1)
