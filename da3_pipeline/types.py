@@ -277,10 +277,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class CandidateScore:
-    """A solution that competed. `score` in [0, 1]: share of all verified matches that agree with its poses."""
+    """A solution that competed.
+
+    score in [0, 1]: share of all verified matches that agree with its poses. precision in [0, 1], at most the score:
+    how exactly they agree; the largest wins.
+    """
 
     name: str
     score: float
+    precision: float
     registered: int
     median_error_px: float
     seconds: float

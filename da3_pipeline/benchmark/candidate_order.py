@@ -13,15 +13,16 @@ _APART = 1.0  # points of AUC@5 under which two candidates are equally good
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """What a candidate scores without truth, and its AUC@5 in percent."""
+    """What a candidate scores without truth (`CandidateScore`), and its AUC@5 in percent."""
 
     name: str
     score: float
+    precision: float
     median_error_px: float
     auc_5: float
 
     def __str__(self) -> str:
-        return f"{self.name} {self.score:.3f} -> {self.auc_5:.1f}"
+        return f"{self.name} {self.score:.3f} ({self.precision:.3f}) -> {self.auc_5:.1f}"
 
 
 @dataclass(frozen=True)

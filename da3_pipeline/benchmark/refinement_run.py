@@ -109,6 +109,7 @@ def _candidates(
         CandidateResult(
             candidate.score.name,
             candidate.score.score,
+            candidate.score.precision,
             candidate.score.median_error_px,
             pose_errors(truth, candidate.fit.estimate.cam_from_world).auc(5),
         )

@@ -1,4 +1,4 @@
-"""Solutions compete: each starts from another guess at the poses, and the one that most matches agree with wins."""
+"""Solutions compete: each starts from another guess at the poses; the one with which matches agree best wins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .mapper import map_with_colmap
 from .priors import Priors, priors_of
 from .problem import Estimate, Problem
 from .rounds import Fit, calibrate, fit_points, refine_estimate
-from .score import AGREE_PX, frame_agreement, match_errors_px
+from .score import AGREE_PX, frame_agreement, match_errors_px, precision
 from .tracks import spread_subset
 from .two_view import RelativePoses, relative_poses, vote_focal_px
 
@@ -67,7 +67,7 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
         # Refinement may not replace the prior by something worse.
         unrefined = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
         candidates.append(_entered("prior, unrefined", problem, unrefined, 0.0))
-    candidates.sort(key=lambda candidate: (-round(candidate.score.score, 3), candidate.score.median_error_px))
+    candidates.sort(key=lambda candidate: -candidate.score.precision)
     if candidates and problem.num_frames <= config.priors.few_frames:
         candidates = _with_held(thinned, problem, candidates, config)
     return tuple(
@@ -109,7 +109,8 @@ def _entered(name: str, problem: Problem, fit: Fit, seconds: float, chosen: bool
     score = float((errors_px < AGREE_PX).mean()) if len(errors_px) else 0.0
     weakest = float(np.nanmin(frame_agreement(problem, errors_px))) if len(errors_px) else float("nan")
     registered = int(fit.estimate.posed.sum())
-    return Candidate(fit, CandidateScore(name, score, registered, fit.median_px, seconds, chosen), weakest)
+    entry = CandidateScore(name, score, precision(errors_px), registered, fit.median_px, seconds, chosen)
+    return Candidate(fit, entry, weakest)
 
 
 def _convincing(candidates: list[Candidate], config: SolveConfig) -> bool:

@@ -6,7 +6,7 @@ from da3_pipeline.benchmark.candidate_order import CandidateOrder, CandidateResu
 
 
 def ranked(*aucs: float) -> list[CandidateResult]:
-    return [CandidateResult(f"c{k}", 1 - 0.1 * k, 0.5, auc) for k, auc in enumerate(aucs)]
+    return [CandidateResult(f"c{k}", 1 - 0.1 * k, 0.9 - 0.1 * k, 0.5, auc) for k, auc in enumerate(aucs)]
 
 
 def test_a_perfect_ranking() -> None:

@@ -29,7 +29,10 @@ Cli = Callable[..., tuple[int, str, str]]
 
 
 def result(auc_5: float, auc_30: float = 90.0, posed: int = 4, passed: bool = True) -> RefinementRun:
-    candidates = (CandidateResult("prior", 0.98, 0.4, auc_5), CandidateResult("two-view geometry", 0.5, 2.0, 20.0))
+    candidates = (
+        CandidateResult("prior", 0.98, 0.9, 0.4, auc_5),
+        CandidateResult("two-view geometry", 0.5, 0.3, 2.0, 20.0),
+    )
     cpu = CpuSeconds(4.0, 2.0, 1.0)
     return RefinementRun(0.0, 0.0, auc_5, auc_30, posed, {"refined": posed}, passed, "good", cpu, candidates)
 

@@ -191,7 +191,10 @@ def _scene(
         tracks,
         np.full(len(frames), 3.0),
         Verdict(True, gates, "good: every frame placed, 0.20 px"),
-        (CandidateScore("prior", 0.97, len(frames), 0.2, 1.5, True), CandidateScore("global", 0.91, 5, 0.4, 2.5)),
+        (
+            CandidateScore("prior", 0.97, 0.9, len(frames), 0.2, 1.5, True),
+            CandidateScore("global", 0.91, 0.8, 5, 0.4, 2.5),
+        ),
         figures={"track_length_mean": 3.5},
     )
 

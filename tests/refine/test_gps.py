@@ -87,7 +87,7 @@ def walk() -> Walk:
         size_px=problem.size_px[:frames],
     )
     fit = refine_estimate(problem, problem.prior, RefineConfig().solve, 0)
-    score = CandidateScore("prior", 1.0, frames, fit.median_px, 0.0)
+    score = CandidateScore("prior", 1.0, 1.0, frames, fit.median_px, 0.0)
     return Walk(problem, Candidate(fit, score, 1.0), METRES * centres(truth) @ ENU.T)
 
 
@@ -156,7 +156,7 @@ def test_a_capture_that_does_not_drift_is_left_alone() -> None:
     fit = refine_estimate(whole.problem, whole.problem.prior, RefineConfig().solve, 0)
     orbit = Walk(
         whole.problem,
-        Candidate(fit, CandidateScore("prior", 1.0, 40, fit.median_px, 0.0), 1.0),
+        Candidate(fit, CandidateScore("prior", 1.0, 1.0, 40, fit.median_px, 0.0), 1.0),
         METRES * centres(whole.cam_from_world) @ ENU.T,
     )
     rng = np.random.default_rng(4)
