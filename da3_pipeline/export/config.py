@@ -23,8 +23,11 @@ class ExportConfig(BaseModel):
         lt=1,
         description="median relative difference to the tracks above which a frame's depth is not used",
     )
-    max_seed_disagreement: float = Field(
-        default=0.03, gt=0, lt=1, description="the same above which it gives no seeds, where matched points are plenty"
+    min_depth_novelty: float = Field(
+        default=0.2,
+        lt=1,
+        description="where matched points are plenty, depth gives seeds only if in the median frame it differs from "
+        "tracks that it has not seen by this share less than a surface through the other tracks does",
     )
     undistort: bool = Field(
         default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"

@@ -12,7 +12,7 @@ from scipy import ndimage
 from ..geometry import Camera, PixelMap, invert, transform_points
 from ..types import Scene
 from .config import ExportConfig
-from .depth_fit import fit_depth
+from .depth_fit import fit_depth, fit_tracks_alone
 from .ignored import IgnoredPixels
 from .sky import near_sky
 
@@ -31,13 +31,15 @@ _LEAST_OBSERVATIONS = 12  # fewer tracks in a frame say nothing about its depth
 class DepthView:
     """One frame's depth map: (h, w) in scene units, NaN where it is not to be trusted.
 
-    disagreement: median relative difference to the tracks seen in the frame; NaN where too few are.
+    disagreement: median relative difference to the tracks seen in the frame; NaN where too few are. novelty: how
+    much less it differs from tracks it has not seen than a surface through the other tracks does, as a share; likewise.
     hidden: (h, w) the depth of what the frame's mask ignores, NaN elsewhere; None without a mask.
     """
 
     frame: int
     depth: NDArray[np.float32]
     disagreement: float
+    novelty: float
     pixel_map: PixelMap
     camera: Camera
     cam_from_world: Float
@@ -105,7 +107,9 @@ def trusted_depth(
         unused = ignored.in_depth_map(frame)
         keep = _smooth(np.where(unused, np.nan, depth)) & (prediction.conf[frame] >= floor)
         camera = scene.cameras[scene.frames[frame].camera_id]
-        view = DepthView(frame, depth, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame])
+        view = DepthView(
+            frame, depth, np.nan, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame]
+        )
         fitted = _fitted(scene, view, ~unused, order[starts[frame] : starts[frame + 1]])
         if fitted.disagreement > config.max_depth_disagreement:
             refused.append(frame)
@@ -177,14 +181,16 @@ def _fitted(scene: Scene, view: DepthView, used: NDArray[np.bool_], observations
     if valid.sum() < _LEAST_OBSERVATIONS:
         return view
     size = np.array([view.camera.width, view.camera.height])
-    fit = fit_depth(track_depth[valid], map_depth[valid], pixels[valid] / size * 2 - 1)
+    position = pixels[valid] / size * 2 - 1
+    fit = fit_depth(track_depth[valid], map_depth[valid], position)
+    novelty = 1 - fit.mean_difference / max(fit_tracks_alone(track_depth[valid], position).mean_difference, 1e-12)
     rows, columns = np.indices(view.depth.shape)
     everywhere = view.pixels(rows.ravel(), columns.ravel()) / size * 2 - 1
     depth = fit.apply(view.depth.ravel().astype(np.float64), everywhere).reshape(view.depth.shape)
     # Depth far outside what the tracks span is extrapolation (sky, mostly).
     near, far = np.percentile(track_depth[valid], (1, 99))
     depth[(depth < near / 2) | (depth > far * 2)] = np.nan
-    return replace(view, depth=depth.astype(np.float32), disagreement=fit.disagreement)
+    return replace(view, depth=depth.astype(np.float32), disagreement=fit.disagreement, novelty=novelty)
 
 
 def _masked(view: DepthView, keep: NDArray[np.bool_], hidden: NDArray[np.bool_] | None) -> DepthView:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["DepthFit", "fit_depth"]
+__all__ = ["DepthFit", "fit_depth", "fit_tracks_alone"]
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -19,6 +19,7 @@ _TERMS = (1, 2, 4)  # scale; scale and power of depth; and a tilt across the ima
 _LEAST_PER_TERM = 10
 _LEAST_LOCAL = 60
 _WORTHWHILE = 0.8  # a richer model must cut the held-out difference to this share
+_LOWER = 0.9
 _ROUNDS = 6
 _RIDGE = 1e-6
 _GRID = (16, 24)  # rows and columns at which the local correction is evaluated
@@ -31,13 +32,15 @@ class DepthFit:
     """log(corrected) = log(depth) + basis @ coefficients + local, basis = (1, log depth, x, y), image in [-1, 1].
 
     local (rows, columns): a smooth field over the image, None where the tracks do not support one.
-    disagreement: median of |corrected / track - 1| on tracks that nothing was fitted to.
+    disagreement: median of |corrected / track - 1| on tracks that nothing was fitted to. mean_difference: the mean of
+    the lower nine tenths of the same, to which the fewer tracks off the largest surface count, too.
     """
 
     coefficients: tuple[float, ...]
     log_reference: float
     local: Float | None
     disagreement: float
+    mean_difference: float
 
     def apply(self, depth: Float, position: Float) -> Float:
         """Corrected (n,) depth at (n, 2) positions."""
@@ -57,33 +60,38 @@ def fit_depth(track_depth: Float, map_depth: Float, position: Float) -> DepthFit
     log_reference = float(np.median(np.log(map_depth)))
     log_depth = np.log(map_depth) - log_reference
     target = np.log(track_depth) - np.log(map_depth)
-    terms, disagreement = 1, np.inf
+    terms, unseen = 1, np.full(len(target), np.inf)
     for candidate in _TERMS:
         if len(target) < _LEAST_PER_TERM * candidate and candidate > 1:
             break
         basis = _basis(log_depth, position, candidate)
-        held_out = _held_out_difference(target, partial(_global, basis, target))
-        if candidate == 1 or held_out < _WORTHWHILE * disagreement:
-            terms, disagreement = candidate, held_out
+        held_out = _held_out_differences(target, partial(_global, basis, target))
+        if candidate == 1 or np.median(held_out) < _WORTHWHILE * np.median(unseen):
+            terms, unseen = candidate, held_out
     basis = _basis(log_depth, position, terms)
     coefficients = _robust_fit(basis, target)
     local = None
     if len(target) >= _LEAST_LOCAL:
-        held_out = _held_out_difference(target, partial(_both, basis, position, target))
-        if held_out < _WORTHWHILE * disagreement:
-            local, disagreement = _field(position, target - basis @ coefficients), held_out
-    return DepthFit(tuple(coefficients.tolist()), log_reference, local, disagreement)
+        held_out = _held_out_differences(target, partial(_both, basis, position, target))
+        if np.median(held_out) < _WORTHWHILE * np.median(unseen):
+            local, unseen = _field(position, target - basis @ coefficients), held_out
+    lower = np.sort(unseen)[: max(1, int(_LOWER * len(unseen)))]
+    return DepthFit(tuple(coefficients.tolist()), log_reference, local, float(np.median(unseen)), float(lower.mean()))
+
+
+def fit_tracks_alone(track_depth: Float, position: Float) -> DepthFit:
+    """The fit of a depth map that knows nothing: a surface through the tracks, and how well it meets unseen ones."""
+    return fit_depth(track_depth, np.full(len(track_depth), float(np.median(track_depth))), position)
 
 
 def _basis(log_depth: Float, position: Float, terms: int) -> Float:
     return np.column_stack([np.ones(len(log_depth)), log_depth, position])[:, :terms]
 
 
-def _held_out_difference(target: Float, predict: Callable[[Mask, Mask], Float]) -> float:
-    """Median relative difference on each half of the tracks of what `predict(train, test)` learnt from the other."""
+def _held_out_differences(target: Float, predict: Callable[[Mask, Mask], Float]) -> Float:
+    """(n,) relative differences on each half of the tracks of what `predict(train, test)` learnt from the other."""
     odd = np.arange(len(target)) % 2 == 1
-    differences = [np.abs(np.expm1(predict(~test, test) - target[test])) for test in (odd, ~odd)]
-    return float(np.median(np.concatenate(differences)))
+    return np.concatenate([np.abs(np.expm1(predict(~test, test) - target[test])) for test in (odd, ~odd)])
 
 
 def _global(basis: Float, target: Float, train: Mask, test: Mask) -> Float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from da3_pipeline.export.depth_fit import fit_depth
+from da3_pipeline.export.depth_fit import fit_depth, fit_tracks_alone
 
 Float = NDArray[np.float64]
 
@@ -52,3 +52,14 @@ def test_few_tracks_get_a_scale_only() -> None:
     truth, position = samples(12)
     fit = fit_depth(truth, truth**1.2 / 3, position)
     assert len(fit.coefficients) == 1
+
+
+def test_depth_that_shows_relief_beats_a_surface_through_the_tracks_and_a_flat_one_does_not() -> None:
+    """Most tracks lie on one wall, where nothing can be better than the surface: the others must count."""
+    _, position = samples(600)
+    relief = np.where(np.sin(12 * position[:, 0]) * np.sin(10 * position[:, 1]) > 0.5, 6.0, 8.0)
+    noise = np.exp(np.random.default_rng(4).normal(0, 0.01, 600))
+    alone = fit_tracks_alone(relief, position)
+    assert alone.disagreement < 0.001 < 0.02 < alone.mean_difference
+    assert fit_depth(relief, relief / 3 * noise, position).mean_difference < 0.5 * alone.mean_difference
+    assert fit_depth(relief, 2 * noise, position).mean_difference > 0.9 * alone.mean_difference

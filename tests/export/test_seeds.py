@@ -87,22 +87,40 @@ def test_no_views_and_no_tracks(room: Any) -> None:
     assert build(scene).points.shape == (0, 3)
 
 
-def test_rough_depth_gives_seeds_only_where_points_are_few(room: Any) -> None:
+@pytest.mark.parametrize(
+    ("novelty", "points", "topped_up"),
+    [
+        ([0.5, 0.5, 0.5, 0.1, 0.1, 0.5], 1000, True),  # it knows what the tracks do not say
+        ([0.1, 0.0, -0.2, 0.1, 0.5, 0.1], 1000, False),  # it does not
+        ([0.1, 0.0, -0.2, 0.1, 0.5, 0.1], 400, True),  # but it is needed
+        ([np.nan] * 6, 1000, True),  # too few tracks to tell
+        ([0.0] * 5 + [np.nan], 1000, True),  # in one frame
+    ],
+)
+def test_depth_that_says_no_more_than_the_tracks_gives_seeds_only_where_they_are_few(
+    room: Any, novelty: list[float], points: int, topped_up: bool
+) -> None:
     scene = room()
     frames = range(len(scene.frames))
     views, _ = trusted_depth(scene, frames, IgnoredPixels(scene, frames, {}), ExportConfig())
-    rough = [replace(view, disagreement=0.05) for view in views]
-    unknown = [replace(view, disagreement=float("nan")) for view in views]
-    tracks = scene.tracks
-    copies = 1 + 1000 // len(tracks)
-    many = replace(
-        tracks,
-        points=np.tile(tracks.points, (copies, 1)),
-        colours=np.tile(tracks.colours, (copies, 1)),
-        point_error_px=np.tile(tracks.point_error_px, copies),
-    )
+    views = [replace(view, novelty=value) for view, value in zip(views, novelty, strict=True)]
+    chosen = np.resize(np.arange(len(scene.tracks)), points)
     none = np.zeros(0, np.int64)
-    few = Tracks(tracks.points[:400], tracks.colours[:400], tracks.point_error_px[:400], none, none, np.zeros((0, 2)))
-    for points, depth, topped_up in ((many, rough, False), (many, unknown, True), (few, rough, True)):
-        seeds = seed_points(points, np.ones(len(points), bool), depth, colour_at, ExportConfig())
-        assert (len(seeds.points) > seeds.matched) == topped_up
+    given = (scene.tracks.points[chosen], scene.tracks.colours[chosen], scene.tracks.point_error_px[chosen])
+    tracks = Tracks(*given, none, none, np.zeros((0, 2)))
+    seeds = seed_points(tracks, np.ones(points, bool), views, colour_at, ExportConfig())
+    assert (len(seeds.points) > seeds.matched) == topped_up
+
+
+def test_exact_depth_is_news_and_a_surface_through_the_tracks_is_not(room: Any) -> None:
+    scene = room()
+    frames = range(len(scene.frames))
+    flat = np.full_like(scene.prediction.depth, np.median(scene.prediction.depth))
+    novelty = {}
+    for name, depth in (("exact", scene.prediction.depth), ("flat", flat)):
+        given = replace(scene, prediction=replace(scene.prediction, depth=depth))
+        config = ExportConfig(max_depth_disagreement=0.99)
+        views, _ = trusted_depth(given, frames, IgnoredPixels(given, frames, {}), config)
+        novelty[name] = [view.novelty for view in views]
+    assert min(novelty["exact"]) > 0.5
+    assert max(novelty["flat"]) < 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -185,6 +186,84 @@ def test_raw_photographs_are_processed_once_by_the_data_parser(
     assert (session / "transforms.json").stat().st_mtime_ns == before
     assert [path.stem for path in held_out.image_filenames] == ["2", "7"]
     assert len(first.image_filenames) == 8 == len(first.cameras)
+
+
+def test_a_read_only_folder_is_processed_in_the_cache_and_a_half_done_session_finished_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photographs: tuple[Path, np.ndarray, float]
+) -> None:
+    from nerfstudio.plugins.registry_dataparser import discover_dataparsers
+
+    photos = tmp_path / "card" / "photos"
+    photos.mkdir(parents=True)
+    for source in photographs[0].iterdir():
+        (photos / source.name).symlink_to(source)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path) != photos.parent and access(path, mode))
+    config = replace(discover_dataparsers()[0]["da3-data"], data=photos)
+    first = config.setup().get_dataparser_outputs("train")
+    assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+    (session,) = (tmp_path / "cache" / "da3-pipeline" / "sessions").iterdir()
+    done = {path: path.stat().st_mtime_ns for path in (session / ".da3").rglob("*infer*")}
+    for name in ("transforms.json", "report.json"):
+        (session / name).unlink()
+    again = replace(config, data=photos).setup().get_dataparser_outputs("train")
+    assert again.image_filenames == first.image_filenames
+    assert (again.cameras.camera_to_worlds == first.cameras.camera_to_worlds).all()
+    assert done and done == {path: path.stat().st_mtime_ns for path in done}, "inference was not repeated"
+
+
+def test_odd_sizes_and_photographs_left_out_stay_in_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Sides are rounded down as nerfstudio rounds its cameras', at every factor; what cannot be read has no frame."""
+    from da3_pipeline.training.synthetic import render_walk
+
+    photos, output = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    walk = render_walk(seed=3, frames=40, width=321, height=239)
+    for number, index in enumerate(range(0, 40, 4)):
+        write_rgb(photos / f"{number}.png", walk.picture(index)[0])
+    (photos / "4.png").write_bytes(b"not a picture")
+    arguments = ("--data", str(photos), "--output-dir", str(output))
+    assert called(monkeypatch, command.process, "images", *arguments) == 0
+    centres = -np.einsum("nji,nj->ni", walk.cam_from_world[::4, :, :3], walk.cam_from_world[::4, :, 3])
+    for factor in (1, 2, 4, 8):
+        read = read_by_nerfstudio(output, factor)
+        assert len(read.image_filenames) == 9
+        for index, path in enumerate(read.image_filenames):
+            assert cv2.imread(str(path)).shape[:2] == (239 // factor, 321 // factor)
+            assert (read.cameras.height[index].item(), read.cameras.width[index].item()) == (
+                239 // factor,
+                321 // factor,
+            )
+        numbers = [int(path.stem) for path in read.image_filenames]
+        found = read.cameras.camera_to_worlds[:, :, 3].double().numpy()
+        assert normalised_distances(found) == pytest.approx(normalised_distances(centres[numbers]), abs=0.02)
+
+
+def test_frames_that_selection_leaves_out_have_no_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from da3_pipeline.demo import write_video
+    from da3_pipeline.training.synthetic import render_walk
+
+    video, output = tmp_path / "walk.mp4", tmp_path / "out"
+    walk = render_walk(seed=3, frames=40, width=320, height=240)
+    write_video(video, (walk.picture(index)[0] for index in range(40)))
+    arguments = ("--data", str(video), "--output-dir", str(output), "--num-frames-target", "8")
+    assert called(monkeypatch, command.process, "video", *arguments, "--num-downscales", "1") == 0
+    names = {path.name for path in (output / "images").iterdir()}
+    assert 4 <= len(names) <= 8
+    assert {path.name for path in (output / "images_2").iterdir()} == names
+    from nerfstudio.plugins.registry_dataparser import discover_dataparsers
+
+    ours = replace(discover_dataparsers()[0]["da3-data"], data=output, eval_mode="all")
+    read = ours.setup().get_dataparser_outputs("train")
+    assert {path.name for path in read.image_filenames} == names
+    assert len(read.cameras) == len(names)
+
+
+def normalised_distances(centres: np.ndarray) -> np.ndarray:
+    """All distances between centres, the largest 1."""
+    distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    return np.asarray(distances / distances.max())
 
 
 def test_the_method_is_offered_with_our_data_parser() -> None:
