@@ -16,7 +16,7 @@ from .depth_fit import fit_depth, fit_tracks_alone
 from .ignored import IgnoredPixels
 from .sky import near_sky
 
-__all__ = ["DepthView", "trusted_depth"]
+__all__ = ["DepthView", "depth_novelty", "trusted_depth"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
@@ -116,6 +116,12 @@ def trusted_depth(
         elif keep.any():
             views.append(_masked(fitted, keep, ignored.masked.get(frame)))
     return views, refused
+
+
+def depth_novelty(views: Sequence[DepthView]) -> float:
+    """The median of the views' novelty; NaN where no view has tracks enough to tell."""
+    novelty = np.array([view.novelty for view in views])
+    return float(np.median(novelty[np.isfinite(novelty)])) if np.isfinite(novelty).any() else float("nan")
 
 
 def bilinear(image: NDArray[np.float32], pixels: Float) -> Float:

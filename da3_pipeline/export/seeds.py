@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from ..types import Tracks
 from .config import ExportConfig
 from .consistency import overlapping_views, support
-from .depth import DepthView
+from .depth import DepthView, depth_novelty
 
 __all__ = ["Seeds", "seed_points"]
 
@@ -67,11 +67,9 @@ def _worth_adding(views: Sequence[DepthView], min_novelty: float) -> Sequence[De
     A surface spread between tracks passes any test of its mean error, and rounds off what stands out: its seeds cost
     1.5 dB on held-out views (docs/RENDERING.md). Frames with too few tracks to tell (NaN) have nothing else.
     """
-    novelty = np.array([view.novelty for view in views])
-    known = np.isfinite(novelty)
-    if not known.any() or np.median(novelty[known]) >= min_novelty:
+    if not depth_novelty(views) < min_novelty:
         return views
-    return [view for view, told in zip(views, known, strict=True) if not told]
+    return [view for view in views if np.isnan(view.novelty)]
 
 
 def _best_matched(tracks: Tracks, measured: NDArray[np.bool_], limit: int) -> NDArray[np.intp]:

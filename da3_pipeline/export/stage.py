@@ -16,7 +16,7 @@ from ..types import Dropped, ExportResult, Scene
 from .cameras import trainer_camera
 from .colmap import write_colmap
 from .config import ExportConfig
-from .depth import DepthView, trusted_depth
+from .depth import DepthView, depth_novelty, trusted_depth
 from .depth_files import write_depths
 from .gaussians import write_gaussians
 from .ignored import IgnoredPixels
@@ -73,7 +73,7 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         image_names={scene.frames[frame].name: image.name for frame, image in zip(frames, content.images, strict=True)},
         masked_share={scene.frames[frame].name: ignored.share[frame] for frame in frames if frame in ignored.share},
         figures=_figures(model, seeds)
-        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused)}
+        | {"depth_maps_used": len(views), "depth_maps_refused": len(refused), "depth_novelty": depth_novelty(views)}
         | {"sky_share": sky_share(scene.prediction, frames)}
         | {"tracks_left_out": tracks_before - len(scene.tracks), "undistorted": int(config.undistort)}
         | figures,
