@@ -65,7 +65,7 @@ def _worth_adding(views: Sequence[DepthView], min_novelty: float) -> Sequence[De
     """All views, if their depth says more than the tracks, to which it was fitted, say already.
 
     A surface spread between tracks passes any test of its mean error, and rounds off what stands out: its seeds cost
-    1.5 dB on held-out views (docs/RENDERING.md). Frames with too few tracks to tell (NaN) have nothing else.
+    1.7 dB on held-out views (docs/RENDERING.md). Frames with too few tracks to tell (NaN) have nothing else.
     """
     if not depth_novelty(views) < min_novelty:
         return views
