@@ -67,7 +67,7 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
         # Refinement may not replace the prior by something worse.
         unrefined = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
         candidates.append(_entered("prior, unrefined", problem, unrefined, 0.0))
-    candidates.sort(key=lambda candidate: -candidate.score.precision)
+    candidates.sort(key=lambda candidate: (-round(candidate.score.precision, 3), candidate.score.median_error_px))
     if candidates and problem.num_frames <= config.priors.few_frames:
         candidates = _with_held(thinned, problem, candidates, config)
     return tuple(
