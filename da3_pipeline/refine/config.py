@@ -121,6 +121,9 @@ class QualityConfig(_Frozen):
     min_observations: float = 60
     min_track_length: float = 2.3
     min_parallax_deg: float = 1.5
+    min_image_motion: float = Field(
+        default=0.005, description="of the longer side; less is a camera that stands, before something that turns"
+    )
     min_fov_deg: float = 12.0
     max_fov_deg: float = 130.0
     max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")

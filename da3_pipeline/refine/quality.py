@@ -31,6 +31,7 @@ class Evidence:
     speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
     halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. aspect: fx / fy, the worst camera.
+    image_motion: how far matches lie apart in their two images, a share of the longer side, the median pair's median.
     false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
     """
 
@@ -54,6 +55,7 @@ class Evidence:
     cells: float
     scale_jump: float
     aspect: float
+    image_motion: float
     false_pairs: float
 
     @classmethod
@@ -104,6 +106,7 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
             c.max_scale_jump,
             "log ratio of scales from depth to tracks",
         ),
+        ("image motion", e.image_motion, ">=", c.min_image_motion, "of an image, between matches of the median pair"),
         ("pixel aspect", abs(np.log(e.aspect)), "<=", c.max_aspect_log_ratio, "log ratio of fx and fy"),
     )
     gates = tuple(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from da3_pipeline.refine.config import QualityConfig
+from da3_pipeline.refine.evidence import image_motion
+from da3_pipeline.refine.problem import Matches
 from da3_pipeline.refine.quality import Evidence, cells_covered, judge_evidence, scale_jump, speed_jump
 from da3_pipeline.types import Frame
 
@@ -34,6 +37,7 @@ GOOD = Evidence(
     cells=0.7,
     scale_jump=0.1,
     aspect=1.0,
+    image_motion=0.1,
     false_pairs=0.0,
 )
 
@@ -69,6 +73,7 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"cells": 0.05}, "cells covered"),
         ({"scale_jump": 1.1}, "scale jump"),
         ({"aspect": 1.3}, "pixel aspect"),
+        ({"image_motion": 0.001}, "image motion"),
     ],
 )
 def test_each_gate_fails_alone_and_is_named(change: dict[str, float], gate: str) -> None:
@@ -134,3 +139,21 @@ def test_cells_are_counted_once_and_of_the_given_frames() -> None:
     assert cells_covered(frame, xy, size, np.array([True, False, False])) == 2 / 64
     assert cells_covered(frame, xy, size, np.array([True, True, True])) == 1 / 64
     assert np.isnan(cells_covered(frame, xy, size, np.zeros(3, bool)))
+
+
+def test_image_motion_is_that_of_most_pairs_whatever_the_size_of_the_images() -> None:
+    """Three pairs of unlike many matches: two stand still, one moves by a tenth; then two move."""
+    counts = (10, 500, 30)
+    pair = np.repeat(np.arange(3), counts)
+    frames = np.array([[0, 1], [0, 2], [1, 2]])
+    size_px = np.array([[640, 480], [480, 640], [320, 240]], float)
+    place = np.random.default_rng(0).uniform(0.1, 0.6, (len(pair), 2))
+
+    def motion(steps: tuple[float, float, float]) -> float:
+        moved = place + np.array(steps)[pair][:, None] * np.array([0.6, 0.8])
+        longer = size_px.max(axis=1)[frames[pair]]
+        matches = Matches(pair, frames, place * longer[:, :1], moved * longer[:, 1:], np.zeros((3, 3, 3)), np.zeros(3))
+        return image_motion(SimpleNamespace(matches=matches, size_px=size_px))  # type: ignore[arg-type]
+
+    assert motion((0.0, 0.1, 0.0)) == pytest.approx(0.0)
+    assert motion((0.2, 0.1, 0.0)) == pytest.approx(0.1)
