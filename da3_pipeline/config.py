@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .anchor.config import AnchorConfig
 from .export.config import ExportConfig
+from .georegister.config import GeoregisterConfig
 from .infer.config import InferConfig
 from .ingest.config import IngestConfig
 from .mask.config import MaskConfig
@@ -25,5 +25,5 @@ class PipelineConfig(BaseModel):
     mask: MaskConfig = Field(default_factory=MaskConfig)
     infer: InferConfig = Field(default_factory=InferConfig)
     refine: RefineConfig = Field(default_factory=RefineConfig)
-    anchor: AnchorConfig = Field(default_factory=AnchorConfig)
+    georegister: GeoregisterConfig = Field(default_factory=GeoregisterConfig)
     export: ExportConfig = Field(default_factory=ExportConfig)

@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .arrays import Bytes, Float
 from .config import PipelineConfig
 from .geometry import align_cameras, centres, rotation_angle_deg
 from .geometry.pose_metrics import centre_rmse, pose_errors
@@ -52,13 +52,13 @@ def run_demo(output: Path, config: PipelineConfig, *, frames: int, seed: int, pr
     return _compare(outcome, walk.cam_from_world[indices], walk.camera.focal_px)
 
 
-def _counted(images: Iterable[NDArray[np.uint8]], total: int, progress: Progress) -> Iterable[NDArray[np.uint8]]:
+def _counted(images: Iterable[Bytes], total: int, progress: Progress) -> Iterable[Bytes]:
     for done, image in enumerate(images, start=1):
         progress.step(done, total, "frames")
         yield image
 
 
-def write_video(path: Path, images: Iterable[NDArray[np.uint8]]) -> None:
+def write_video(path: Path, images: Iterable[Bytes]) -> None:
     """Encode RGB images of the demonstration's size as H.264; written beside its place and renamed when complete."""
     import av
 
@@ -74,7 +74,7 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]]) -> None:
     partial.replace(path)
 
 
-def _compare(outcome: Outcome, truth: NDArray[np.float64], focal_px: float) -> DemoReport:
+def _compare(outcome: Outcome, truth: Float, focal_px: float) -> DemoReport:
     scene = outcome.scene
     estimate = scene.cam_from_world
     posed = np.isfinite(estimate).all(axis=(1, 2))

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
+
+from .arrays import Bool, Bytes
 
 __all__ = [
     "JPEG_QUALITY",
@@ -88,7 +89,7 @@ def probe_image(path: Path) -> ImageInfo:
         return ImageInfo(width, height, container, exif, xmp if isinstance(xmp, bytes) else b"")
 
 
-def read_rgb(path: Path, max_side_px: int | None = None) -> NDArray[np.uint8]:
+def read_rgb(path: Path, max_side_px: int | None = None) -> Bytes:
     """(H, W, 3) uint8 RGB, upright.
 
     Grey, palette, CMYK and 16-bit pixels are converted (16 bits scaled by 255/65535). Transparent pixels are
@@ -114,12 +115,12 @@ def read_rgb(path: Path, max_side_px: int | None = None) -> NDArray[np.uint8]:
         return np.array(_upright_rgb(image, _fitted(full, max_side_px), box))
 
 
-def write_rgb(path: Path, rgb: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> None:
+def write_rgb(path: Path, rgb: Bytes, quality: int = JPEG_QUALITY) -> None:
     """Write (H, W, 3) uint8 as PNG or JPEG (4:4:4) by the suffix; the file appears complete or not at all."""
     _save(Image.fromarray(rgb), path, quality)
 
 
-def read_mask(path: Path, width: int, height: int) -> NDArray[np.bool_]:
+def read_mask(path: Path, width: int, height: int) -> Bool:
     """(height, width) of an upright picture: True where the mask says that its pixels are used.
 
     Nonzero is used and zero is ignored, as in COLMAP and nerfstudio, whatever the kind of pixels: 1, 8 or 16 bits,
@@ -141,7 +142,7 @@ def read_mask(path: Path, width: int, height: int) -> NDArray[np.bool_]:
     return np.asarray(used) > 127
 
 
-def write_mask(path: Path, used: NDArray[np.bool_]) -> None:
+def write_mask(path: Path, used: Bool) -> None:
     """Write (H, W) as a grey PNG, white where True; folders are made, the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _appearing(path) as partial:
@@ -299,7 +300,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _used_pixels(image: Image.Image) -> NDArray[np.bool_]:
+def _used_pixels(image: Image.Image) -> Bool:
     """(h, w) as stored: transparency where there is any, otherwise whether any channel is above zero."""
     image.load()
     lossy = image.format in _LOSSY

@@ -112,10 +112,10 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
 
         return refine.run(prediction, config.refine, progress)
 
-    def anchor() -> Scene:
-        from . import anchor
+    def georegister() -> Scene:
+        from . import georegister
 
-        return anchor.run(refined, config.anchor, progress)
+        return georegister.run(refined, config.georegister, progress)
 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     frames = chosen = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
@@ -128,7 +128,7 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
 
         discard_passes(session.chunks)
     refined = stages.once("refine", refine, config.refine, _describe_scene)
-    scene = stages.once("anchor", anchor, config.anchor, _describe_anchoring)
+    scene = stages.once("georegister", georegister, config.georegister, _describe_georegistration)
     return scene, (*capture.dropped, *frames.dropped, *prediction.dropped, *scene.dropped)
 
 
@@ -208,7 +208,7 @@ def _describe_scene(scene: Scene) -> str:
     return f"{refined} of {len(scene.frames)} frames refined on {len(scene.tracks)} tracks"
 
 
-def _describe_anchoring(scene: Scene) -> str:
+def _describe_georegistration(scene: Scene) -> str:
     metric, up = scene.metric, f"z up by {scene.up_source}" if scene.up_source else "axes as they were"
     if metric is None:
         return f"no scale known, {up}"

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
 from .geometry.geodesy import GpsPosition
 
@@ -37,8 +38,6 @@ __all__ = [
     "Verdict",
     "VideoClip",
 ]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -183,11 +182,11 @@ class GaussianCloud:
     4, 9 or 16 in the order and sign of 3DGS; opacities (G,) in 0..1; view (G,) index of the frame it came from.
     """
 
-    means: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    rotations: NDArray[np.float32]
-    harmonics: NDArray[np.float32]
-    opacities: NDArray[np.float32]
+    means: Float32
+    scales: Float32
+    rotations: Float32
+    harmonics: Float32
+    opacities: Float32
     view: NDArray[np.int32]
 
     def __len__(self) -> int:
@@ -210,14 +209,14 @@ class Prediction:
 
     frames: FrameSet
     source: str
-    depth: NDArray[np.float32]
-    conf: NDArray[np.float32]
+    depth: Float32
+    conf: Float32
     cam_from_world: Float
     cameras: dict[str, Camera]
     view_intrinsics: Float
     pixel_maps: tuple[PixelMap, ...]
-    descriptors: NDArray[np.float32] | None = None
-    sky: NDArray[np.bool_] | None = None
+    descriptors: Float32 | None = None
+    sky: Bool | None = None
     metric: MetricScale | None = None
     gaussians: GaussianCloud | None = None
     dropped: tuple[Dropped, ...] = ()
@@ -233,10 +232,10 @@ class Tracks:
     """
 
     points: Float
-    colours: NDArray[np.uint8]
+    colours: Bytes
     point_error_px: Float
-    observation_point: NDArray[np.int64]
-    observation_frame: NDArray[np.int64]
+    observation_point: Int
+    observation_frame: Int
     observation_xy: Float
 
     @classmethod

@@ -15,7 +15,8 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
+
+from .arrays import Bytes, Float
 
 __all__ = ["DecodedFrame", "UnreadableVideoError", "VideoInfo", "decode_frames", "probe_video"]
 
@@ -41,7 +42,7 @@ class VideoInfo:
     width: int
     height: int
     rotation_deg: int
-    times_s: NDArray[np.float64]
+    times_s: Float
     metadata: dict[str, str]
 
 
@@ -58,15 +59,15 @@ class DecodedFrame:
     height: int
     rotation_deg: int
 
-    def rgb(self) -> NDArray[np.uint8]:
+    def rgb(self) -> Bytes:
         """(H, W, 3) upright uint8 RGB."""
         return self._converted(1.0, "rgb24")
 
-    def grey(self, max_side_px: int) -> NDArray[np.uint8]:
+    def grey(self, max_side_px: int) -> Bytes:
         """(h, w) upright luma, the longer side at most `max_side_px`."""
         return self._converted(min(1.0, max_side_px / max(self.width, self.height)), "gray")
 
-    def _converted(self, scale: float, pixel_format: str) -> NDArray[np.uint8]:
+    def _converted(self, scale: float, pixel_format: str) -> Bytes:
         colorspace = None
         if self.frame.colorspace == _UNSPECIFIED_COLORSPACE and self.frame.height >= 720:
             colorspace = _BT709  # high-definition video that does not say is BT.709; swscale would take BT.601
@@ -93,7 +94,7 @@ def probe_video(path: Path) -> VideoInfo:
     return VideoInfo(first.width, first.height, first.rotation_deg, times_s, metadata)
 
 
-def decode_frames(path: Path, times_s: NDArray[np.float64]) -> Iterator[DecodedFrame]:
+def decode_frames(path: Path, times_s: Float) -> Iterator[DecodedFrame]:
     """The frames of a video in display order, decoded one after another; `times_s` as `probe_video` gives them.
 
     A damaged packet costs the frames up to the next key frame; the end of a truncated file is simply missing.
@@ -164,7 +165,7 @@ def _intact_frames(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
                 yield frame
 
 
-def _packet_times(container: Any, stream: Any) -> NDArray[np.float64]:
+def _packet_times(container: Any, stream: Any) -> Float:
     """Increasing presentation times in seconds; packets are let go of as they pass."""
     timed = not _lacks_presentation_times(container)
     ticks = []
@@ -184,7 +185,7 @@ def _lacks_presentation_times(container: Any) -> bool:
     return "avi" in str(container.format.name).split(",")
 
 
-def _nearest(times_s: NDArray[np.float64], time_s: float) -> int:
+def _nearest(times_s: Float, time_s: float) -> int:
     right = int(np.searchsorted(times_s, time_s))
     if right == 0:
         return 0

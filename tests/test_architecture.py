@@ -15,15 +15,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "workflows" / "da3_workflows")
 
-BASE = frozenset({"types", "geometry", "lazy", "imageio", "videoio", "errors", "progress"})
-STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "anchor", "export"})
+BASE = frozenset({"arrays", "types", "geometry", "lazy", "imageio", "videoio", "errors", "progress"})
+STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "georegister", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),
     "progress": frozenset(),
-    "geometry": frozenset({"errors"}),
-    "imageio": frozenset({"errors"}),
-    "videoio": frozenset({"errors"}),
-    "types": frozenset({"geometry"}),
+    "arrays": frozenset(),
+    "geometry": frozenset({"arrays", "errors"}),
+    "imageio": frozenset({"arrays", "errors"}),
+    "videoio": frozenset({"arrays", "errors"}),
+    "types": frozenset({"arrays", "geometry"}),
     "ingest": BASE,
     "select": BASE,
     "mask": BASE,

@@ -107,7 +107,7 @@ def run(
                 "device": device,
                 "solve": {"poses_as": poses_as},
             },
-            "anchor": {"metric": metric, "distance": distance or []},
+            "georegister": {"metric": metric, "distance": distance or []},
             "export": {"undistort": undistort, "depths": depths},
         }
     )

@@ -22,7 +22,7 @@ def bench_run(
     device: Device = "auto",
 ) -> None:
     """Times and peak memory of every stage on a capture, in a fresh process each run."""
-    from ..benchmark.stages import measure_stages
+    from ..benchmark.pose.stages import measure_stages
 
     typer.echo(measure_stages(sources, configuration({"infer": {"model": model, "device": device}})))
 
@@ -39,7 +39,7 @@ def bench_pose(
     matcher: Matcher = "sift",
 ) -> None:
     """Pose accuracy and time against known truth."""
-    from ..benchmark.pose import measure_poses
+    from ..benchmark.pose.accuracy import measure_poses
 
     config = configuration({"infer": {"model": model}, "refine": {"matcher": matcher}})
     typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
@@ -62,9 +62,9 @@ def bench_rendering(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
 ) -> None:
     """Splats trained from our poses and seeds, judged on held-out views; COLMAP's beside them."""
-    from ..benchmark.rendering import SOURCES, RenderingOptions, measure_rendering
-    from ..benchmark.rendering_report import rendering_json, rendering_table
-    from ..benchmark.splat_trainer import TrainerOptions
+    from ..benchmark.rendering.runs import SOURCES, RenderingOptions, measure_rendering
+    from ..benchmark.rendering.splat_trainer import TrainerOptions
+    from ..benchmark.rendering.tables import rendering_json, rendering_table
 
     trainer = TrainerOptions(iterations, gaussians, device=device)
     options = RenderingOptions(SOURCES if ab else SOURCES[1:2], seeds, width, trainer=trainer)
@@ -90,7 +90,7 @@ def bench_long(
     cache: Annotated[Path, typer.Option(help="Where rendered tours are kept.")] = Path("bench-long"),
 ) -> None:
     """Memory, time, trajectory and doubled walls of long captures, on a rendered tour that comes back."""
-    from ..benchmark.long import LENGTHS, LongOptions, measure_long
+    from ..benchmark.long.runs import LENGTHS, LongOptions, measure_long
 
     options = LongOptions(cache.absolute(), model, device, seed, simulated, views)
     typer.echo(measure_long(lengths or list(LENGTHS), options, TerminalProgress()))
@@ -111,7 +111,7 @@ def bench_forward(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as JSON.")] = False,
 ) -> None:
     """Time, memory and outputs of a network's forward pass, beside the published package on the same weights."""
-    from ..benchmark.forward import ForwardOptions, forward_cases, forward_json, forward_table, measure_forward
+    from ..benchmark.network.forward import ForwardOptions, forward_cases, forward_json, forward_table, measure_forward
 
     options = ForwardOptions(published, device, rounds=rounds, passes=passes, most_views=most_views)
     rows = measure_forward(forward_cases(variants, views, size), options)
@@ -126,7 +126,7 @@ def bench_memory(
     device: Device = "cpu",
 ) -> None:
     """What the planner predicts that a pass takes, beside what it takes in a fresh process."""
-    from ..benchmark.forward import forward_cases, measure_memory
+    from ..benchmark.network.forward import forward_cases, measure_memory
 
     typer.echo(measure_memory(forward_cases(variants, views, size), device))
 
@@ -147,9 +147,9 @@ def bench_robustness(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
 ) -> None:
     """Refinement from truth with noise, against what perfect poses reach; and whether the score chose rightly."""
-    from ..benchmark.prior_noise import PriorNoise
-    from ..benchmark.robustness import LEVELS, RobustnessOptions, measure_robustness
-    from ..benchmark.robustness_report import robustness_json, robustness_table
+    from ..benchmark.refinement.robustness import LEVELS, RobustnessOptions, measure_robustness
+    from ..benchmark.refinement.robustness_tables import robustness_json, robustness_table
+    from ..benchmark.truth.prior_noise import PriorNoise
 
     noises = tuple(PriorNoise.parse(text, drift, outliers) for text in noise or LEVELS)
     options = RobustnessOptions(noises, seeds, jobs, "all" if all_candidates else "as run")
@@ -168,8 +168,8 @@ def bench_few_views(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
 ) -> None:
     """A few views with little overlap: ours from a rough prior beside COLMAP's incremental and global mapping."""
-    from ..benchmark.few_views import FewViewsOptions, few_views_json, few_views_table, measure_few_views
-    from ..benchmark.prior_noise import PriorNoise
+    from ..benchmark.refinement.few_views import FewViewsOptions, few_views_json, few_views_table, measure_few_views
+    from ..benchmark.truth.prior_noise import PriorNoise
 
     options = FewViewsOptions(PriorNoise.parse(noise), tuple(views), seeds)
     rows = measure_few_views(scenes, options, TerminalProgress())
@@ -185,7 +185,7 @@ def bench_adjustment(
     seed: Annotated[int, typer.Option(help="Seed of the synthetic problem.")] = 0,
 ) -> None:
     """Seconds, memory and accuracy of bundle adjustment on large synthetic captures."""
-    from ..benchmark.adjustment_scale import IMAGES, measure_adjustment
+    from ..benchmark.refinement.adjustment_scale import IMAGES, measure_adjustment
 
     typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
 
@@ -199,7 +199,7 @@ def bench_selection(
     cache: Annotated[Path, typer.Option(help="Where rendered videos are kept.")] = Path("bench-selection"),
 ) -> None:
     """Measures of sharpness on pictures of known blur; the frames taken from blurred video, and their poses."""
-    from ..benchmark.selection import SelectionOptions, measure_selection
+    from ..benchmark.selection.runs import SelectionOptions, measure_selection
 
     options = SelectionOptions(cache.absolute(), walks, blurred, scenes)
     typer.echo(measure_selection(options, configuration({"infer": {"model": model}}), TerminalProgress()))
@@ -214,7 +214,7 @@ def bench_scenarios(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
 ) -> None:
     """Rendered captures, hard in one way each: ours beside COLMAP, and whether the verdict sees what is wrong."""
-    from ..benchmark.scenario_runs import measure_scenarios, scenarios_json, scenarios_table
+    from ..benchmark.scenarios.runs import measure_scenarios, scenarios_json, scenarios_table
 
     rows = measure_scenarios(names or [], range(seeds), cache.absolute(), colmap, TerminalProgress())
     if json_file is not None:
@@ -230,7 +230,7 @@ def bench_scaling(
     seed: Annotated[int, typer.Option(help="Of the street.")] = 0,
 ) -> None:
     """Seconds from images to poses as a capture grows, beside COLMAP with exhaustive matching."""
-    from ..benchmark.scaling import SIZES, measure_scaling, scaling_table
+    from ..benchmark.pose.scaling import SIZES, measure_scaling, scaling_table
 
     typer.echo(
         scaling_table(measure_scaling(images or SIZES, cache.absolute(), colmap_up_to, TerminalProgress(), seed))

@@ -8,9 +8,9 @@ from ..lazy import lazy_names
 from .config import ExportConfig
 
 if TYPE_CHECKING:
-    from .report import write_report
+    from .report.document import write_report
     from .stage import run
 
 __all__ = ["ExportConfig", "run", "write_report"]
 
-__getattr__ = lazy_names(__name__, {"run": "stage", "write_report": "report"})
+__getattr__ = lazy_names(__name__, {"run": "stage", "write_report": "report.document"})

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float
 from ..gaussians import Pruning, View, moved_by_view, orbit_path, pruned, subset, write_gaussians_ply, write_spz
 from ..geometry import Camera, Sim3, transform_points
 from ..progress import Progress
@@ -72,7 +72,7 @@ def _scene_from_prior(scene: Scene, frame: int) -> Sim3:
     return Sim3(scale, rotation @ prior[:, :3], rotation @ (scale * prior[:, 3] - refined[:, 3]))
 
 
-def _view(prediction: Prediction, frame: int, masked: NDArray[np.bool_] | None) -> View:
+def _view(prediction: Prediction, frame: int, masked: Bool | None) -> View:
     """Where the frame's Gaussians were predicted: the network's camera, and the part of the image it was shown.
 
     What the frame's mask ignores is no more wanted than sky.
@@ -101,7 +101,7 @@ def _film(path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int],
     render_video(path, Renderer(_thinned(cloud, limit)), small, path_poses, progress)
 
 
-def _typical_depth(cloud: GaussianCloud, cam_from_world: NDArray[np.float64]) -> float:
+def _typical_depth(cloud: GaussianCloud, cam_from_world: Float) -> float:
     """Median z-depth of the Gaussians in the views that they came from."""
     depths = [
         transform_points(cam_from_world[frame], cloud.means[cloud.view == frame].astype(np.float64))[:, 2]

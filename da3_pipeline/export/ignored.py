@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float
 from ..errors import ExportError
 from ..geometry import PixelMap
 from ..imageio import UnreadableImageError, read_mask
@@ -17,8 +17,6 @@ from .undistortion import Undistortion
 
 __all__ = ["IgnoredPixels"]
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 _WORKERS = 4
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float
 from ..errors import ExportError
 from ..imageio import UnreadableImageError, copy_upright, read_rgb, write_rgb
 from ..progress import Progress
@@ -66,7 +66,7 @@ class ImageColours:
         self._paths = paths
         self._sizes = sizes
 
-    def __call__(self, frame: int, pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def __call__(self, frame: int, pixels: Float) -> Bytes:
         """(n, 3) RGB of a frame at (n, 2) pixels inside it."""
         if not len(pixels):
             return np.zeros((0, 3), np.uint8)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool
 from ..imageio import write_mask
 from .images import by_lens
 from .nerfstudio import PosedImage
@@ -16,7 +16,7 @@ from .undistortion import Undistortion
 
 __all__ = ["Ignored", "write_masks"]
 
-Ignored = Callable[[int], NDArray[np.bool_] | None]
+Ignored = Callable[[int], Bool | None]
 """A source of masks: the pixels (height, width) of a frame's original image that it leaves out, or None for none."""
 
 _WORKERS = 4

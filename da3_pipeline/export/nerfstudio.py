@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..geometry import Camera, invert
 from ..geometry.gravity import rotation_between, up_from_cameras
 
 __all__ = ["PosedImage", "upright_from_world", "write_transforms"]
 
-Float = NDArray[np.float64]
 
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
 _DISTORTION = {"PINHOLE": (), "OPENCV": ("k1", "k2", "p1", "p2"), "OPENCV_FISHEYE": ("k1", "k2", "k3", "k4")}

@@ -11,20 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from ..geometry import centres, transform_points
 from ..types import Scene, Tracks
 from .config import ExportConfig
-from .consistency import overlapping_views, round_trip_px, support
-from .depth import DepthView
+from .depth.consistency import overlapping_views, round_trip_px, support
+from .depth.trusted_depth import DepthView
 from .ignored import IgnoredPixels
 from .tracks import tracks_seen_in
 
 __all__ = ["ModelTracks", "model_tracks"]
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 _NEIGHBOURS = 6
 
@@ -39,7 +37,7 @@ class ModelTracks:
 
     tracks: Tracks
     source: Int
-    measured: NDArray[np.bool_]
+    measured: Bool
 
 
 def model_tracks(
@@ -117,7 +115,7 @@ def _with_projections(scene: Scene, tracks: Tracks, frame: int, ignored: Ignored
     )
 
 
-def _spread(valid: NDArray[np.bool_], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _spread(valid: Bool, count: int) -> tuple[Int, Int]:
     """Rows and columns of about `count` valid pixels on a regular grid."""
     stride = max(1, int(np.sqrt(valid.sum() / count)))
     grid = np.zeros_like(valid)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Bytes, Float
 
 __all__ = ["MODEL_PLY_NAME", "PLY_NAME", "read_ply", "write_ply"]
 
@@ -19,7 +20,7 @@ but prefers one of this name."""
 _VERTEX = np.dtype([("position", "<f4", 3), ("colour", "u1", 3)])
 
 
-def write_ply(path: Path, points: NDArray[np.float64], colours: NDArray[np.uint8]) -> None:
+def write_ply(path: Path, points: Float, colours: Bytes) -> None:
     """Write (n, 3) points and (n, 3) RGB as little-endian float32 and uchar."""
     vertices = np.empty(len(points), _VERTEX)
     vertices["position"], vertices["colour"] = points, colours
@@ -29,7 +30,7 @@ def write_ply(path: Path, points: NDArray[np.float64], colours: NDArray[np.uint8
     path.write_bytes(header.encode("ascii") + vertices.tobytes())
 
 
-def read_ply(path: Path) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+def read_ply(path: Path) -> tuple[Float, Bytes]:
     """(n, 3) points and (n, 3) RGB of a file that `write_ply` wrote."""
     header, _, body = path.read_bytes().partition(b"end_header\n")
     count = int(header.split(b"element vertex ")[1].split(b"\n")[0])

@@ -16,8 +16,10 @@ from ..types import Dropped, ExportResult, Scene
 from .cameras import trainer_camera
 from .colmap import write_colmap
 from .config import ExportConfig
-from .depth import DepthView, depth_novelty, trusted_depth
-from .depth_files import write_depths
+from .depth.depth_files import write_depths
+from .depth.seeds import Seeds, seed_points
+from .depth.sky import sky_in_image, sky_share, without_bare_frames
+from .depth.trusted_depth import DepthView, depth_novelty, trusted_depth
 from .gaussians import write_gaussians
 from .ignored import IgnoredPixels
 from .images import ImageColours, copy_images
@@ -26,8 +28,6 @@ from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, upright_from_world, write_transforms
 from .observations import ModelTracks, model_tracks
 from .ply import MODEL_PLY_NAME, PLY_NAME, write_ply
-from .seeds import Seeds, seed_points
-from .sky import sky_in_image, sky_share, without_bare_frames
 from .staging import staged
 from .tracks import undistorted_tracks, usable_tracks
 from .undistortion import Undistortion, forget_maps, undistortions

@@ -6,18 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float
 from ..geometry import transform_points
 from ..types import Scene, Tracks
+from .depth.sky import observed_in_sky
 from .ignored import IgnoredPixels
-from .sky import observed_in_sky
 from .undistortion import Undistortion
 
 __all__ = ["reprojection_errors_px", "tracks_seen_in", "undistorted_tracks", "usable_tracks"]
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 
 def usable_tracks(scene: Scene, ignored: IgnoredPixels) -> Tracks:

@@ -10,17 +10,15 @@ from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Bytes, Float, Float32
 from ..errors import ExportError
 from ..geometry import Camera
 from ..types import Scene
 
 __all__ = ["Undistortion", "forget_maps", "undistortions"]
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
-Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
+Maps = tuple[Float32, Float32]
 
 _WIDEST = math.tan(math.radians(60))  # half a field of view: what lies beyond is mostly stretching
 _SAME_PX = 1e-4
@@ -73,7 +71,7 @@ class Undistortion:
         moved = self.undistorted(pixels)
         return np.asarray(((moved >= 0) & (moved <= (self.pinhole.width, self.pinhole.height))).all(axis=1))
 
-    def image(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def image(self, rgb: Bytes) -> Bytes:
         """(H, W, 3) of the original to that of the pinhole image, bicubic."""
         across, down = _maps(self)
         return np.asarray(cv2.remap(rgb, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE))

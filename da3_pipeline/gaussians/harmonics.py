@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Float
 
 __all__ = ["BAND_ZERO", "BASES", "basis", "rotation_matrices"]
 
-Float = NDArray[np.float64]
 
 BAND_ZERO = 0.28209479177387814
 """The constant of band 0; a colour is 0.5 + BAND_ZERO * coefficient 0 + the higher bands."""

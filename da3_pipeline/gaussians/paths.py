@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from ..arrays import Float
 from ..geometry import centres, nearest_rotation, rotation_angle_deg
 
 __all__ = ["centre_of_attention", "flight_path", "orbit_path"]
 
-Float = NDArray[np.float64]
 
 _DEPTH_WEIGHT = 0.05  # of the points at the typical depth, beside the axes' intersection: decides for parallel axes
 _ALL_AROUND_RAD = np.radians(90)  # cameras with no wider gap between their directions go all the way around

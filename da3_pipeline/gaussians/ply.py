@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Float32
 from ..errors import CaptureError
 from ..types import GaussianCloud
 from .harmonics import BASES
@@ -85,7 +86,7 @@ def _property_names(harmonics: int) -> list[str]:
     return ["x", "y", "z", "nx", "ny", "nz", *_REQUIRED[3:6], *rest, *_REQUIRED[6:], *_QUATERNION]
 
 
-def _rows(cloud: GaussianCloud, part: slice, width: int) -> NDArray[np.float32]:
+def _rows(cloud: GaussianCloud, part: slice, width: int) -> Float32:
     means, rotations = cloud.means[part], cloud.rotations[part].astype(np.float64)
     harmonics = cloud.harmonics[part]
     opacity = np.clip(cloud.opacities[part].astype(np.float64), 0, 1)
@@ -101,14 +102,14 @@ def _rows(cloud: GaussianCloud, part: slice, width: int) -> NDArray[np.float32]:
     return rows
 
 
-def _columns(rows: NDArray[np.void], names: tuple[str, ...] | list[str]) -> NDArray[np.float32]:
+def _columns(rows: NDArray[np.void], names: tuple[str, ...] | list[str]) -> Float32:
     columns = np.empty((len(rows), len(names)), np.float32)
     for index, name in enumerate(names):
         columns[:, index] = rows[name]
     return columns
 
 
-def _sigmoid(logit: NDArray[np.float32]) -> NDArray[np.float32]:
+def _sigmoid(logit: Float32) -> Float32:
     positive = np.exp(-np.abs(logit.astype(np.float64)))
     return np.where(logit >= 0, 1 / (1 + positive), positive / (1 + positive)).astype(np.float32)
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays import Float, Float32
 from ..geometry import Camera
 from ..types import GaussianCloud
 from .compositing import composite
@@ -37,9 +36,9 @@ class Picture:
     """image (H, W, 3) float32, 0..1 for colours in gamut; depth (H, W), the mean z-depth of what is drawn at a pixel
     weighted by its share in the pixel ("expected depth"), 0 where nothing is; alpha (H, W) in 0..1."""
 
-    image: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    alpha: NDArray[np.float32]
+    image: Float32
+    depth: Float32
+    alpha: Float32
 
 
 class Renderer:
@@ -56,9 +55,7 @@ class Renderer:
         self._device = "cuda" if backend != "torch" and gsplat_is_usable() else "cpu"
         self._splats = splats_of(cloud, self._device)
 
-    def __call__(
-        self, camera: Camera, cam_from_world: NDArray[np.float64], background: Sequence[float] = (0.0, 0.0, 0.0)
-    ) -> Picture:
+    def __call__(self, camera: Camera, cam_from_world: Float, background: Sequence[float] = (0.0, 0.0, 0.0)) -> Picture:
         """As `render`."""
         view = pinhole_view(camera, cam_from_world, self._device)
         with torch.no_grad():
@@ -69,7 +66,7 @@ class Renderer:
 def render(
     cloud: GaussianCloud,
     camera: Camera,
-    cam_from_world: NDArray[np.float64],
+    cam_from_world: Float,
     *,
     background: Sequence[float] = (0.0, 0.0, 0.0),
     backend: Backend = "auto",

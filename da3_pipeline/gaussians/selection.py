@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from ..geometry import Camera, transform_points
 from ..types import GaussianCloud
 from .harmonics import BASES
 
 __all__ = ["Pruning", "View", "concatenate", "finite", "pruned", "subset", "with_bands"]
-
-Float = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class View:
     cam_from_world: Float
     camera: Camera
     window_px: tuple[float, float, float, float]
-    hidden: Mask | None = None
+    hidden: Bool | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Pruning:
     max_count: int | None = None
 
 
-def subset(cloud: GaussianCloud, which: NDArray[np.bool_] | NDArray[np.intp]) -> GaussianCloud:
+def subset(cloud: GaussianCloud, which: Bool | Int) -> GaussianCloud:
     """The Gaussians at a mask or indices."""
     return GaussianCloud(*(getattr(cloud, field.name)[which] for field in fields(cloud)))
 
@@ -71,7 +68,7 @@ def with_bands(cloud: GaussianCloud, count: int) -> GaussianCloud:
     return GaussianCloud(cloud.means, cloud.scales, cloud.rotations, harmonics, cloud.opacities, cloud.view)
 
 
-def finite(cloud: GaussianCloud) -> Mask:
+def finite(cloud: GaussianCloud) -> Bool:
     """(G,) whether every number of a Gaussian is finite, its scales are not negative and its rotation is not zero."""
     whole = np.isfinite(cloud.opacities) & np.isfinite(cloud.harmonics).all(axis=(1, 2))
     for values in (cloud.means, cloud.scales, cloud.rotations):
@@ -108,7 +105,7 @@ def pruned(cloud: GaussianCloud, views: Mapping[int, View], rules: Pruning | Non
     return subset(cloud, kept)
 
 
-def _inside(points_cam: Float, view: View, border: float) -> Mask:
+def _inside(points_cam: Float, view: View, border: float) -> Bool:
     """(n,) whether points are in front of the camera, seen within its window less the border, and not hidden."""
     low, high = np.array(view.window_px[:2]), np.array(view.window_px[2:])
     front = points_cam[:, 2] > 0
@@ -123,7 +120,7 @@ def _inside(points_cam: Float, view: View, border: float) -> Mask:
     return np.asarray(inside)
 
 
-def _worth(cloud: GaussianCloud, which: NDArray[np.intp], depth: Float) -> Float:
+def _worth(cloud: GaussianCloud, which: Int, depth: Float) -> Float:
     """Opacity times the area of the two longer axes over squared depth."""
     axes = np.sort(cloud.scales[which].astype(np.float64), axis=1)
     return np.asarray(cloud.opacities[which] * axes[:, 1] * axes[:, 2] / depth**2)

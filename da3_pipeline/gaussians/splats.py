@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays import Float
 from ..errors import UsageError
 from ..geometry import Camera
 from ..types import GaussianCloud
@@ -47,7 +47,7 @@ def splats_of(cloud: GaussianCloud, device: torch.device | str = "cpu", dtype: t
 
 def pinhole_view(
     camera: Camera,
-    cam_from_world: NDArray[np.float64],
+    cam_from_world: Float,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> PinholeView:

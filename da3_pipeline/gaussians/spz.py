@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float, Float32
 from ..errors import CaptureError
 from ..types import GaussianCloud
 from .harmonics import BASES, rotation_matrices
@@ -32,7 +33,6 @@ from .selection import finite, subset
 
 __all__ = ["read_spz", "write_spz"]
 
-Bytes = NDArray[np.uint8]
 
 _HEADER = struct.Struct("<IIIBBBB")  # magic, version, count, degree, fractional bits, flags, reserved
 _MAGIC = 0x5053474E
@@ -98,14 +98,14 @@ def read_spz(path: Path) -> GaussianCloud:
     )
 
 
-def _fractional_bits(means: NDArray[np.float32]) -> int:
+def _fractional_bits(means: Float32) -> int:
     """As many as let the largest coordinate fit into 23 bits and a sign, 1 to 20."""
     largest = float(np.abs(means).max(initial=0.0))
     spare = int(np.floor(np.log2((2**23 - 1) / largest))) if largest > 0 else _MOST_FRACTIONAL_BITS
     return int(np.clip(spare, 1, _MOST_FRACTIONAL_BITS))
 
 
-def _harmonic_flips(count: int) -> NDArray[np.float32]:
+def _harmonic_flips(count: int) -> Float32:
     """(K,) signs that harmonics take when y and z change sign: half a turn about x."""
     return np.round(np.diagonal(rotation_matrices(np.diag(_FLIP), count))).astype(np.float32)
 
@@ -114,20 +114,20 @@ def _byte(values: NDArray[np.floating]) -> Bytes:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def _fixed_point(positions: NDArray[np.float64], bits: int) -> Bytes:
+def _fixed_point(positions: Float, bits: int) -> Bytes:
     """(n, 9) little-endian 24-bit two's complement."""
     limit = 2**23 - 1
     steps = np.clip(np.round(positions * 2**bits), -limit, limit).astype("<i4")
     return steps[:, :, None].view(np.uint8)[:, :, :3].reshape(len(positions), 9)
 
 
-def _from_fixed_point(data: Bytes, bits: int) -> NDArray[np.float64]:
+def _from_fixed_point(data: Bytes, bits: int) -> Float:
     words = np.zeros((len(data), 3, 4), np.uint8)
     words[:, :, 1:] = data.reshape(-1, 3, 3)  # the upper three bytes: an arithmetic shift then extends the sign
     return (words.view("<i4")[:, :, 0] >> 8) / 2.0**bits
 
 
-def _smallest_three(quaternions: NDArray[np.float32]) -> Bytes:
+def _smallest_three(quaternions: Float32) -> Bytes:
     """(n, 4): the index of the largest of x y z w in two bits, the others in nine bits and a sign each."""
     q = np.roll(quaternions.astype(np.float64), -1, axis=1)
     q /= np.linalg.norm(q, axis=1, keepdims=True)
@@ -141,7 +141,7 @@ def _smallest_three(quaternions: NDArray[np.float32]) -> Bytes:
     return packed[:, None].view(np.uint8)
 
 
-def _from_smallest_three(data: Bytes) -> NDArray[np.float32]:
+def _from_smallest_three(data: Bytes) -> Float32:
     """(n, 4) w x y z."""
     packed = np.ascontiguousarray(data).view("<u4")[:, 0]
     largest = packed >> 30
@@ -156,7 +156,7 @@ def _from_smallest_three(data: Bytes) -> NDArray[np.float32]:
     return np.roll(q, 1, axis=1).astype(np.float32)
 
 
-def _from_first_three(data: Bytes) -> NDArray[np.float32]:
+def _from_first_three(data: Bytes) -> Float32:
     """(n, 4) w x y z of version 2: x, y, z in a byte each, w from the unit length."""
     xyz = data.astype(np.float64) / 127.5 - 1
     w = np.sqrt(np.maximum(1 - (xyz**2).sum(axis=1), 0))

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Float
 from ..geometry import Sim3
 from ..types import GaussianCloud
 from .harmonics import rotation_matrices
 
 __all__ = ["moved", "moved_by_view"]
 
-Float = NDArray[np.float64]
 _AT_ONCE = 1 << 18  # Gaussians: bounds the float64 copies
 
 

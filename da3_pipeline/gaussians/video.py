@@ -11,8 +11,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float
 from ..errors import ExportError
 from ..geometry import Camera
 from ..progress import Progress
@@ -38,7 +38,7 @@ def render_video(
     path: Path,
     renderer: Renderer,
     camera: Camera,
-    poses: NDArray[np.float64],
+    poses: Float,
     progress: Progress,
     style: VideoStyle | None = None,
 ) -> None:
@@ -50,7 +50,7 @@ def render_video(
     encode_video(path, _frames(renderer, camera, poses, progress, style), style.fps)
 
 
-def encode_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int = 24) -> None:
+def encode_video(path: Path, frames: Iterable[Bytes], fps: int = 24) -> None:
     """Encode (H, W, 3) RGB pictures of one size as H.264 in 4:2:0, playable everywhere; odd sizes lose a row or column.
 
     Raises ExportError for no frame at all, and where the file cannot be written.
@@ -73,7 +73,7 @@ def encode_video(path: Path, frames: Iterable[NDArray[np.uint8]], fps: int = 24)
         ) from error
 
 
-def _chain(first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+def _chain(first: Bytes, rest: Iterator[Bytes]) -> Iterator[Bytes]:
     yield first
     yield from rest
 
@@ -91,9 +91,7 @@ def _stream(container: Any, width: int, height: int, fps: int) -> Any:
     return stream
 
 
-def _frames(
-    renderer: Renderer, camera: Camera, poses: NDArray[np.float64], progress: Progress, style: VideoStyle
-) -> Iterator[NDArray[np.uint8]]:
+def _frames(renderer: Renderer, camera: Camera, poses: Float, progress: Progress, style: VideoStyle) -> Iterator[Bytes]:
     span: tuple[float, float] | None = None
     for index, pose in enumerate(poses):
         picture = renderer(camera, pose, style.background)
@@ -114,7 +112,7 @@ def _inverse_depth_span(picture: Picture) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-9))
 
 
-def _coloured_depth(picture: Picture, span: tuple[float, float]) -> NDArray[np.uint8]:
+def _coloured_depth(picture: Picture, span: tuple[float, float]) -> Bytes:
     """(H, W, 3): near is red, far is blue, as opaque as the picture, over black."""
     inverse = 1 / np.maximum(picture.depth, 1e-6)
     level = np.clip((inverse - span[0]) / (span[1] - span[0]), 0, 1) * 255

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from .poses import Sim3, centres, nearest_rotation
 
 __all__ = ["align_cameras", "umeyama"]
 
-Array = NDArray[np.float64]
 
-
-def umeyama(source: Array, target: Array, weights: Array | None = None) -> Sim3:
+def umeyama(source: Float, target: Float, weights: Float | None = None) -> Sim3:
     """The Sim3 that takes (N, 3) `source` to `target` with the least weighted squared error (Umeyama 1991).
 
     Degenerate sets (one point, identical or collinear points) get a defined result: scale 1 where the
@@ -32,7 +30,7 @@ def umeyama(source: Array, target: Array, weights: Array | None = None) -> Sim3:
     return Sim3(scale, rotation, target_mean - scale * rotation @ source_mean)
 
 
-def align_cameras(source: Array, target: Array) -> Sim3:
+def align_cameras(source: Float, target: Float) -> Sim3:
     """The Sim3 that takes poses `source` (N, 3, 4 cam_from_world) onto `target`, defined for any N >= 1.
 
     Rotation from the camera orientations (chordal mean), which stays well posed for collinear and

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
+
+from ..arrays import Float
 
 __all__ = ["Camera", "PixelMap"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Camera:
         return cls("SIMPLE_PINHOLE", width, height, (float(focal_px), width / 2, height / 2))
 
     @classmethod
-    def from_matrix(cls, K: Array, width: int, height: int) -> Camera:
+    def from_matrix(cls, K: Float, width: int, height: int) -> Camera:
         """PINHOLE from a (3, 3) matrix; skew is not representable and ignored."""
         return cls("PINHOLE", width, height, (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])))
 
@@ -42,7 +41,7 @@ class Camera:
         )
 
     @property
-    def K(self) -> Array:
+    def K(self) -> Float:
         """(3, 3) matrix of the undistorted camera. ValueError for a model that has none (EQUIRECTANGULAR)."""
         return np.asarray(self.to_pycolmap().calibration_matrix())
 
@@ -61,7 +60,7 @@ class Camera:
             float(np.degrees(2 * np.arctan(self.height / 2 / K[1, 1]))),
         )
 
-    def project(self, points_cam: Array) -> Array:
+    def project(self, points_cam: Float) -> Float:
         """(N, 3) points in the camera frame to (N, 2) pixels, distortion included; NaN at or behind the camera."""
         pixels = np.full((len(points_cam), 2), np.nan)
         front = points_cam[:, 2] > 1e-12
@@ -69,7 +68,7 @@ class Camera:
             pixels[front] = self.to_pycolmap().img_from_cam(np.ascontiguousarray(points_cam[front]))
         return pixels
 
-    def unproject(self, pixels: Array) -> Array:
+    def unproject(self, pixels: Float) -> Float:
         """(N, 2) pixels to (N, 2) undistorted coordinates on the plane z = 1."""
         return np.asarray(self.to_pycolmap().cam_from_img(np.ascontiguousarray(pixels, dtype=np.float64)))
 
@@ -87,22 +86,22 @@ class PixelMap:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
-    def to_original(self, pixels: Array) -> Array:
+    def to_original(self, pixels: Float) -> Float:
         """(..., 2) network pixels to original pixels."""
         return pixels * np.asarray(self.scale) + np.asarray(self.offset)
 
-    def to_network(self, pixels: Array) -> Array:
+    def to_network(self, pixels: Float) -> Float:
         """(..., 2) original pixels to network pixels."""
         return (pixels - np.asarray(self.offset)) / np.asarray(self.scale)
 
-    def intrinsics_to_original(self, K: Array) -> Array:
+    def intrinsics_to_original(self, K: Float) -> Float:
         """(..., 3, 3) matrices in network pixels to original pixels."""
         return self._matrix() @ K
 
-    def intrinsics_to_network(self, K: Array) -> Array:
+    def intrinsics_to_network(self, K: Float) -> Float:
         """(..., 3, 3) matrices in original pixels to network pixels."""
         return np.linalg.inv(self._matrix()) @ K
 
-    def _matrix(self) -> Array:
+    def _matrix(self) -> Float:
         (sx, sy), (ox, oy) = self.scale, self.offset
         return np.array([[sx, 0, ox], [0, sy, oy], [0, 0, 1.0]])

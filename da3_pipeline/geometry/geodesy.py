@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
+
+from ..arrays import Float
 
 __all__ = ["GpsPosition", "centre_of", "east_north_up"]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

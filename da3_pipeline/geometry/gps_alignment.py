@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Bool, Float
 from .gps_correlation import drift_inflation
 from .gps_start import starts
 from .gravity import Up
@@ -16,8 +16,6 @@ from .poses import Sim3
 
 __all__ = ["GpsAlignment", "align_to_gps"]
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 _HORIZONTAL_M, _VERTICAL_M = 4.0, 10.0  # usual errors of consumer receivers, one sigma an axis
 _WEIGHT_OF_USUAL = 2.0  # degrees of freedom that they are worth beside the residuals

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Bool, Float
 
 __all__ = ["drift_inflation"]
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 _FEWEST = 8  # positions from which correlation can be told from chance
 _CANDIDATES = (0.3, 0.5, 0.7, 0.8, 0.87, 0.92, 0.96, 0.98)

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from .geodesy import GpsPosition, centre_of, east_north_up
 from .gps_alignment import GpsAlignment, align_to_gps
 from .gravity import Up
 from .poses import centres
 
 __all__ = ["GpsFit", "fit_gps"]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class GpsFit:
     places: int
     metres: Float
     stated_m: Float
-    used: NDArray[np.bool_]
-    repeats: NDArray[np.int64]
+    used: Bool
+    repeats: Int
 
 
 def fit_gps(cam_from_world: Float, positions: Sequence[GpsPosition], up: Up | None) -> GpsFit | None:

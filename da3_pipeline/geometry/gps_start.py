@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from itertools import combinations, islice
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Int
 from .alignment import umeyama
 from .gravity import Up, rotation_between
 from .poses import Sim3
 
 __all__ = ["starts"]
 
-Float = NDArray[np.float64]
 
 _PAIRS, _TRIPLES = 1000, 100
 _FLAT = 1e-9
@@ -72,7 +71,7 @@ def _free_start(places: Float, metres: Float, rng: np.random.Generator) -> Sim3 
     return fits[int(np.argmin(residuals))]
 
 
-def _subsets(count: int, size: int, limit: int, rng: np.random.Generator) -> NDArray[np.intp]:
+def _subsets(count: int, size: int, limit: int, rng: np.random.Generator) -> Int:
     """All subsets of `size` of `count` indices, or `limit` random ones where they are more."""
     everything = list(islice(combinations(range(count), size), limit + 1))
     if len(everything) <= limit:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Float
 
 __all__ = ["Up", "rotation_between", "up_from_cameras", "up_from_gimbals"]
 
-Array = NDArray[np.float64]
 
 _PITCH_SIGMA = np.radians(20.0)  # a whole capture may look up or down by so much
 _LEAST_ROLL_SIGMA = np.radians(1.5)
@@ -26,11 +26,11 @@ _PARALLEL = 0.9
 class Up:
     """direction (3,): unit vector in the world. sigma_deg: one sigma of its angle, in its less certain direction."""
 
-    direction: Array
+    direction: Float
     sigma_deg: float
 
 
-def up_from_cameras(cam_from_world: Array) -> Up | None:
+def up_from_cameras(cam_from_world: Float) -> Up | None:
     """The up direction of the world of (N, 3, 4) upright pictures, N >= 1; None where they leave even its side open.
 
     People and mounts keep the horizon level, so the cameras' x axes are horizontal, however far they look up or down:
@@ -58,7 +58,7 @@ def up_from_cameras(cam_from_world: Array) -> Up | None:
     return Up(direction * np.sign(facing), float(np.degrees(1 / np.sqrt(uncertain - certain))))
 
 
-def up_from_gimbals(cam_from_world: Array, up_in_camera: Array) -> Up | None:
+def up_from_gimbals(cam_from_world: Float, up_in_camera: Float) -> Up | None:
     """The up direction of the world of (N, 3, 4) poses in whose cameras gimbals have up at (N, 3), NaN where unknown.
 
     The geometric median of what each says; None where fewer than three tell, or half of them disagree with it.
@@ -76,7 +76,7 @@ def up_from_gimbals(cam_from_world: Array, up_in_camera: Array) -> Up | None:
     return Up(direction, max(spread_deg, _GIMBAL_SIGMA_DEG)) if spread_deg < _MOST_GIMBAL_SPREAD_DEG else None
 
 
-def rotation_between(a: Array, b: Array) -> Array:
+def rotation_between(a: Float, b: Float) -> Float:
     """The least rotation that takes unit vector a to unit vector b (Rodrigues); half a turn about x if opposite."""
     cosine, axis = float(a @ b), np.cross(a, b)
     if cosine < -1 + 1e-12:
@@ -85,7 +85,7 @@ def rotation_between(a: Array, b: Array) -> Array:
     return np.eye(3) + cross + cross @ cross / (1 + cosine)
 
 
-def _usual_up(axes: Array) -> Array | None:
+def _usual_up(axes: Float) -> Float | None:
     """The mean of -y; where those cancel but all look one way, away from what they look at."""
     up, back = -axes[:, 1].mean(0), -axes[:, 2].mean(0)
     if np.linalg.norm(up) >= _DIRECTED:
@@ -93,12 +93,12 @@ def _usual_up(axes: Array) -> Array | None:
     return np.asarray(back / np.linalg.norm(back)) if np.linalg.norm(back) >= _PARALLEL else None
 
 
-def _least_spread(across: Array) -> Array:
+def _least_spread(across: Float) -> Float:
     """The direction that the x axes have least of; any of several equally good ones."""
     return np.asarray(np.linalg.eigh(across.T @ across)[1][:, 0])
 
 
-def _fit(across: Array, level: Array, start: Array) -> tuple[Array, Array, float]:
+def _fit(across: Float, level: Float, start: Float) -> tuple[Float, Float, float]:
     """Up by iteratively reweighted least squares, its information matrix (3, 3) per square radian, and its cost."""
     direction, information = start, level
     for _ in range(_ROUNDS):

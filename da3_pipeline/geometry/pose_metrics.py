@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from .alignment import umeyama
 from .poses import centres, compose, invert, rotation_angle_deg
 
 __all__ = ["PoseErrors", "area_under_recall", "centre_rmse", "pose_errors"]
-
-Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Float
 
 __all__ = [
     "Sim3",
@@ -21,38 +22,36 @@ __all__ = [
     "transform_points",
 ]
 
-Array = NDArray[np.float64]
 
-
-def identity(count: int) -> Array:
+def identity(count: int) -> Float:
     """(count, 3, 4) poses at the origin."""
     return np.tile(np.eye(3, 4), (count, 1, 1))
 
 
-def compose(c_from_b: Array, b_from_a: Array) -> Array:
+def compose(c_from_b: Float, b_from_a: Float) -> Float:
     """c_from_a for (..., 3, 4) poses; leading axes broadcast."""
     rotation = c_from_b[..., :3] @ b_from_a[..., :3]
     translation = c_from_b[..., :3] @ b_from_a[..., 3:] + c_from_b[..., 3:]
     return np.concatenate([rotation, translation], axis=-1)
 
 
-def invert(b_from_a: Array) -> Array:
+def invert(b_from_a: Float) -> Float:
     """a_from_b for (..., 3, 4) rigid poses."""
     rotation = np.swapaxes(b_from_a[..., :3], -1, -2)
     return np.concatenate([rotation, -rotation @ b_from_a[..., 3:]], axis=-1)
 
 
-def centres(cam_from_world: Array) -> Array:
+def centres(cam_from_world: Float) -> Float:
     """Camera centres in the world, (..., 3)."""
     return invert(cam_from_world)[..., 3]
 
 
-def transform_points(b_from_a: Array, points_a: Array) -> Array:
+def transform_points(b_from_a: Float, points_a: Float) -> Float:
     """(N, 3) points of frame a, or (..., N, 3) for (..., 3, 4) poses, in frame b."""
     return points_a @ np.swapaxes(b_from_a[..., :3], -1, -2) + b_from_a[..., None, :, 3]
 
 
-def rotation_angle_deg(a: Array, b: Array) -> Array:
+def rotation_angle_deg(a: Float, b: Float) -> Float:
     """Geodesic angle between rotations (..., 3, 3), in degrees; accurate near 0 and near 180."""
     difference = a @ np.swapaxes(b, -1, -2)
     skew = np.stack(
@@ -68,7 +67,7 @@ def rotation_angle_deg(a: Array, b: Array) -> Array:
     return np.degrees(np.arctan2(sine, cosine))
 
 
-def nearest_rotation(matrix: Array) -> Array:
+def nearest_rotation(matrix: Float) -> Float:
     """The rotation nearest to each (..., 3, 3) matrix in the Frobenius norm, by SVD."""
     u, _, vt = np.linalg.svd(matrix)
     flip = np.ones(matrix.shape[:-1])
@@ -81,18 +80,18 @@ class Sim3:
     """x_b = scale * rotation @ x_a + translation."""
 
     scale: float
-    rotation: Array
-    translation: Array
+    rotation: Float
+    translation: Float
 
     @classmethod
     def identity(cls) -> Sim3:
         return cls(1.0, np.eye(3), np.zeros(3))
 
-    def apply(self, points: Array) -> Array:
+    def apply(self, points: Float) -> Float:
         """(..., 3) points of frame a in frame b."""
         return self.scale * points @ self.rotation.T + self.translation
 
-    def apply_to_cameras(self, cam_from_a: Array) -> Array:
+    def apply_to_cameras(self, cam_from_a: Float) -> Float:
         """Poses (..., 3, 4) of frame a expressed in frame b: centres move with `apply`, depths grow by `scale`."""
         rotation = cam_from_a[..., :3] @ self.rotation.T
         translation = self.scale * cam_from_a[..., 3:] - rotation @ self.translation[:, None]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from .alignment import align_cameras, umeyama
 from .poses import Sim3, centres, nearest_rotation
 
 __all__ = ["align_cameras_robustly", "distance_ratio", "robust_alignment"]
 
-Array = NDArray[np.float64]
 
 _ROBUST_FROM = 10
 _TRIALS = 10
@@ -19,7 +18,7 @@ _FLAT = 1e-6
 _ITERATIONS = 20
 
 
-def align_cameras_robustly(source: Array, target: Array, seed: int = 42) -> Sim3:
+def align_cameras_robustly(source: Float, target: Float, seed: int = 42) -> Sim3:
     """The Sim3 that takes poses `source` (N, 3, 4 cam_from_world) onto `target`, fitted to the camera centres.
 
     The published procedure (SPEC 3.3): Umeyama on all centres below ten cameras, RANSAC from ten on.
@@ -34,7 +33,7 @@ def align_cameras_robustly(source: Array, target: Array, seed: int = 42) -> Sim3
     return _ransac_umeyama(source_centres, target_centres, seed)
 
 
-def robust_alignment(source: Array, target: Array, scale: float | None = None) -> Sim3:
+def robust_alignment(source: Float, target: Float, scale: float | None = None) -> Sim3:
     """The Sim3 that takes poses `source` (N, 3, 4) onto `target`, by reweighted least absolute deviations.
 
     Without a `scale` it is taken from the distances between centres, 1 where they do not differ. Unlike
@@ -49,7 +48,7 @@ def robust_alignment(source: Array, target: Array, scale: float | None = None) -
     return Sim3(scale, rotation, translation)
 
 
-def distance_ratio(source: Array, target: Array) -> float | None:
+def distance_ratio(source: Float, target: Float) -> float | None:
     """Median over pairs of (N, 3) points of their distance in `target` over that in `source`; None without extent."""
     first, second = np.triu_indices(len(source), 1)
     before = np.linalg.norm(source[first] - source[second], axis=1)
@@ -61,13 +60,13 @@ def distance_ratio(source: Array, target: Array) -> float | None:
     return ratio if ratio > 1e-12 else None
 
 
-def _is_degenerate(points: Array) -> bool:
+def _is_degenerate(points: Float) -> bool:
     """Whether (N, 3) points lie on one line, to within a millionth of their extent."""
     singular = np.linalg.svd(points - points.mean(0), compute_uv=False)
     return len(points) < _FEWEST or bool(singular[1] <= _FLAT * singular[0])
 
 
-def _ransac_umeyama(source: Array, target: Array, seed: int) -> Sim3:
+def _ransac_umeyama(source: Float, target: Float, seed: int) -> Sim3:
     """Umeyama on the inliers of the best of ten random halves.
 
     The inlier distance is the median distance to the nearest target centre after aligning everything.
@@ -87,7 +86,7 @@ def _ransac_umeyama(source: Array, target: Array, seed: int) -> Sim3:
     return umeyama(source[best], target[best]) if best.sum() >= _FEWEST else everything
 
 
-def _median_rotation(turns: Array) -> Array:
+def _median_rotation(turns: Float) -> Float:
     """The rotation with about the least sum of angles to (N, 3, 3) rotations, from the best of them onwards."""
     chords = np.linalg.norm(turns[:, None] - turns[None], axis=(2, 3))
     rotation = turns[int(chords.sum(1).argmin())]
@@ -98,7 +97,7 @@ def _median_rotation(turns: Array) -> Array:
     return rotation
 
 
-def _median_point(points: Array) -> Array:
+def _median_point(points: Float) -> Float:
     """The geometric median of (N, 3) points (Weiszfeld 1937), from the coordinate-wise median onwards."""
     point = np.median(points, axis=0)
     floor = 1e-9 * max(float(np.abs(points).max()), 1e-12)

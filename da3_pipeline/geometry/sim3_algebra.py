@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Float
 from .poses import Sim3
 
 __all__ = ["inverse_right_jacobian", "invert_sim3", "sim3_adjoint", "sim3_exp", "sim3_log", "sim3_matrix", "sim3_of"]
 
-Array = NDArray[np.float64]
 
 _BERNOULLI = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 5 / 239500800)  # B(2k) / (2k)!
 _TINY = 1e-100  # phi is 1 to every digit long before
 
 
-def sim3_matrix(transform: Sim3) -> Array:
+def sim3_matrix(transform: Sim3) -> Float:
     """(4, 4) matrix of a similarity."""
     matrix = np.eye(4)
     matrix[:3, :3] = transform.scale * transform.rotation
@@ -35,13 +35,13 @@ def sim3_matrix(transform: Sim3) -> Array:
     return matrix
 
 
-def sim3_of(matrix: Array) -> Sim3:
+def sim3_of(matrix: Float) -> Sim3:
     """The similarity of a (4, 4) matrix."""
     scale = float(np.cbrt(np.linalg.det(matrix[:3, :3])))
     return Sim3(scale, matrix[:3, :3] / scale, matrix[:3, 3].copy())
 
 
-def invert_sim3(matrices: Array) -> Array:
+def invert_sim3(matrices: Float) -> Float:
     """Inverses of (..., 4, 4) similarities."""
     scale_squared = np.cbrt(np.linalg.det(matrices[..., :3, :3])) ** 2
     inverse = np.zeros_like(matrices)
@@ -51,7 +51,7 @@ def invert_sim3(matrices: Array) -> Array:
     return inverse
 
 
-def sim3_exp(tangents: Array) -> Array:
+def sim3_exp(tangents: Float) -> Float:
     """(..., 7) tangent vectors (u, w, lambda) to (..., 4, 4) similarities."""
     u, w, log_scale = tangents[..., :3], tangents[..., 3:6], tangents[..., 6]
     rotation = Rotation.from_rotvec(w.reshape(-1, 3)).as_matrix().reshape(*w.shape[:-1], 3, 3)
@@ -62,7 +62,7 @@ def sim3_exp(tangents: Array) -> Array:
     return matrices
 
 
-def sim3_log(matrices: Array) -> Array:
+def sim3_log(matrices: Float) -> Float:
     """(..., 4, 4) similarities to (..., 7) tangent vectors with a rotation of at most pi."""
     scale = np.cbrt(np.linalg.det(matrices[..., :3, :3]))
     rotation = matrices[..., :3, :3] / scale[..., None, None]
@@ -72,7 +72,7 @@ def sim3_log(matrices: Array) -> Array:
     return np.concatenate([u, w, log_scale[..., None]], axis=-1)
 
 
-def sim3_adjoint(matrices: Array) -> Array:
+def sim3_adjoint(matrices: Float) -> Float:
     """(..., 7, 7) such that M exp(d) = exp(adjoint(M) d) M, of (..., 4, 4) similarities M."""
     scale = np.cbrt(np.linalg.det(matrices[..., :3, :3]))
     rotation, translation = matrices[..., :3, :3] / scale[..., None, None], matrices[..., :3, 3]
@@ -85,7 +85,7 @@ def sim3_adjoint(matrices: Array) -> Array:
     return adjoint
 
 
-def inverse_right_jacobian(tangents: Array) -> Array:
+def inverse_right_jacobian(tangents: Float) -> Float:
     """(..., 7, 7) J such that log(exp(r) exp(d)) = r + J d to first order in d, at (..., 7) tangents r.
 
     The series in the bracket of r with Bernoulli's numbers, which converges for |w + i lambda| under 2 pi; here up to
@@ -105,14 +105,14 @@ def inverse_right_jacobian(tangents: Array) -> Array:
     return np.asarray(total)
 
 
-def _cross(vectors: Array) -> Array:
+def _cross(vectors: Float) -> Float:
     """(..., 3, 3) matrices of the cross product with (..., 3) vectors."""
     matrix = np.zeros((*vectors.shape, 3))
     matrix[..., 0, 1], matrix[..., 0, 2], matrix[..., 1, 2] = -vectors[..., 2], vectors[..., 1], -vectors[..., 0]
     return matrix - np.swapaxes(matrix, -1, -2)
 
 
-def _velocity_to_translation(w: Array, log_scale: Array) -> Array:
+def _velocity_to_translation(w: Float, log_scale: Float) -> Float:
     """V of the module's head, (..., 3, 3)."""
     angle = np.linalg.norm(w, axis=-1)
     axis = w / np.where(angle > 0, angle, 1.0)[..., None]

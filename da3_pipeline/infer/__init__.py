@@ -8,12 +8,12 @@ from ..lazy import lazy_names
 from .config import InferConfig
 
 if TYPE_CHECKING:
-    from .chunk_store import discard_passes
     from .prediction_file import save_predictions
+    from .sequence.chunk_store import discard_passes
     from .stage import run
 
 __all__ = ["InferConfig", "discard_passes", "run", "save_predictions"]
 
 __getattr__ = lazy_names(
-    __name__, {"discard_passes": "chunk_store", "run": "stage", "save_predictions": "prediction_file"}
+    __name__, {"discard_passes": "sequence.chunk_store", "run": "stage", "save_predictions": "prediction_file"}
 )

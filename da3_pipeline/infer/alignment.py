@@ -7,7 +7,6 @@ scale can come from depth, which does not need the cameras to be apart.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..geometry import Sim3
 from ..geometry.robust_alignment import robust_alignment
@@ -15,7 +14,6 @@ from .views import RawViews
 
 __all__ = ["align_views"]
 
-Float = NDArray[np.float64]
 
 _MAX_PIXELS_PER_VIEW = 4096
 

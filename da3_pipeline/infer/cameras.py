@@ -6,14 +6,13 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..geometry import Camera
 from ..types import Frame
 
 __all__ = ["plausible_focal", "shared_cameras", "view_focals_px", "view_intrinsics"]
 
-Float = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Int
 from ..imageio import UnreadableImageError
 from .preprocess import Layout, read_view
 
 __all__ = ["FrameReader"]
-
-Pixels = NDArray[np.uint8]
 
 
 class FrameReader:
@@ -26,7 +24,7 @@ class FrameReader:
         self._paths = paths
         self._layouts = layouts
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
-        self._views: dict[int, Future[Pixels | UnreadableImageError]] = {}
+        self._views: dict[int, Future[Bytes | UnreadableImageError]] = {}
 
     def __enter__(self) -> FrameReader:
         return self
@@ -45,12 +43,12 @@ class FrameReader:
             if frame < len(self._paths) and frame not in self._views:
                 self._views[frame] = self._pool.submit(read_view, self._paths[frame], self._layouts[frame])
 
-    def get(self, frame: int) -> Pixels | UnreadableImageError:
+    def get(self, frame: int) -> Bytes | UnreadableImageError:
         """The view of a frame, or why there is none."""
         self.prefetch((frame,))
         return self._views[frame].result()
 
-    def stack(self, frames: Sequence[int] | NDArray[np.int64]) -> Pixels:
+    def stack(self, frames: Sequence[int] | Int) -> Bytes:
         """(V, h, w, 3) views of frames that are known to be readable."""
         self.prefetch(int(frame) for frame in frames)
         views = [self.get(int(frame)) for frame in frames]

@@ -11,24 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .. import __version__
+from ..arrays import Bytes, Float, Int
 from ..errors import InferenceError
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, Frame
-from .chunk_store import ChunkStore, digest, recall, remember
+from .budget.device import memory_limit_bytes, pick_device, require_fused_attention
+from .budget.memory import NetworkCost, weights_in_use
+from .budget.plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
 from .config import InferConfig
-from .device import memory_limit_bytes, pick_device, require_fused_attention
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
-from .memory import NetworkCost, weights_in_use
 from .network_pass import NetworkPass, refuse_monocular
-from .plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
 from .preprocess import Layout, common_layouts
-from .sequence import MERGED, PredictedSequence, SequenceSettings, predict_sequence
+from .sequence.chunk_store import ChunkStore, digest, recall, remember
+from .sequence.run import MERGED, PredictedSequence, SequenceSettings, predict_sequence
 from .views import RawViews
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ class NetworkViews:
 
     frames: tuple[Frame, ...]
     views: RawViews
-    confidence: NDArray[np.float64]
+    confidence: Float
     pixel_maps: tuple[PixelMap, ...]
     dropped: tuple[Dropped, ...]
     passes: int
@@ -90,7 +88,7 @@ def views_from_network(
         maps = tuple(layout.pixel_map for layout in layouts)
         given = given_cameras(frames, maps)
 
-        def run_pass(indices: NDArray[np.int64], pixels: NDArray[np.uint8]) -> RawViews:
+        def run_pass(indices: Int, pixels: Bytes) -> RawViews:
             return network_pass(pixels, None if given is None else given.subset(indices))
 
         store = ChunkStore(folder, digest(identity, plan.size), [frame.fingerprint for frame in frames])

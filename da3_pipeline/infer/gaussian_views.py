@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float32
 from ..gaussians import concatenate, moved_by_view
 from ..geometry import Sim3
 from ..types import GaussianCloud
@@ -25,7 +25,7 @@ _INVISIBLE = 1 / 255
 _WIDTHS = (3, 3, 4, 27, 1)
 
 
-def gaussians_by_view(gaussians: Gaussians, views: RawViews) -> NDArray[np.float32]:
+def gaussians_by_view(gaussians: Gaussians, views: RawViews) -> Float32:
     """(V, h, w, 38) of each pixel: mean, scales, rotation, harmonics, opacity in the axes and unit of its view.
 
     gaussians: of one set, in the world of the views' cameras. NaN for a view without a finite pose or depth.

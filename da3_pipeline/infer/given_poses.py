@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Int
 from ..geometry import PixelMap, centres
 from ..geometry.robust_alignment import distance_ratio, robust_alignment
 from ..types import Frame
@@ -16,7 +16,6 @@ from .views import RawViews
 
 __all__ = ["GivenCameras", "given_cameras", "in_given_world", "known_poses", "onto_known_poses"]
 
-Float = NDArray[np.float64]
 
 _SCALE_TRUST = 3.0  # a scale further than this from what the network was told is noise
 
@@ -28,7 +27,7 @@ class GivenCameras:
     cam_from_world: Float
     intrinsics: Float
 
-    def subset(self, indices: NDArray[np.int64]) -> GivenCameras:
+    def subset(self, indices: Int) -> GivenCameras:
         return GivenCameras(self.cam_from_world[indices], self.intrinsics[indices])
 
 

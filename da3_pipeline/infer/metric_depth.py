@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Bytes, Float, Float32
 from ..errors import UsageError
 from ..types import MetricScale
 from .preprocess import normalise
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricDepth", "metric_scale_of"]
 
-Float = NDArray[np.float64]
 
 _RELATIVE = "da3mono-large"
 _FEWEST_PIXELS = 100
@@ -41,7 +40,7 @@ class MetricDepth:
         self._network = network
         self._device = device
 
-    def __call__(self, pixels: NDArray[np.uint8], views: RawViews) -> RawViews:
+    def __call__(self, pixels: Bytes, views: RawViews) -> RawViews:
         """The views with `sky` and `depth_m`, from their (V, h, w, 3) pixels."""
         units = typical_depth(views.depth)
         depth_m, skies = np.full(len(views), np.nan), np.zeros(views.depth.shape, bool)
@@ -51,7 +50,7 @@ class MetricDepth:
             depth_m[index] = ratio * units[index]
         return replace(views, sky=skies, depth_m=depth_m)
 
-    def _look(self, pixels: NDArray[np.uint8], intrinsics: Float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def _look(self, pixels: Bytes, intrinsics: Float) -> tuple[Float32, Bool]:
         """Depth in metres and sky (h, w) of one picture."""
         import torch
 
@@ -80,9 +79,7 @@ def metric_scale_of(views: RawViews, source: str) -> MetricScale | None:
     return MetricScale(float(np.exp(middle)), 1.4826 * float(np.median(np.abs(logs - middle))), source)
 
 
-def _weighted_ratio(
-    metres: NDArray[np.float32], depth: NDArray[np.float32], conf: NDArray[np.float32], clear: NDArray[np.bool_]
-) -> float:
+def _weighted_ratio(metres: Float32, depth: Float32, conf: Float32, clear: Bool) -> float:
     """The median of metres / depth over what is not sky, weighted by confidence; NaN where too little is left."""
     with np.errstate(invalid="ignore"):
         usable = clear & np.isfinite(depth) & (depth > 0) & np.isfinite(conf) & (conf > 0)

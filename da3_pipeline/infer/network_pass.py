@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float, Float32
 from ..errors import InferenceError, UsageError
 from ..geometry import centres, nearest_rotation
+from .budget.device import precision
+from .budget.out_of_memory import memory_ran_out
 from .config import InferConfig
-from .device import precision
 from .gaussian_views import gaussians_by_view
 from .given_poses import GivenCameras, in_given_world
 from .metric_depth import MetricDepth
-from .out_of_memory import memory_ran_out
-from .passes import PassTooLargeError
 from .preprocess import normalise
+from .sequence.passes import PassTooLargeError
 from .views import RawViews, typical_depth
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class NetworkPass:
         if config.gaussians and not network.config.gaussian_head:
             raise UsageError(f"{config.model} predicts no Gaussians; {' and '.join(_with_gaussians())} do")
 
-    def __call__(self, pixels: NDArray[np.uint8], given: GivenCameras | None) -> RawViews:
+    def __call__(self, pixels: Bytes, given: GivenCameras | None) -> RawViews:
         """The views of (V, h, w, 3) pixels; in the given world where their cameras are given.
 
         Raises PassTooLargeError when memory runs out.
@@ -61,7 +61,7 @@ class NetworkPass:
                 raise PassTooLargeError(self._exhausted(pixels)) from error
             raise
 
-    def _views(self, pixels: NDArray[np.uint8], given: GivenCameras | None) -> RawViews:
+    def _views(self, pixels: Bytes, given: GivenCameras | None) -> RawViews:
         import torch
 
         images = torch.from_numpy(normalise(pixels)).to(self._device)[None]
@@ -126,7 +126,7 @@ class NetworkPass:
             depth_m=_typical_metres(depth, output),
         )
 
-    def _exhausted(self, pixels: NDArray[np.uint8]) -> str:
+    def _exhausted(self, pixels: Bytes) -> str:
         views, height, width = pixels.shape[:3]
         return (
             f"memory ran out in a pass over {views} views of {width} x {height} px on {self._device}; "
@@ -156,18 +156,18 @@ def _with_gaussians() -> list[str]:
     return [name for name, entry in VARIANTS.items() if entry.config.gaussian_head]
 
 
-def _typical_metres(depth: NDArray[np.float32], output: NetworkOutput) -> NDArray[np.float64] | None:
+def _typical_metres(depth: Float32, output: NetworkOutput) -> Float | None:
     """(V,) typical depth of a nested network's views, which is in metres wherever its scale is known."""
     if output.scale_factor is None:
         return None
     return typical_depth(depth) if bool(output.scale_factor[0].isfinite()) else np.full(len(depth), np.nan)
 
 
-def _unit(given: NDArray[np.float64], normalised: NDArray[np.float64]) -> float:
+def _unit(given: Float, normalised: Float) -> float:
     """The length in the given world of one unit of the normalised one; 1 where all centres coincide."""
     reach, told = (np.linalg.norm(centres(poses) - centres(poses[:1]), axis=1).max() for poses in (given, normalised))
     return float(reach / told) if told > 1e-9 else 1.0
 
 
-def _float64(tensor: torch.Tensor) -> NDArray[np.float64]:
+def _float64(tensor: torch.Tensor) -> Float:
     return tensor.cpu().double().numpy().copy()  # MPS has no float64

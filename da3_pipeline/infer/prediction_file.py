@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..errors import ExportError, InferenceError
 from ..geometry import PixelMap, nearest_rotation
 from ..types import Prediction
@@ -20,7 +21,6 @@ from .views import RawViews
 
 __all__ = ["PredictionFile", "read_predictions", "save_predictions"]
 
-Float = NDArray[np.float64]
 
 _SLIGHT_SHEAR = 0.02  # largest entry of R Rᵀ - I that counts as rounding
 _CONVENTION = "expected are 3x4 [R | t] world-to-camera matrices with OpenCV axes (x right, y down, z forward)"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float32
 from ..geometry import PixelMap
 from ..imageio import UnreadableImageError, read_rgb
 from .config import ResizeMethod
@@ -95,7 +95,7 @@ def common_layouts(sources: Sequence[tuple[int, int]], resolution_px: int, metho
     return tuple(_into_rectangle(one, width, height) for one in layouts)
 
 
-def resample(rgb: NDArray[np.uint8], plan: Layout) -> NDArray[np.uint8]:
+def resample(rgb: Bytes, plan: Layout) -> Bytes:
     """The photograph (H, W, 3), at its own or at a reduced decoding size, as the (h, w, 3) network view."""
     for width, height in plan.resizes:
         if rgb.shape[:2] != (height, width):
@@ -106,7 +106,7 @@ def resample(rgb: NDArray[np.uint8], plan: Layout) -> NDArray[np.uint8]:
     return rgb[top : top + height, left : left + width]
 
 
-def normalise(views: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalise(views: Bytes) -> Float32:
     """(S, h, w, 3) uint8 RGB to the network's (S, 3, h, w): 0..1, then ImageNet mean and deviation removed."""
     scaled = views.astype(np.float32)
     scaled /= 255
@@ -115,7 +115,7 @@ def normalise(views: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def read_view(path: Path, plan: Layout) -> NDArray[np.uint8] | UnreadableImageError:
+def read_view(path: Path, plan: Layout) -> Bytes | UnreadableImageError:
     """The (h, w, 3) network view of a file; the error, returned, where the file cannot be used.
 
     Photographs much larger than the view are decoded at reduced size.
@@ -143,7 +143,7 @@ def _into_rectangle(plan: Layout, width: int, height: int) -> Layout:
     return Layout(plan.source, (covering,), (0, 0), covering).cropped(width, height)
 
 
-def _check_shape(path: Path, rgb: NDArray[np.uint8], plan: Layout) -> None:
+def _check_shape(path: Path, rgb: Bytes, plan: Layout) -> None:
     """A decoder may return a reduced image, but not one of another shape: then the file was changed meanwhile."""
     height, width = rgb.shape[:2]
     source_width, source_height = plan.source

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..errors import InferenceError, UsageError
 from ..geometry import PixelMap
 from ..progress import Progress
@@ -61,7 +61,7 @@ def _prediction(
     maps: tuple[PixelMap, ...],
     source: str,
     dropped: tuple[Dropped, ...],
-    confidence: NDArray[np.float64] | None = None,
+    confidence: Float | None = None,
 ) -> Prediction:
     predicted = np.stack(
         [pixel_map.intrinsics_to_original(K) for pixel_map, K in zip(maps, views.intrinsics, strict=True)]

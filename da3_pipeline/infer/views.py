@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Float32
 from ..geometry import Sim3
 
 __all__ = ["RawViews", "typical_depth"]
-
-Float = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class RawViews:
     cam_from_world: Float
     intrinsics: Float
     descriptors: Float32 | None = None
-    sky: NDArray[np.bool_] | None = None
+    sky: Bool | None = None
     depth_m: Float | None = None
     gaussians: Float32 | None = None
 
@@ -63,7 +61,7 @@ class RawViews:
         }
         return RawViews(**{**self.arrays(), **changed})
 
-    def usable(self) -> NDArray[np.bool_]:
+    def usable(self) -> Bool:
         """(N,) whether a view has a finite pose, finite intrinsics and any positive depth."""
         poses = np.isfinite(self.cam_from_world).all((1, 2))
         matrices = np.isfinite(self.intrinsics).all((1, 2))

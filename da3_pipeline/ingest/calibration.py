@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..errors import CaptureError
 from ..geometry.cameras import Camera
 from ..geometry.poses import invert, nearest_rotation
@@ -66,7 +66,7 @@ class KnownView:
 
     name: str
     intrinsics: Intrinsics | None
-    cam_from_world: NDArray[np.float64] | None
+    cam_from_world: Float | None
     form: Literal["colmap", "transforms"]
 
 
@@ -197,9 +197,7 @@ def _check(intrinsics: Intrinsics, focals: list[float], where: str) -> None:
         raise CaptureError(f"{where}: focal length {min(focals):g} px is not positive; correct the file")
 
 
-def _pose(
-    frame: Mapping[str, Any], original_from_stored: NDArray[np.float64], where: str
-) -> NDArray[np.float64] | None:
+def _pose(frame: Mapping[str, Any], original_from_stored: Float, where: str) -> Float | None:
     """OpenGL camera-to-world, as stored, to OpenCV cam_from_world."""
     if frame.get("transform_matrix") is None:
         return None
@@ -207,7 +205,7 @@ def _pose(
     return invert(_rigid((original_from_stored @ world_from_cam)[:3], where))
 
 
-def _undo_applied_transform(document: Mapping[str, Any], path: Path) -> NDArray[np.float64]:
+def _undo_applied_transform(document: Mapping[str, Any], path: Path) -> Float:
     """(4, 4) that takes the stored world back to the one before nerfstudio's applied_transform and applied_scale."""
     if document.get("applied_transform") is None:
         return np.eye(4)
@@ -217,7 +215,7 @@ def _undo_applied_transform(document: Mapping[str, Any], path: Path) -> NDArray[
     return np.asarray(np.linalg.inv(applied), np.float64)
 
 
-def _matrix(value: Any, where: str, key: str) -> NDArray[np.float64]:
+def _matrix(value: Any, where: str, key: str) -> Float:
     """(4, 4) from a 3x4 or 4x4 list of lists."""
     try:
         matrix = np.asarray(value, dtype=np.float64)
@@ -230,7 +228,7 @@ def _matrix(value: Any, where: str, key: str) -> NDArray[np.float64]:
     return np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]])
 
 
-def _rigid(pose: NDArray[np.float64], where: str) -> NDArray[np.float64]:
+def _rigid(pose: Float, where: str) -> Float:
     """(3, 4) with an exact rotation. Raises CaptureError for mirrored or scaled axes."""
     if not np.isfinite(pose).all():
         raise CaptureError(f"{where}: the pose holds NaN or infinity; correct the file or leave the option out")

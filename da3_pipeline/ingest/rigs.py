@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Float
 from ..errors import CaptureError
 from ..geometry.cameras import Camera
 from ..types import Capture, Frame, RigPlace
@@ -29,7 +29,6 @@ from .names import UniqueNames, identifier
 
 __all__ = ["RigCamera", "read_rigs", "with_rigs"]
 
-Float = NDArray[np.float64]
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from ..arrays import Bool
 from ..errors import InferenceError, MissingExtraError, WeightsError
 from ..imageio import read_rgb
 
@@ -50,7 +50,7 @@ class PeopleFinder:
             raise InferenceError(f"--device {device}: cannot be used ({error}); choose another") from error
         self._device = name
 
-    def __call__(self, path: Path, width: int, height: int) -> NDArray[np.bool_]:
+    def __call__(self, path: Path, width: int, height: int) -> Bool:
         """(height, width) of an upright picture: True where it shows people rather than anything else.
 
         Raises UnreadableImageError.

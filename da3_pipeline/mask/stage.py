@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool
 from ..errors import ExportError, SelectionError
 from ..imageio import UnreadableImageError, read_mask, write_mask
 from ..progress import Progress
@@ -20,7 +20,6 @@ from .config import MaskConfig
 
 __all__ = ["run"]
 
-Bool = NDArray[np.bool_]
 FindPeople = Callable[[Path, int, int], Bool]
 
 _WORKERS = 4

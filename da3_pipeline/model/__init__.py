@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .attention_probe import HeadAttention, record_attention
-from .checkpoint_format import save_checkpoint
-from .checkpoint_sources import local_checkpoint
+from .checkpoints.format import save_checkpoint
+from .checkpoints.sources import local_checkpoint
 from .config import ModelConfig
 from .factory import build, load
 from .family import Network, any_view

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import ModelConfig
+from .lean.strips import Rows, finish_in_strips, resize
 from .positions import uv_embedding
-from .strips import Rows, finish_in_strips, resize
 
 __all__ = [
     "TAIL_WIDTH",

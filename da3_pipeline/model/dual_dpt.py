@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from .config import ModelConfig
 from .dpt_blocks import TAIL_WIDTH, DptHead, Scratch, add_embedding, convolve_enlarged
-from .strips import finish_in_strips
+from .lean.strips import finish_in_strips
 
 __all__ = ["DenseMaps", "DualDpt"]
 

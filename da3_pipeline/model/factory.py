@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from ..errors import WeightsError
-from .checkpoint_format import open_checkpoint
-from .checkpoint_sources import find_checkpoint
+from .checkpoints.format import open_checkpoint
+from .checkpoints.sources import find_checkpoint
 from .config import ModelConfig
 from .family import Network, network_of
 from .initialisation import initialise

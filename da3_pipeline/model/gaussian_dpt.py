@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .config import ModelConfig
 from .dpt_blocks import DptHead, Scratch, add_embedding, convolve_enlarged
-from .strips import resize
+from .lean.strips import resize
 
 __all__ = ["QUATERNION_REAL", "RAW_CHANNELS", "GaussianDpt"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .linear import Linear
+from .lean.linear import Linear
 from .positions import Rotation, rotate
 
 __all__ = ["Attention", "Block", "LayerScale", "Mlp", "SwiGlu"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from ..errors import InferenceError
 from .backbone import Backbone
 from .config import PATCH, ModelConfig
-from .dense_pass import in_float32, over_views
 from .input_checks import check_images
+from .lean.dense_pass import in_float32, over_views
 from .sky import fill_sky
 from .sky_dpt import SkyDpt
 from .trunk import Trunk

@@ -13,12 +13,12 @@ from ..errors import UsageError
 from .backbone import Backbone
 from .camera import CameraDecoder, CameraEncoder
 from .config import PATCH, ModelConfig
-from .dense_pass import in_float32, over_views
 from .dual_dpt import DualDpt
 from .gaussian_adapter import GaussianOptions, Gaussians, place_gaussians, scale_to_given
 from .gaussian_dpt import GaussianDpt
-from .heap import return_freed_memory
 from .input_checks import check_cameras, check_images
+from .lean.dense_pass import in_float32, over_views
+from .lean.free_memory import return_freed_memory
 from .pose_encoding import decode_pose
 from .ray_pose import RayPoseOptions, cameras_from_rays
 from .reference_view import ReferenceView

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .config import ModelConfig
 from .dpt_blocks import DptHead, Scratch, convolve_enlarged, tail
-from .strips import finish_in_strips
+from .lean.strips import finish_in_strips
 
 __all__ = ["SkyDpt"]
 

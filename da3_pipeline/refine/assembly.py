@@ -5,28 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from ..geometry import Camera, align_cameras
 from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Prediction, Tracks
-from .candidates import Candidate
-from .components import rigid_components
+from .amendments.fisheye import through_fisheye
 from .config import RefineConfig, SolveConfig
-from .correspondences import Correspondences
-from .fisheye import through_fisheye
-from .priors import extent, priors_of
-from .problem import Estimate, Problem, rigs_in_world, with_trusted_tracks
-from .rounds import Fit, adjust_held, fit_points, polish
-from .score import AGREE_PX, agreement, frame_agreement, match_errors_px
-from .tracks import spread_subset
+from .initialisation.candidates import Candidate
+from .matching.correspondences import Correspondences
+from .solve.components import rigid_components
+from .solve.priors import extent, priors_of
+from .solve.problem import Estimate, Problem, rigs_in_world, with_trusted_tracks
+from .solve.rounds import Fit, adjust_held, fit_points, polish
+from .solve.score import AGREE_PX, agreement, frame_agreement, match_errors_px
+from .solve.tracks import spread_subset
 
 __all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours", "second_look"]
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..types import Prediction, Tracks
 
 __all__ = ["depth_scales"]
 
-Float = NDArray[np.float64]
 
 _FEWEST_SAMPLES = 10
 

@@ -9,28 +9,25 @@ from dataclasses import replace
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float
 from ..progress import Progress
 from ..types import CandidateScore, Prediction, Scene, Tracks, Verdict
+from .amendments.convention import in_told_convention
+from .amendments.doppelgangers import without_lookalikes
+from .amendments.gps import with_gps
+from .amendments.known_poses import with_known_poses
+from .amendments.repeats import Solution, where_expected
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
-from .candidates import compete
 from .config import RefineConfig
-from .control import with_known_poses
-from .convention import in_told_convention
-from .correspondences import Correspondences, find_correspondences
 from .depth_scale import depth_scales
-from .evidence import gather_evidence
-from .gps import with_gps
-from .lookalikes import without_lookalikes
-from .problem import Problem, pose_problem
-from .quality import Evidence, judge_evidence
-from .repeats import Solution, where_expected
+from .initialisation.candidates import compete
+from .matching.correspondences import Correspondences, find_correspondences
+from .solve.problem import Problem, pose_problem
+from .verdict.evidence import gather_evidence
+from .verdict.gates import Evidence, judge_evidence
 
 __all__ = ["refine_with", "run"]
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 
 def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Scene:

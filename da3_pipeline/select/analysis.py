@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
 from .exposure import measured_exposure
@@ -34,11 +34,11 @@ class VideoAnalysis:
     shown, 2 for more than once. exposures: by frame.
     """
 
-    decoded: NDArray[np.bool_]
-    sharpness: NDArray[np.float64]
-    travelled: NDArray[np.float64]
-    shot: NDArray[np.int64]
-    visits: NDArray[np.int64]
+    decoded: Bool
+    sharpness: Float
+    travelled: Float
+    shot: Int
+    visits: Int
     exposures: dict[int, Exposure]
 
 
@@ -76,7 +76,7 @@ def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -
     return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures)
 
 
-def _visits(visited: list[tuple[int, int]], count: int) -> NDArray[np.int64]:
+def _visits(visited: list[tuple[int, int]], count: int) -> Int:
     """(count,) of each frame, from those of places at some frames: the least of the places before and after it."""
     if not visited:
         return np.zeros(count, np.int64)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Int
 from .analysis import VideoAnalysis
 from .reasons import Reasons
 from .shots import Shot, common_step, shots_of
@@ -27,7 +27,7 @@ class Choice:
     pose_only: those taken for the poses alone, and why. remarks: what is poor about others that are taken.
     """
 
-    taken: NDArray[np.int64]
+    taken: Int
     reasons: dict[int, str]
     pose_only: dict[int, str] = field(default_factory=dict)
     remarks: dict[int, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Choice:
 
 def choose(
     analyses: Sequence[VideoAnalysis],
-    times_s: Sequence[NDArray[np.float64]],
+    times_s: Sequence[Float],
     min_motion: float,
     max_frames: int,
 ) -> list[Choice]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float
 from ..types import Exposure
 
 __all__ = ["linear_light", "measured_exposure"]
@@ -14,7 +13,7 @@ _BLACK, _WHITE = 3, 252  # compression moves clipped pixels by a level or two
 _GAMMA = 2.2
 
 
-def measured_exposure(grey: NDArray[np.uint8]) -> Exposure:
+def measured_exposure(grey: Bytes) -> Exposure:
     """Of an (H, W) picture as it is displayed: mean brightness in 0..1, shares of pixels as good as black and white."""
     total = grey.size
     return Exposure(
@@ -24,6 +23,6 @@ def measured_exposure(grey: NDArray[np.uint8]) -> Exposure:
     )
 
 
-def linear_light(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def linear_light(grey: Float) -> Float:
     """Light for grey levels of 0..255, in 0..1, taking the display's gamma for the camera's curve."""
     return (grey / 255) ** _GAMMA

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Bytes, Float, Float32
 from .exposure import linear_light
 from .flow import corners_in, followed, thumbnail
 
@@ -43,7 +43,7 @@ class MotionTracker:
 
     def __init__(self, anchor_step: float) -> None:
         self._anchor_step = anchor_step
-        self._previous: NDArray[np.uint8] | None = None
+        self._previous: Bytes | None = None
         self._thumbnail = np.zeros(0)
         self._origin = self._corners = np.zeros((0, 2), np.float32)
         self._levels = np.zeros(0)
@@ -52,7 +52,7 @@ class MotionTracker:
         self._anchor_stops = 0.0
         self._stops = 0.0
 
-    def step(self, grey: NDArray[np.uint8]) -> Step:
+    def step(self, grey: Bytes) -> Step:
         """Take in the next (H, W) frame, all of one size."""
         mark = thumbnail(grey)
         previous, before = self._previous, self._thumbnail
@@ -74,13 +74,13 @@ class MotionTracker:
             self._anchor(grey)
         return Step(self._travelled, tracked, float(before @ mark), self._stops)
 
-    def _anchor(self, grey: NDArray[np.uint8]) -> None:
+    def _anchor(self, grey: Bytes) -> None:
         self._origin = self._corners = corners_in(grey)
         self._anchored = len(self._corners)
         self._levels = _levels(grey, self._corners)
         self._anchor_stops = self._stops
 
-    def _follow(self, previous: NDArray[np.uint8], grey: NDArray[np.uint8]) -> float:
+    def _follow(self, previous: Bytes, grey: Bytes) -> float:
         """Move the corners into the new frame, lose those that cannot be found; the share that was found."""
         if len(self._corners) == 0:
             return 0.0
@@ -88,7 +88,7 @@ class MotionTracker:
         self._corners, self._origin, self._levels = there[good], self._origin[good], self._levels[good]
         return float(good.mean())
 
-    def _compare_light(self, grey: NDArray[np.uint8]) -> None:
+    def _compare_light(self, grey: Bytes) -> None:
         """The light around the corners now, over that around them at the anchor; kept as it was where few tell."""
         now = _levels(grey, self._corners)
         lit = (np.minimum(now, self._levels) > _DARK) & (np.maximum(now, self._levels) < _BRIGHT)
@@ -97,7 +97,7 @@ class MotionTracker:
             self._stops = self._anchor_stops + float(np.median(np.log2(ratio)))
 
 
-def find_cuts(tracked: NDArray[np.float64], likeness: NDArray[np.float64]) -> NDArray[np.bool_]:
+def find_cuts(tracked: Float, likeness: Float) -> Bool:
     """(F,) True at frames that begin a new shot: unlike the frame before and not to be tracked from it.
 
     A fast pan loses its corners as well, but stays more alike, and for more than one frame on end: at a cut the steps
@@ -111,7 +111,7 @@ def find_cuts(tracked: NDArray[np.float64], likeness: NDArray[np.float64]) -> ND
     return cuts
 
 
-def _levels(grey: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np.float64]:
+def _levels(grey: Bytes, corners: Float32) -> Float:
     """(n,) mean grey levels around corners."""
     if len(corners) == 0:
         return np.zeros(0)
@@ -119,7 +119,7 @@ def _levels(grey: NDArray[np.uint8], corners: NDArray[np.float32]) -> NDArray[np
     return cv2.blur(grey, _PATCH_PX)[row, column].astype(np.float64)
 
 
-def _shift(previous: NDArray[np.uint8], grey: NDArray[np.uint8]) -> float:
+def _shift(previous: Bytes, grey: Bytes) -> float:
     """Global translation in pixels by phase correlation, for frames without corners; 0 where it is not credible."""
     window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
     (dx, dy), response = cv2.phaseCorrelate(previous.astype(np.float32), grey.astype(np.float32), window)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float32
 from .flow import corners_in, followed, reduced, thumbnail
 from .sharpness import BLURRED
 
@@ -25,7 +25,7 @@ _SPREAD = 2.0  # the farthest fifth of the corners may be displaced so much more
 class _Place:
     """A view, small and as a JPEG; how sharp it was; how often it was shown again."""
 
-    jpeg: NDArray[np.uint8]
+    jpeg: Bytes
     sharpness: float
     visits: int = 0
 
@@ -39,9 +39,9 @@ class Places:
 
     limit: float
     _places: list[_Place] = field(default_factory=list)
-    _thumbnails: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    _thumbnails: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
-    def visit(self, grey: NDArray[np.uint8], sharpness: float) -> int:
+    def visit(self, grey: Bytes, sharpness: float) -> int:
         """Take in the next (H, W) view: 0 if it is a new place, 1 if it was shown once before, 2 if more often.
 
         The view just before counts for nothing, and one that was blurred is a new place when it is shown sharp.
@@ -56,7 +56,7 @@ class Places:
         self._remember(_Place(np.asarray(cv2.imencode(".jpg", small)[1]), sharpness), mark)
         return 0
 
-    def _known(self, small: NDArray[np.uint8], mark: NDArray[np.float32], sharpness: float) -> _Place | None:
+    def _known(self, small: Bytes, mark: Float32, sharpness: float) -> _Place | None:
         earlier = max(0, len(self._places) - 1)
         if not earlier:
             return None
@@ -71,7 +71,7 @@ class Places:
                 return place
         return None
 
-    def _same(self, place: NDArray[np.uint8], view: NDArray[np.uint8]) -> bool:
+    def _same(self, place: Bytes, view: Bytes) -> bool:
         corners = corners_in(place)
         if len(corners) < _MIN_CORNERS:
             return False
@@ -81,7 +81,7 @@ class Places:
         moved = np.linalg.norm(there[found] - corners[found], axis=1) / np.hypot(*view.shape)
         return bool(np.median(moved) <= self.limit and np.quantile(moved, 0.8) <= _SPREAD * self.limit)
 
-    def _remember(self, place: _Place, mark: NDArray[np.float32]) -> None:
+    def _remember(self, place: _Place, mark: Float32) -> None:
         """A place that is shown again is kept once more: it is the view just before the next one."""
         count = len(self._places)
         if count == len(self._thumbnails):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Int
 from .analysis import VideoAnalysis
 from .sharpness import BLURRED
 
@@ -18,8 +18,8 @@ class Reasons:
     """Why frames of one clip are left out. `still` is motion that counts as none; `full` is empty within the budget."""
 
     analysis: VideoAnalysis
-    times_s: NDArray[np.float64]
-    taken: NDArray[np.int64]
+    times_s: Float
+    taken: Int
     still: float
     full: str
 

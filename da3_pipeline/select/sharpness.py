@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import Bytes
 
 __all__ = ["BLURRED", "SOFT", "sharpness"]
 
@@ -20,7 +21,7 @@ _LEAST_CHANGE = 12  # grey levels: noise and compression stay below
 _LEAST_PIXELS = 50
 
 
-def sharpness(grey: NDArray[np.uint8]) -> float:
+def sharpness(grey: Bytes) -> float:
     """How steep the strongest edges of an (H, W) picture are, in 0..1: 1 if a pixel wide, 0 for shading or without any.
 
     An edge's width depends on blur and not on contrast, and only edges are looked at: so texture, exposure and noise
@@ -33,7 +34,7 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
     return min(_steepness(grey[::2]), _steepness(np.ascontiguousarray(grey[:, ::2].T)))
 
 
-def _steepness(grey: NDArray[np.uint8]) -> float:
+def _steepness(grey: Bytes) -> float:
     """Along the rows; the lines that are left out are like their neighbours."""
     if grey.shape[1] <= 2 * _REACH_PX:
         return 0.0

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Int
 from .analysis import VideoAnalysis
 from .sharpness import BLURRED
 
@@ -29,11 +29,11 @@ class Shot:
     """
 
     clip: int
-    frames: NDArray[np.int64]
-    travelled: NDArray[np.float64]
-    covered: NDArray[np.float64]
-    sharpness: NDArray[np.float64]
-    visits: NDArray[np.int64]
+    frames: Int
+    travelled: Float
+    covered: Float
+    sharpness: Float
+    visits: Int
 
     @property
     def motion(self) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Float, Int
 from .sharpness import BLURRED, SOFT
 from .shots import Shot
 
@@ -69,13 +69,13 @@ def judge(shot: Shot, places: Sequence[int], step: float, *, revisits_are_redund
     )
 
 
-def _why(blurred: bool, way: NDArray[np.float64], training: NDArray[np.bool_], place: int) -> str:
+def _why(blurred: bool, way: Float, training: Bool, place: int) -> str:
     if not blurred:
         return _AGAIN
     return _NEARBY if (training & (np.abs(way - way[place]) <= _REACH)).any() else _BETWEEN
 
 
-def _sharpness_around(shot: Shot, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+def _sharpness_around(shot: Shot, chosen: Int) -> Float:
     """(n,) what a sharp frame has near each place, 0 where none has any edges."""
     levels = np.zeros(len(chosen))
     for number, place in enumerate(chosen.tolist()):
@@ -85,7 +85,7 @@ def _sharpness_around(shot: Shot, chosen: NDArray[np.int64]) -> NDArray[np.float
     return levels
 
 
-def _between_sharper(shot: Shot, chosen: NDArray[np.int64], step: float) -> NDArray[np.bool_]:
+def _between_sharper(shot: Shot, chosen: Int, step: float) -> Bool:
     """(n,) places far less sharp than frames within a step on both sides, which show nearly the same."""
     order = np.arange(len(shot.frames))
     found = np.zeros(len(chosen), bool)
@@ -96,7 +96,7 @@ def _between_sharper(shot: Shot, chosen: NDArray[np.int64], step: float) -> NDAr
     return found
 
 
-def _not_needed(way: NDArray[np.float64], spare: NDArray[np.bool_], step: float) -> set[int]:
+def _not_needed(way: Float, spare: Bool, step: float) -> set[int]:
     """The spare places between others that are close to each other without them."""
     limit = min(_CONNECTED, _CONNECTED_STEPS * step)
     dropped: set[int] = set()

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays import Bytes, Float
 from ..errors import CaptureError
 from ..geometry import identity
 from ..geometry.pose_metrics import area_under_recall, pose_errors
@@ -40,7 +40,6 @@ __all__ = [
     "summarise",
 ]
 
-Float = NDArray[np.float64]
 _FAR_DEG = (20.0, 40.0)
 _NEIGHBOURS = 3
 _POOL_VIEWS = 4
@@ -163,7 +162,7 @@ def _with_baselines(truth: Sequence[Float], estimate: Sequence[Float]) -> dict[s
     return figures | {name: summarise(truth, [guess(len(poses)) for poses in truth]) for name, guess in guesses.items()}
 
 
-def _fit(image: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+def _fit(image: Bytes, longest_px: int) -> Bytes:
     height, width = image.shape[:2]
     factor = longest_px / max(height, width)
     size = tuple(max(PATCH, round(side * factor / PATCH) * PATCH) for side in (width, height))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays import Float, Int
 from .correspondence import correspondences
 from .synthetic.atlas import Atlas
 from .synthetic.photometry import photograph
@@ -103,12 +103,12 @@ class ScenePool:
         return replace(drawn, images=images).mirrored(torch.from_numpy(rng.random(batch) < 0.5))
 
 
-def _overlap(scenes: Batch) -> NDArray[np.float64]:
+def _overlap(scenes: Batch) -> Float:
     """(P, V, V) share of view i's patches that are seen in view j."""
     return correspondences(scenes.depth, scenes.cam_from_world, scenes.K).visible.float().mean(-1).numpy().astype(float)
 
 
-def _chain(rng: np.random.Generator, overlap: NDArray[np.float64], views: int) -> NDArray[np.int64]:
+def _chain(rng: np.random.Generator, overlap: Float, views: int) -> Int:
     """View indices, each but the first overlapping with an earlier one; in random order."""
     chosen = [int(rng.integers(0, len(overlap)))]
     while len(chosen) < views:

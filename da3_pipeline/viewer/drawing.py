@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Bytes, Float
 from ..gaussians import read_gaussians_ply
 from ..geometry import centres, invert
 from .overlays import thumbnail_of
@@ -20,8 +21,6 @@ from .viser_api import add_frustum, add_points, add_splats
 
 __all__ = ["Drawing"]
 
-Float = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
 
 _REFINED, _PRIOR, _CHOSEN, _LIT = (40, 110, 200), (200, 60, 60), (255, 140, 0), (255, 60, 200)
 _CHOSEN_SIZE = 2.2  # times that of the others

@@ -7,15 +7,13 @@ from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Bytes, Float32
 from ..imageio import UnreadableImageError, read_rgb
 from .session import SessionImage, SessionScene
 
 __all__ = ["OVERLAYS", "Picture", "available_overlays", "picture_of", "thumbnail_of"]
 
-Bytes = NDArray[np.uint8]
-Map = NDArray[np.float32]
 
 OVERLAYS = ("picture", "tracks", "depth", "confidence")
 
@@ -112,7 +110,7 @@ def _with_confidence(rgb: Bytes, scene: SessionScene, image: SessionImage) -> Pi
     return Picture(_blended(rgb, confidence, cv2.COLORMAP_VIRIDIS), caption)
 
 
-def _exported_depth(scene: SessionScene, image: SessionImage) -> Map | None:
+def _exported_depth(scene: SessionScene, image: SessionImage) -> Float32 | None:
     """(h, w) z-depth in scene units from depths/, NaN where it is not known; None where there is no such map."""
     path = scene.folder / "depths" / f"{PurePosixPath(image.name).with_suffix('')}.npy"
     try:
@@ -124,7 +122,7 @@ def _exported_depth(scene: SessionScene, image: SessionImage) -> Map | None:
     return np.where(stored > 0, stored / _PER_UNIT, np.nan).astype(np.float32)
 
 
-def _blended(rgb: Bytes, values: Map, colours: int) -> Bytes:
+def _blended(rgb: Bytes, values: Float32, colours: int) -> Bytes:
     """Values in colour, between their 2nd and 98th percentile, over the picture; dark where none is known."""
     known = np.isfinite(values)
     low, high = np.percentile(values[known], (2, 98))

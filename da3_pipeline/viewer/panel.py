@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from ..arrays import Bytes, Float
 from ..errors import PipelineError
 from ..geometry import invert
 from .drawing import Drawing
@@ -161,7 +160,7 @@ class Panel:
             self._text.content = str(error).translate(_ESCAPED)
 
 
-def _look(client: Any, eye: NDArray[np.float64], target: NDArray[np.float64]) -> None:
+def _look(client: Any, eye: Float, target: Float) -> None:
     """Move a client's view, which stays level. The position goes first: it takes the target along.
 
     The field of view stays: browsers draw Gaussians wrongly after a change of it.
@@ -187,7 +186,7 @@ def _image_text(scene: SessionScene, index: int) -> str:
     return f"**{image.name.translate(_ESCAPED)}**\n\n{', '.join(facts).translate(_ESCAPED)}"
 
 
-def _data_url(rgb: NDArray[np.uint8]) -> str:
+def _data_url(rgb: Bytes) -> str:
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, format="JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

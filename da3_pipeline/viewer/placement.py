@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float
 from ..geometry import Sim3, centres
 from .session import SessionScene
 
 __all__ = ["RADIUS", "Placement", "place"]
 
-Float = NDArray[np.float64]
 
 RADIUS = 5.0
 """What is worth looking at lies within this distance of the viewer's origin."""

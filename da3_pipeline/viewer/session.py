@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pycolmap
-from numpy.typing import NDArray
 
+from ..arrays import Bool, Bytes, Float, Int
 from ..errors import CaptureError
 from ..export.ply import read_ply
 from ..geometry import Camera
@@ -24,8 +24,6 @@ from .stored import StoredStages, stored_stages
 
 __all__ = ["Observations", "SessionImage", "SessionScene", "load_session"]
 
-Float = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
 
 _GAUSSIANS = "gaussians.ply"
 
@@ -46,7 +44,7 @@ class Observations:
     """What one image sees: xy (M, 2) in its pixels, `points` (M,) rows of SessionScene.points."""
 
     xy: Float
-    points: NDArray[np.int64]
+    points: Int
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class SessionScene:
     images: tuple[SessionImage, ...]
     points: Float
     colours: Bytes
-    measured: NDArray[np.bool_]
+    measured: Bool
     seeds: Float
     seed_colours: Bytes
     upright_from_world: Float
@@ -74,7 +72,7 @@ class SessionScene:
     summary: str
     notes: tuple[str, ...]
     model: pycolmap.Reconstruction = field(repr=False, compare=False)
-    point_ids: NDArray[np.int64] = field(repr=False)
+    point_ids: Int = field(repr=False)
 
     def observations(self, index: int) -> Observations:
         """The observations of image `index`, read when they are asked for: a long capture has millions."""
@@ -162,7 +160,7 @@ def _images(folder: Path, model: pycolmap.Reconstruction, report: dict[str, Any]
     )
 
 
-def _points(model: pycolmap.Reconstruction) -> tuple[NDArray[np.int64], Float, Bytes]:
+def _points(model: pycolmap.Reconstruction) -> tuple[Int, Float, Bytes]:
     """Ids in ascending order, positions and colours; the exporter numbers measured tracks first."""
     rows = sorted(model.points3D.items())
     ids = np.array([number for number, _ in rows], np.int64)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ..arrays import Float32
 from ..geometry import Sim3
 from ..types import GaussianCloud
 
@@ -21,10 +21,10 @@ _MOST = 400_000
 class DrawnSplats:
     """centres (G, 3); covariances (G, 3, 3); colours (G, 3) and opacities (G, 1) in 0..1; float32."""
 
-    centres: NDArray[np.float32]
-    covariances: NDArray[np.float32]
-    colours: NDArray[np.float32]
-    opacities: NDArray[np.float32]
+    centres: Float32
+    covariances: Float32
+    colours: Float32
+    opacities: Float32
 
 
 def drawn_splats(cloud: GaussianCloud, view_from_world: Sim3) -> DrawnSplats:

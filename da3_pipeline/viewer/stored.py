@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float, Float32
 from ..geometry import Camera
 from ..geometry.robust_alignment import robust_alignment
 from ..store import Session
@@ -16,7 +16,6 @@ from ..types import ExportResult, Scene
 
 __all__ = ["StoredStages", "stored_stages"]
 
-Float = NDArray[np.float64]
 
 _FITTED_AT_MOST = 400
 _SAME_POSE = 1e-4
@@ -52,21 +51,19 @@ class StoredStages:
         aligned[known] = robust_alignment(prior[fitted], cam_from_world[fitted]).apply_to_cameras(prior[known])
         return aligned
 
-    def depth(self, name: str, camera: Camera, size: tuple[int, int]) -> NDArray[np.float32]:
+    def depth(self, name: str, camera: Camera, size: tuple[int, int]) -> Float32:
         """(height, width): the prior's z-depth in units of the scene on a picture of the image; NaN where unknown."""
         frame = self.frame_of_image[name]
         depth = self._on_picture(self.scene.prediction.depth[frame], frame, camera, size)
         scale = self.scene.depth_scale[frame]
         return np.where(depth > 0, depth * np.float32(scale if np.isfinite(scale) else 1), np.float32(np.nan))
 
-    def confidence(self, name: str, camera: Camera, size: tuple[int, int]) -> NDArray[np.float32]:
+    def confidence(self, name: str, camera: Camera, size: tuple[int, int]) -> Float32:
         """(height, width): the prior's confidence on a picture of the image; NaN where unknown."""
         frame = self.frame_of_image[name]
         return self._on_picture(self.scene.prediction.conf[frame], frame, camera, size)
 
-    def _on_picture(
-        self, values: NDArray[np.float32], frame: int, camera: Camera, size: tuple[int, int]
-    ) -> NDArray[np.float32]:
+    def _on_picture(self, values: Float32, frame: int, camera: Camera, size: tuple[int, int]) -> Float32:
         """Values of the network's pixels, taken by the nearest at each pixel of a width x height picture."""
         width, height = size
         across = (np.arange(width) + 0.5) * camera.width / width
@@ -90,7 +87,7 @@ class StoredStages:
 def stored_stages(folder: Path) -> StoredStages | None:
     """The stages stored in a session folder; None where they are absent, damaged, or of another version's shape."""
     session = Session(folder)
-    scene, exported = session.stored("anchor"), session.stored("export")
+    scene, exported = session.stored("georegister"), session.stored("export")
     if not isinstance(scene, Scene) or not isinstance(exported, ExportResult):
         return None
     position = {frame.name: index for index, frame in enumerate(scene.frames)}

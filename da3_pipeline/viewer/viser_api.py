@@ -7,9 +7,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Bytes
 from ..errors import MissingExtraError, UsageError
 from .splats import DrawnSplats
 
@@ -44,7 +44,7 @@ def add_frustum(scene: Any, name: str, thickness: float, **settings: Any) -> Any
     return scene.add_camera_frustum(name, **settings, **_known(scene.add_camera_frustum, thickness=thickness))
 
 
-def add_points(scene: Any, name: str, points: NDArray[Any], colours: NDArray[np.uint8], size: float) -> Any:
+def add_points(scene: Any, name: str, points: NDArray[Any], colours: Bytes, size: float) -> Any:
     """Coloured points, in single precision and without shading, which is all that 0.2.7 has."""
     better = _known(scene.add_point_cloud, precision="float32", point_shading="flat")
     return scene.add_point_cloud(name, points=points, colors=colours, point_size=size, point_shape="circle", **better)

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from da3_pipeline.errors import ExportError
 from da3_pipeline.export import ExportConfig, run
-from da3_pipeline.export.depth import trusted_depth
+from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels, _touched
 from da3_pipeline.export.ply import read_ply
-from da3_pipeline.export.report import report_document
+from da3_pipeline.export.report.document import report_document
+from da3_pipeline.export.report.world import world_rows
 from da3_pipeline.export.tracks import reprojection_errors_px, usable_tracks
-from da3_pipeline.export.world import world_rows
 from da3_pipeline.geometry import PixelMap, transform_points
 from da3_pipeline.imageio import read_mask, write_mask
 from da3_pipeline.progress import SilentProgress

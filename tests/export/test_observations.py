@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from da3_pipeline.export import ExportConfig
-from da3_pipeline.export.depth import trusted_depth
+from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.export.observations import ModelTracks, model_tracks
 from da3_pipeline.geometry import transform_points

@@ -118,7 +118,7 @@ def test_the_report_names_them_and_tells_of_light(room: Callable[..., Scene], tm
 
 
 def test_photographs_of_unlike_settings_are_told(room: Callable[..., Scene]) -> None:
-    from da3_pipeline.export.capture import capture_document, capture_rows
+    from da3_pipeline.export.report.capture import capture_document, capture_rows
 
     def shot(index: int, frame: Frame) -> Frame:
         return replace(frame, exposure=Exposure(0.5, 0.0, 0.0, None, 1 / 100 / (index + 1), 100.0, 2.0))

@@ -193,7 +193,7 @@ def test_only_plain_any_view_networks_can_be_trained(small: Small) -> None:
 )
 def test_published_files_are_recognised_by_a_few_parameters(name: str, seems: str, tmp_path: Path) -> None:
     """A file with the right structure that lacks one parameter: its kind is told, and what is missing."""
-    from da3_pipeline.model.checkpoint_format import Checkpoint
+    from da3_pipeline.model.checkpoints.format import Checkpoint
 
     with torch.device("meta"):
         net = build(name)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Camera, PixelMap, align_cameras, centres, identity, rotation_angle_deg
 from da3_pipeline.imageio import write_rgb
-from da3_pipeline.refine.correspondences import Correspondences
-from da3_pipeline.refine.features import Features
-from da3_pipeline.refine.verification import PairMatches
+from da3_pipeline.refine.matching.correspondences import Correspondences
+from da3_pipeline.refine.matching.features import Features
+from da3_pipeline.refine.matching.verification import PairMatches
 from da3_pipeline.types import Frame, FrameSet, Prediction
 
 Float = NDArray[np.float64]

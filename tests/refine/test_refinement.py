@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from da3_pipeline.geometry import Sim3, align_cameras, centres, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, run
-from da3_pipeline.refine.correspondences import Correspondences
+from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.refinement import refine_with
 from da3_pipeline.types import Scene
 

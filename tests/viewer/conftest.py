@@ -92,8 +92,8 @@ def finished(folder: Path, output: Path, **settings: object) -> Path:
     )
     (output / ".da3").mkdir(parents=True)
     result = export(scene, ExportConfig.model_validate(settings), SilentProgress(), output)
-    session, record = Session(output), StageRecord("anchor", 0.0, 0.0, reused=False)
-    session.save("anchor", "key", scene, record)
+    session, record = Session(output), StageRecord("georegister", 0.0, 0.0, reused=False)
+    session.save("georegister", "key", scene, record)
     session.save("export", "key", result, record)
     write_report(output, scene, result, (record,), {}, ())
     return output

@@ -59,18 +59,18 @@ def test_without_stored_stages_the_rest_is_there(session: Path) -> None:
 
 def test_stages_of_another_run_are_not_shown(session: Path) -> None:
     """Say, the run was repeated with other settings and interrupted before the export."""
-    with np.load(session / ".da3" / "anchor" / "arrays.npz") as file:
+    with np.load(session / ".da3" / "georegister" / "arrays.npz") as file:
         arrays = {name: file[name] for name in file.files}
     poses = max(name for name, array in arrays.items() if array.shape == (12, 3, 4))  # the scene's, after the prior's
     arrays[poses] = arrays[poses] + 0.1
-    np.savez(session / ".da3" / "anchor" / "arrays.npz", **arrays)
+    np.savez(session / ".da3" / "georegister" / "arrays.npz", **arrays)
     scene = load_session(session)
     assert scene.prior_cam_from_world is None and scene.stored is None
     assert any("another run" in note for note in scene.notes)
 
 
 def test_damaged_stages_are_as_good_as_none(session: Path) -> None:
-    (session / ".da3" / "anchor" / "artefact.json").write_text("{")
+    (session / ".da3" / "georegister" / "artefact.json").write_text("{")
     assert load_session(session).stored is None
 
 

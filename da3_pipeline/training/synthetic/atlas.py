@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...arrays import Int
 from .photographs import photographic_textures
 from .textures import SIZE, STYLES, procedural_texture
 
@@ -37,7 +37,7 @@ class Atlas:
     def __len__(self) -> int:
         return len(self.styles)
 
-    def of_style(self, *styles: str) -> NDArray[np.int64]:
+    def of_style(self, *styles: str) -> Int:
         """Indices of the textures of these styles."""
         return np.array([i for i, style in enumerate(self.styles) if style in styles], np.int64)
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ...arrays import Float, Float32, Int
 from .atlas import Atlas
 from .solids import Kind, Solids
 from .textures import SIZE
 
 __all__ = ["Scene", "SceneBuilder", "yaw"]
 
-Float = NDArray[np.float64]
 _RELIEF_SIDE = 48
 
 
@@ -51,7 +51,7 @@ class SceneBuilder:
         self._heights: list[Float] = []
         self._overlays = atlas.of_style("noise", "gradient", "cells", "photograph", "shapes")
 
-    def textures(self, *styles: str) -> NDArray[np.int64]:
+    def textures(self, *styles: str) -> Int:
         """Indices to choose from: the textures of `styles`, or all."""
         chosen = self._atlas.of_style(*styles)
         return chosen if len(chosen) else np.arange(len(self._atlas))
@@ -123,7 +123,7 @@ def yaw(angle_rad: float) -> Float:
     return np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1.0]])
 
 
-def _narrow(column: Float) -> NDArray[np.float32] | NDArray[np.int64]:
+def _narrow(column: Float) -> Float32 | Int:
     return column.astype(np.int64) if column.dtype.kind == "i" else column.astype(np.float32)
 
 

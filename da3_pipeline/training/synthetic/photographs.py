@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Bytes
 from .textures import SIZE
 
 __all__ = ["DEBIAN_FOLDERS", "find_photographs", "photographic_textures"]
@@ -38,7 +38,7 @@ def find_photographs(folders: Sequence[Path] = DEBIAN_FOLDERS) -> tuple[Path, ..
     return tuple(sorted(found.values()))
 
 
-def photographic_textures(rng: np.random.Generator, paths: Sequence[Path], count: int) -> Iterator[NDArray[np.uint8]]:
+def photographic_textures(rng: np.random.Generator, paths: Sequence[Path], count: int) -> Iterator[Bytes]:
     """At most `count` square crops of random place and scale, spread evenly over the photographs.
 
     (SIZE, SIZE, 3) RGB. Crops with hardly any texture are left out.
@@ -57,7 +57,7 @@ def photographic_textures(rng: np.random.Generator, paths: Sequence[Path], count
                 yield crop
 
 
-def _crop(rng: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _crop(rng: np.random.Generator, picture: Bytes) -> Bytes:
     height, width = picture.shape[:2]
     longest = min(height, width)
     side = int(np.exp(rng.uniform(np.log(min(SIZE * 0.7, longest)), np.log(longest))))
@@ -67,13 +67,13 @@ def _crop(rng: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[np.ui
     return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
 
 
-def _is_textured(crop: NDArray[np.uint8]) -> bool:
+def _is_textured(crop: Bytes) -> bool:
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     slopes = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1)]
     return float(sum(slopes)) > _LEAST_GRADIENT
 
 
-def _at_most(picture: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
+def _at_most(picture: Bytes, longest_px: int) -> Bytes:
     factor = longest_px / max(picture.shape[:2])
     if factor >= 1:
         return picture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from ...arrays import Bytes, Float32
 
 __all__ = ["photograph"]
 
@@ -12,7 +13,7 @@ _GREY = 0.45
 _MOST_GAIN = 4.0
 
 
-def photograph(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def photograph(image: Bytes, rng: np.random.Generator) -> Bytes:
     """The (H, W, 3) uint8 RGB rendering as some camera would have recorded it."""
     picture = image.astype(np.float32) * (1 / 255)
     metered = (_GREY / max(float(picture.mean()), 1e-3)) ** 0.8
@@ -36,6 +37,6 @@ def photograph(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return recorded
 
 
-def _vignette(shape: tuple[int, ...], strength: float) -> NDArray[np.float32]:
+def _vignette(shape: tuple[int, ...], strength: float) -> Float32:
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     return (1 - strength * (x * x + y * y) / 2)[..., None].astype(np.float32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Float
 from .atlas import Atlas
 from .building import Scene, SceneBuilder, yaw
 from .solids import Kind
@@ -16,7 +16,6 @@ __all__ = ["HELD_OUT_SEED", "SCENES", "make_scene"]
 HELD_OUT_SEED = 1 << 40
 """Scenes of this seed and above are never trained on."""
 
-Float = NDArray[np.float64]
 _SOLID_OBJECTS = (Kind.BOX, Kind.BOX, Kind.ELLIPSOID, Kind.CYLINDER, Kind.CYLINDER, Kind.TORUS)
 _WALLS = ("bricks", "windows", "planks", "tiles", "noise", "cells", "photograph")
 

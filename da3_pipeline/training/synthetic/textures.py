@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from ...arrays import Bytes, Float32
 
 __all__ = ["SIZE", "STYLES", "procedural_texture"]
 
 SIZE = 256
 
-Image = NDArray[np.float32]
 Rng = np.random.Generator
 _GLYPHS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789&?!%"
 
 
-def procedural_texture(rng: Rng, style: str | None = None) -> NDArray[np.uint8]:
+def procedural_texture(rng: Rng, style: str | None = None) -> Bytes:
     """One texture of the named style of STYLES, or of a random one."""
     draw = STYLES[style if style is not None else str(rng.choice(sorted(STYLES)))]
     image = draw(rng)
@@ -26,7 +26,7 @@ def procedural_texture(rng: Rng, style: str | None = None) -> NDArray[np.uint8]:
     return (image.clip(0, 1) * 255).astype(np.uint8)
 
 
-def _colour(rng: Rng, low: float = 0.08, high: float = 0.95) -> Image:
+def _colour(rng: Rng, low: float = 0.08, high: float = 0.95) -> Float32:
     """A colour of natural saturation: mostly earthy, sometimes strong."""
     value = rng.uniform(low, high)
     saturation = rng.beta(1.2, 3.0)
@@ -34,7 +34,7 @@ def _colour(rng: Rng, low: float = 0.08, high: float = 0.95) -> Image:
     return np.asarray(value * (1 - saturation + saturation * tint), np.float32)
 
 
-def _fractal(rng: Rng, slope: float) -> Image:
+def _fractal(rng: Rng, slope: float) -> Float32:
     """Periodic noise of a power-law spectrum with amplitude falling as frequency ** -slope, in [0, 1]."""
     frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None]) * SIZE
     spectrum = np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) / np.maximum(frequency, 1) ** slope
@@ -43,16 +43,16 @@ def _fractal(rng: Rng, slope: float) -> Image:
     return np.asarray((field / (4 * field.std()) + 0.5).clip(0, 1), np.float32)
 
 
-def _mix(a: Image, b: Image, weight: Image) -> Image:
+def _mix(a: Float32, b: Float32, weight: Float32) -> Float32:
     return np.asarray(a + (b - a) * weight[..., None], np.float32)
 
 
-def _noise(rng: Rng) -> Image:
+def _noise(rng: Rng) -> Float32:
     image = _mix(_colour(rng), _colour(rng), _fractal(rng, rng.uniform(0.6, 2.0)))
     return _mix(image, np.broadcast_to(_colour(rng), image.shape), (_fractal(rng, 1.2) > rng.uniform(0.5, 0.8)) * 1.0)
 
 
-def _bricks(rng: Rng) -> Image:
+def _bricks(rng: Rng) -> Float32:
     """Courses of stones of one size, each with its own shade, in mortar."""
     rows = int(rng.integers(4, 20))
     columns = max(2, int(rows / rng.uniform(1, 3.5)))
@@ -67,7 +67,7 @@ def _bricks(rng: Rng) -> Image:
     return _mix(stone, np.broadcast_to(_colour(rng), stone.shape), mortar * 1.0)
 
 
-def _cells(rng: Rng) -> Image:
+def _cells(rng: Rng) -> Float32:
     """Irregular stones or scales: a Voronoi diagram with joints."""
     count = int(rng.integers(12, 160))
     sites = rng.uniform(0, SIZE, (count, 2)).astype(np.float32)
@@ -79,7 +79,7 @@ def _cells(rng: Rng) -> Image:
     return np.asarray(image, np.float32)
 
 
-def _windows(rng: Rng) -> Image:
+def _windows(rng: Rng) -> Float32:
     """A repetitive facade: panes, frames, sills; some lit, some with blinds."""
     wall = _mix(_colour(rng, 0.3), _colour(rng, 0.3), _fractal(rng, 1.5))
     rows, columns = rng.integers(1, 6, 2)
@@ -99,7 +99,7 @@ def _windows(rng: Rng) -> Image:
     return wall
 
 
-def _text(rng: Rng) -> Image:
+def _text(rng: Rng) -> Float32:
     """Print: lines of glyphs of several sizes on paper."""
     page = np.broadcast_to(255 * _colour(rng, 0.5, 1.0), (SIZE, SIZE, 3)).astype(np.uint8, order="C")
     y = 0.0
@@ -113,7 +113,7 @@ def _text(rng: Rng) -> Image:
     return np.asarray(page, np.float32) / np.float32(255)
 
 
-def _shapes(rng: Rng) -> Image:
+def _shapes(rng: Rng) -> Float32:
     """A poster: discs, polygons, bars and lines over one another."""
     image = _mix(_colour(rng), _colour(rng), _fractal(rng, 2.0))
     for _ in range(int(rng.integers(15, 90))):
@@ -134,7 +134,7 @@ def _shapes(rng: Rng) -> Image:
     return image
 
 
-def _tiles(rng: Rng) -> Image:
+def _tiles(rng: Rng) -> Float32:
     """Chequers and mosaics with joints."""
     count = int(rng.integers(2, 12))
     tones = np.stack([_colour(rng) for _ in range(int(rng.integers(2, 6)))])
@@ -149,7 +149,7 @@ def _tiles(rng: Rng) -> Image:
     return _mix(image, np.broadcast_to(_colour(rng), image.shape), joint * 1.0)
 
 
-def _planks(rng: Rng) -> Image:
+def _planks(rng: Rng) -> Float32:
     """Boards with grain along them."""
     boards = int(rng.integers(2, 10))
     grain = cv2.resize(_fractal(rng, 0.9), (SIZE, SIZE * 4))[: SIZE * 4 : 4]
@@ -162,12 +162,12 @@ def _planks(rng: Rng) -> Image:
     return np.asarray(np.rot90(image) if rng.random() < 0.5 else image, np.float32)
 
 
-def _gradient(rng: Rng) -> Image:
+def _gradient(rng: Rng) -> Float32:
     """Plain plaster: hardly any texture but a slow change of shade."""
     return _mix(_colour(rng, 0.3), _colour(rng, 0.3), _fractal(rng, 2.2) * 0.5)
 
 
-STYLES: dict[str, Callable[[Rng], Image]] = {
+STYLES: dict[str, Callable[[Rng], Float32]] = {
     "bricks": _bricks,
     "cells": _cells,
     "gradient": _gradient,

@@ -7,8 +7,8 @@ four. What a reconstruction of a long capture is measured on: it drifts between 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Float
 from ...errors import UsageError
 from ...geometry import Camera
 from .atlas import Atlas, build_atlas
@@ -20,7 +20,6 @@ from .walk import Walk, tremor
 
 __all__ = ["TOUR_FRAMES", "render_tour"]
 
-Float = NDArray[np.float64]
 
 TOUR_FRAMES = 2000
 """Frames of the whole tour; a shorter one is its beginning."""

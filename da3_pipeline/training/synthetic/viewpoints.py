@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ...arrays import Float
 from .building import Scene
 from .raycast import cast, pixel_directions
 from .solids import Kind
 
 __all__ = ["Viewpoints", "is_clear", "look_at", "place_cameras"]
 
-Float = NDArray[np.float64]
 Rng = np.random.Generator
 _TRIES = 24
 

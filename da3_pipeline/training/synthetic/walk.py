@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ...arrays import Bytes, Float, Float32
 from ...errors import UsageError
 from ...geometry import Camera
 from .atlas import Atlas, build_atlas
@@ -19,7 +19,6 @@ from .viewpoints import is_clear, look_at
 
 __all__ = ["Walk", "render_walk", "tremor"]
 
-Float = NDArray[np.float64]
 _PROCEDURAL_TEXTURES = 90
 _SWING_RAD = np.radians(50)
 _CLEARANCE_M = 0.3
@@ -42,12 +41,12 @@ class Walk:
     def __len__(self) -> int:
         return len(self.cam_from_world)
 
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
+    def frames(self) -> Iterator[Bytes]:
         """The pictures in order, (H, W, 3) uint8 RGB, with sensor noise; rendered as they are asked for."""
         for index in range(len(self)):
             yield self.picture(index)[0]
 
-    def picture(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def picture(self, index: int) -> tuple[Bytes, Float32]:
         """One picture (H, W, 3) uint8 RGB, with sensor noise, and its true z-depth (H, W) in metres, 0 at the sky."""
         size = (self.camera.height, self.camera.width, 1)
         noise = np.random.default_rng([self._seed, index]).normal(0, _NOISE, size)
@@ -55,7 +54,7 @@ class Walk:
         rgb = np.asarray((255 * view.colour.numpy() + noise).clip(0, 255), np.uint8)
         return rgb, np.asarray(view.depth.numpy(), np.float32)
 
-    def depth(self, index: int) -> NDArray[np.float32]:
+    def depth(self, index: int) -> Float32:
         """True z-depth (H, W) of one frame, metres."""
         return np.asarray(self._view(index).depth.numpy(), np.float32)
 

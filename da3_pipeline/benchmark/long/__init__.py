@@ -1,0 +1,1 @@
+"""Long captures: memory, time, trajectory and surfaces."""

@@ -1,0 +1,79 @@
+"""Runs one long capture, as `python -m`: JSON request on stdin, answer on stdout.
+
+It is given pictures and, for the simulated network, what that answers from; the judge lives in another process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ...infer import InferConfig
+from ...infer.frame_reader import FrameReader
+from ...infer.from_network import views_from_network
+from ...infer.preprocess import common_layouts
+from ...infer.sequence.chunk_store import ChunkStore
+from ...infer.sequence.run import SequenceSettings, predict_sequence
+from ...metering import Meter
+from ...progress import SilentProgress
+from ...types import Frame
+from ..truth.simulated_network import SimulatedNetwork
+from ..truth.tour_capture import render_capture
+
+__all__ = ["main"]
+
+_NETWORK_PX = 168
+
+
+def main() -> int:
+    """Answer one request; the result lies below the request's workspace as `result.npz` and `merged/depth.npy`."""
+    request = json.loads(sys.stdin.read())
+    workspace = Path(request["workspace"])
+    meter, cpu_s = Meter(), time.process_time()
+    answer = (_simulated if request["simulated"] else _network)(request, workspace)
+    answer |= {"seconds": meter.seconds, "cpu_s": time.process_time() - cpu_s, "peak_mb": meter.peak_memory_mb}
+    sys.stdout.write(f"\n{json.dumps(answer)}\n")
+    return 0
+
+
+def _network(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
+    images = [Path(image) for image in request["images"]]
+    width, height = request["size"]
+    frames = [Frame(image.name, image, width, height, "camera", image.name) for image in images]
+    config = InferConfig(
+        model=request["model"],
+        device=request["device"],
+        process_res_px=_NETWORK_PX,
+        max_views_per_pass=request["views_per_pass"],
+        loop_closure=request["loops"],
+    )
+    result = views_from_network(frames, config, SilentProgress(), workspace)
+    kept = [images.index(frame.path) for frame in result.frames]
+    _write(workspace, np.array(kept), result.views.cam_from_world, result.views.intrinsics)
+    return {"passes": result.passes, "tried": result.tried, "loops": result.loops}
+
+
+def _simulated(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
+    count = len(request["images"])
+    capture = render_capture(Path(request["cache"]), request["seed"], count, SilentProgress())
+    layouts = common_layouts([tuple(request["size"])] * count, _NETWORK_PX, "upper_bound_resize")
+    settings = SequenceSettings(request["views_per_pass"], InferConfig().chunk_overlap, close_loops=request["loops"])
+    store = ChunkStore(workspace, "simulated", [str(index) for index in range(count)])
+    with FrameReader(capture.images, layouts) as reader:
+        network = SimulatedNetwork(capture, request["seed"])
+        result = predict_sequence(reader, network, store, settings, SilentProgress())
+    if result.merged is not None:
+        _write(workspace, result.merged.kept, result.merged.views.cam_from_world, result.merged.views.intrinsics)
+    return {"passes": result.passes, "tried": result.tried, "loops": result.loops}
+
+
+def _write(workspace: Path, kept: np.ndarray, cam_from_world: np.ndarray, intrinsics: np.ndarray) -> None:
+    np.savez(workspace / "result.npz", kept=kept, cam_from_world=cam_from_world, intrinsics=intrinsics)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

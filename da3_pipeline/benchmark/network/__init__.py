@@ -1,0 +1,1 @@
+"""The network's forward pass beside the published package."""

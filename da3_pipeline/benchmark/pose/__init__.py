@@ -1,0 +1,1 @@
+"""Pose accuracy and time, COLMAP beside us."""

@@ -1,0 +1,1 @@
+"""The refinement against perturbed truth."""

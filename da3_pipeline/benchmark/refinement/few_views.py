@@ -1,0 +1,183 @@
+"""A few evenly picked views of a scene: ours from a rough prior, COLMAP's two mappers, and the prior itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from ...arrays import Float, Int
+from ...geometry.pose_metrics import pose_errors
+from ...progress import Progress
+from ...refine import RefineConfig
+from ..peers.colmap import Mapper, run_colmap
+from ..truth.known_scene import KnownScene
+from ..truth.prior_noise import PriorNoise
+from ..truth.simulated_prior import simulate_prior
+from .known_run import RefinementRun, refine_against_truth
+from .robustness import known_scenes
+
+__all__ = [
+    "FewViewsOptions",
+    "FewViewsRow",
+    "Reached",
+    "evenly_picked",
+    "few_views_json",
+    "few_views_table",
+    "measure_few_views",
+]
+
+
+_COLUMNS = (
+    f"{'scene':<16}{'views':>6}   {'posed':<8}{'prior 5/30':<13}{'ours 5/30':<13}{'least':<13}"
+    f"{'COLMAP incremental':<20}{'global':<20}{'poses of all seeds'}"
+)
+
+
+@dataclass(frozen=True)
+class FewViewsOptions:
+    """counts: views picked of every scene, each with `seeds` priors of this noise."""
+
+    noise: PriorNoise
+    counts: tuple[int, ...] = (3, 4, 5)
+    seeds: int = 5
+    config: RefineConfig = field(default_factory=lambda: RefineConfig(threads=1))
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Frames with a pose, and AUC in percent."""
+
+    posed: int
+    auc_5: float
+    auc_30: float
+
+    def __str__(self) -> str:
+        return f"{self.auc_5:.0f}/{self.auc_30:.0f}"
+
+
+@dataclass(frozen=True)
+class FewViewsRow:
+    """priors and runs: one for each seed, in one order. colmap: by mapper, PINHOLE shared by all views."""
+
+    scene: str
+    views: int
+    priors: tuple[Reached, ...]
+    runs: tuple[RefinementRun, ...]
+    colmap: dict[str, Reached]
+
+    @property
+    def ours(self) -> tuple[Reached, ...]:
+        return tuple(Reached(run.posed, run.auc_5, run.auc_30) for run in self.runs)
+
+    @property
+    def median(self) -> Reached:
+        return _median(self.ours)
+
+    @property
+    def failures(self) -> list[str]:
+        """What the row should show and does not, one clause each.
+
+        Every view posed, always; AUC@5 and AUC@30 never below the prior's own; their medians above COLMAP's better
+        mapper: AUC@30 always, AUC@5 where that left a view out. A tie at 100 counts as above.
+        """
+        found = []
+        if any(one.posed < self.views for one in self.ours):
+            found.append(f"poses {min(one.posed for one in self.ours)} of {self.views} views")
+        for name in ("auc_5", "auc_30"):
+            pairs = zip(self.ours, self.priors, strict=True)
+            below = [seed for seed, (ours, prior) in enumerate(pairs) if getattr(ours, name) < getattr(prior, name)]
+            if below:
+                found.append(f"{name} below the prior's with seeds {below}")
+        peers = self.colmap.values()
+        if peers and not _above(self.median.auc_30, max(peer.auc_30 for peer in peers)):
+            found.append(f"auc_30 {self.median.auc_30:.1f}, COLMAP {max(peer.auc_30 for peer in peers):.1f}")
+        partial = [peer.auc_5 for peer in peers if peer.posed < self.views]
+        if partial and not _above(self.median.auc_5, max(partial)):
+            found.append(f"auc_5 {self.median.auc_5:.1f}, COLMAP {max(partial):.1f} without all views")
+        return found
+
+
+def measure_few_views(folders: Sequence[Path], options: FewViewsOptions, progress: Progress) -> list[FewViewsRow]:
+    """A row for every scene and number of views; folders and errors as for `read_scene`."""
+    scenes = known_scenes(folders, options.config, progress)
+    rows = []
+    for number, (scene, count) in enumerate((scene, count) for scene in scenes for count in options.counts):
+        progress.step(number, len(scenes) * len(options.counts), f"{scene.name}, {count} views")
+        rows.append(_measure(scene.subset(evenly_picked(len(scene), count)), options))
+    return rows
+
+
+def evenly_picked(total: int, count: int) -> Int:
+    """(count,) indices from the first of `total` to the last, at equal steps."""
+    return np.unique(np.round(np.linspace(0, total - 1, count)).astype(np.int64))
+
+
+def few_views_json(rows: Sequence[FewViewsRow]) -> str:
+    """All figures of all rows."""
+    return json.dumps([asdict(row) | {"failures": row.failures} for row in rows], indent=1)
+
+
+def few_views_table(rows: Sequence[FewViewsRow]) -> str:
+    """A line a row, then every failure.
+
+    AUC@5/AUC@30: medians over the seeds, and the least of ours; COLMAP's with the views that it registered. Then from
+    where the poses of all seeds came.
+    """
+    lines = [_COLUMNS]
+    for row in rows:
+        least = Reached(
+            min(one.posed for one in row.ours), min(one.auc_5 for one in row.ours), min(one.auc_30 for one in row.ours)
+        )
+        sources = sum((Counter(run.sources) for run in row.runs), Counter())
+        how = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
+        peers = "".join(f"{f'{peer.posed} · {peer}' if peer.posed else '0':<20}" for peer in row.colmap.values())
+        lines.append(
+            f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{_median(row.priors)!s:<13}"
+            f"{row.median!s:<13}{least!s:<13}{peers}{how}"
+        )
+    failures = [f"{row.scene}, {row.views} views: {failure}" for row in rows for failure in row.failures]
+    return "\n".join([*lines, "", f"{len(failures)} failures", *failures])
+
+
+def _measure(scene: KnownScene, options: FewViewsOptions) -> FewViewsRow:
+    priors, runs = [], []
+    for seed in range(options.seeds):
+        prediction = simulate_prior(scene, options.noise, seed).prediction
+        priors.append(_reached(scene.cam_from_world, prediction.cam_from_world))
+        runs.append(refine_against_truth(prediction, scene.cam_from_world, options.config))
+    colmap = {mapper: _colmap(scene, mapper) for mapper in get_args(Mapper)}
+    return FewViewsRow(scene.name, len(scene), tuple(priors), tuple(runs), colmap)
+
+
+def _colmap(scene: KnownScene, mapper: Mapper) -> Reached:
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
+        images, scratch = Path(folder) / "images", Path(folder) / "scratch"
+        scratch.mkdir()
+        for frame in scene.frames.frames:
+            (images / frame.name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(frame.path, images / frame.name)
+        poses = run_colmap(images, scratch, "PINHOLE", mapper).cam_from_world
+    missing = np.full((3, 4), np.nan)
+    return _reached(scene.cam_from_world, np.stack([poses.get(name, missing) for name in scene.frames.names]))
+
+
+def _reached(truth: Float, poses: Float) -> Reached:
+    errors = pose_errors(truth, poses)
+    return Reached(int(np.isfinite(poses).all((1, 2)).sum()), errors.auc(5), errors.auc(30))
+
+
+def _median(many: Sequence[Reached]) -> Reached:
+    posed, auc_5, auc_30 = np.median([(one.posed, one.auc_5, one.auc_30) for one in many], axis=0)
+    return Reached(int(posed), float(auc_5), float(auc_30))
+
+
+def _above(ours: float, theirs: float) -> bool:
+    return ours > theirs or ours >= 100

@@ -1,0 +1,132 @@
+"""One refinement of a prior, judged against the truth: pose accuracy, processor seconds, and every candidate."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ...arrays import Float
+from ...geometry.pose_metrics import pose_errors
+from ...progress import SilentProgress
+from ...refine import RefineConfig
+from ...refine.initialisation.candidates import compete
+from ...refine.matching.correspondences import Correspondences, find_correspondences
+from ...refine.refinement import refine_with
+from ...refine.solve.problem import pose_problem
+from ...types import Prediction, Scene
+from ..peers.colmap import quiet_colmap
+from .candidate_order import CandidateResult
+
+__all__ = ["Contest", "CpuSeconds", "RefinementRun", "cpu_s", "refine_against_truth"]
+
+Contest = Literal["none", "as run", "all"]
+
+
+@dataclass(frozen=True)
+class CpuSeconds:
+    """Processor seconds of all threads: features (the same whatever the prior), pairs with verification, the rest."""
+
+    features: float
+    matching: float
+    adjustment: float
+
+
+@dataclass(frozen=True)
+class RefinementRun:
+    """auc_1 .. auc_30: of the scene, in percent. posed: frames with a pose; sources: frames by where theirs came from.
+
+    candidates: best ranked first.
+    """
+
+    auc_1: float
+    auc_3: float
+    auc_5: float
+    auc_30: float
+    posed: int
+    sources: dict[str, int]
+    passed: bool
+    verdict: str
+    cpu: CpuSeconds
+    candidates: tuple[CandidateResult, ...]
+
+
+def refine_against_truth(
+    prediction: Prediction, truth: Float, config: RefineConfig, contest: Contest = "as run"
+) -> RefinementRun:
+    """The same steps as `refine.run`, metered, and the candidates' poses against `truth` (N, 3, 4).
+
+    The candidates compete once more, off the meter, for their poses; in the contest of "all" every start is tried,
+    also those that the run did not need.
+    """
+    clock = _FeatureClock()
+    with quiet_colmap():
+        began_s = cpu_s()
+        correspondences = find_correspondences(prediction, config, clock)
+        matched_s = cpu_s()
+        scene = refine_with(prediction, correspondences, config, SilentProgress())
+        adjusted_s = cpu_s()
+        contestants = _uncut(config) if contest == "all" else config
+        candidates = () if contest == "none" else _candidates(prediction, correspondences, truth, contestants)
+    cpu = CpuSeconds(clock.features_s, matched_s - began_s - clock.features_s, adjusted_s - matched_s)
+    return _judged(scene, truth, cpu, candidates)
+
+
+def cpu_s() -> float:
+    """Processor seconds of this process, all threads, and of its finished children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+class _FeatureClock(SilentProgress):
+    """Processor seconds from its creation to the last step of feature extraction."""
+
+    def __init__(self) -> None:
+        self._began_s = cpu_s()
+        self.features_s = 0.0
+
+    def step(self, done: int, total: int, note: str = "") -> None:
+        if note == "features":
+            self.features_s = cpu_s() - self._began_s
+
+
+def _uncut(config: RefineConfig) -> RefineConfig:
+    """No candidate convinces before all have been tried."""
+    return config.model_copy(
+        update={"solve": config.solve.model_copy(update={"convincing_score": 1.0, "desperate_score": 1.0})}
+    )
+
+
+def _candidates(
+    prediction: Prediction, correspondences: Correspondences, truth: Float, config: RefineConfig
+) -> tuple[CandidateResult, ...]:
+    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    return tuple(
+        CandidateResult(
+            candidate.score.name,
+            candidate.score.score,
+            candidate.score.precision,
+            candidate.score.median_error_px,
+            pose_errors(truth, candidate.fit.estimate.cam_from_world).auc(5),
+        )
+        for candidate in compete(problem, config, SilentProgress())
+    )
+
+
+def _judged(scene: Scene, truth: Float, cpu: CpuSeconds, candidates: tuple[CandidateResult, ...]) -> RefinementRun:
+    errors = pose_errors(truth, scene.cam_from_world)
+    return RefinementRun(
+        auc_1=errors.auc(1),
+        auc_3=errors.auc(3),
+        auc_5=errors.auc(5),
+        auc_30=errors.auc(30),
+        posed=int(np.isfinite(scene.cam_from_world).all((1, 2)).sum()),
+        sources=dict(Counter(scene.pose_source)),
+        passed=scene.verdict.passed,
+        verdict=scene.verdict.summary,
+        cpu=cpu,
+        candidates=candidates,
+    )

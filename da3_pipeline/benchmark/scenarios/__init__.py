@@ -1,0 +1,1 @@
+"""Rendered captures that are hard in one way each."""

@@ -1,0 +1,124 @@
+"""A scenario on disk: pictures for the program under test, truth for the judge; rendered once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...arrays import Float, Int
+from ...geometry import Sim3, nearest_rotation
+from ...imageio import write_mask, write_rgb
+from ...progress import Progress
+from ..truth.prior_noise import PriorNoise, perturbed_poses
+from .catalogue import SCENARIOS, Picture, Scenario
+
+__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior", "write_truth"]
+
+
+_DEPTH_SIZE = (126, 168)  # rows and columns: multiples of 14, as a network's
+
+
+@dataclass(frozen=True)
+class ScenarioCapture:
+    """folder: images/, depth/, truth.json, masks/ where there are any. All arrays in the order of the names."""
+
+    name: str
+    folder: Path
+    names: tuple[str, ...]
+    cam_from_world: Float
+    intrinsics: Float
+    sizes: Int
+    scenario: Scenario
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images"
+
+    @property
+    def rig(self) -> Path | None:
+        return self.folder / "rig_config.json" if self.scenario.rig else None
+
+    @property
+    def masks(self) -> Path | None:
+        return self.folder / "masks" if self.scenario.masks else None
+
+
+def render_scenario(name: str, cache: Path, seed: int, progress: Progress) -> ScenarioCapture:
+    """The scenario of this name and seed below `cache`; pictures that are there already are kept."""
+    scenario = SCENARIOS[name]
+    folder = cache / f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
+    pictures = sorted(scenario.pictures(seed), key=lambda picture: picture.name)
+    for number, picture in enumerate(pictures):
+        progress.step(number, len(pictures), f"rendering {name}")
+        _render(picture, folder, scenario.masks)
+    names = tuple(picture.name for picture in pictures)
+    poses = np.stack([picture.cam_from_world for picture in pictures])
+    matrices = np.stack([picture.camera.K for picture in pictures])
+    write_truth(folder, names, poses, matrices)
+    if scenario.rig:
+        cameras = [
+            {"image_prefix": f"{sensor}/", "ref_sensor": not number} for number, sensor in enumerate(scenario.rig)
+        ]
+        (folder / "rig_config.json").write_text(json.dumps([{"cameras": cameras}]))
+    return ScenarioCapture(
+        name,
+        folder,
+        names,
+        poses,
+        matrices,
+        np.array([(picture.camera.width, picture.camera.height) for picture in pictures]),
+        scenario,
+    )
+
+
+def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intrinsics: Float) -> None:
+    """truth.json as `read_truth` takes it."""
+    rows = zip(names, cam_from_world, intrinsics, strict=True)
+    images = {name: {"w2c": pose.tolist(), "K": matrix.tolist()} for name, pose, matrix in rows}
+    (folder / "truth.json").write_text(json.dumps({"images": images}))
+
+
+def write_network_prior(capture: ScenarioCapture, path: Path, noise: PriorNoise, seed: int) -> None:
+    """A predictions file as of a network: poses off by `noise`, depth by 3 %, a pinhole camera whatever the lens."""
+    rng = np.random.default_rng([seed, 0x9210])
+    poses, _ = perturbed_poses(capture.cam_from_world, noise, rng)
+    world = Sim3(float(np.exp(rng.normal(0, 0.5))), nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 5, 3))
+    depth = np.stack([np.load(_depth_file(capture.folder, name)) for name in capture.names]).astype(np.float64)
+    depth *= world.scale * np.exp(rng.normal(0, 0.03, (len(depth), 1, 1)))
+    depth[depth <= 0] = np.nan
+    rows, columns = _DEPTH_SIZE
+    factor = (1 + noise.focal) ** rng.choice([-1, 1])
+    matrices = np.tile(np.array([[0, 0, columns / 2], [0, 0, rows / 2], [0, 0, 1.0]]), (len(poses), 1, 1))
+    matrices[:, 0, 0] = factor * capture.intrinsics[:, 0, 0] * columns / capture.sizes[:, 0]
+    matrices[:, 1, 1] = factor * capture.intrinsics[:, 1, 1] * rows / capture.sizes[:, 1]
+    np.savez(
+        path,
+        depth=depth.astype(np.float32),
+        extrinsics=world.apply_to_cameras(poses),
+        intrinsics=matrices,
+        names=np.array(capture.names),
+    )
+
+
+def _render(picture: Picture, folder: Path, masks: bool) -> None:
+    image = folder / "images" / picture.name
+    if image.exists():
+        return
+    shot = picture.shot()
+    depth = _depth_file(folder, picture.name)
+    depth.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = _DEPTH_SIZE
+    np.save(depth, cv2.resize(shot.depth, (columns, rows), interpolation=cv2.INTER_NEAREST).astype(np.float16))
+    if masks:
+        write_mask(folder / "masks" / f"{picture.name}.png", ~np.isin(shot.solid, picture.ignored))
+    image.parent.mkdir(parents=True, exist_ok=True)
+    write_rgb(image, shot.rgb)  # last, and complete or not at all: where it is there, so is the rest
+
+
+def _depth_file(folder: Path, name: str) -> Path:
+    return folder / "depth" / f"{name}.npy"

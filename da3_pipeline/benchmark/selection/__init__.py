@@ -1,0 +1,1 @@
+"""Which frames are taken from video, and what that does to the poses."""

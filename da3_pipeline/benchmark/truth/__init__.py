@@ -1,0 +1,1 @@
+"""Scenes with known truth, and priors and networks simulated from it."""

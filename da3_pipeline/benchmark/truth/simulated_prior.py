@@ -1,0 +1,77 @@
+"""A predictions file as a network would have left it, made from truth: poses and depth off by a known amount."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ...arrays import Float, Int
+from ...geometry import Sim3, nearest_rotation
+from ...infer import InferConfig
+from ...infer import run as infer
+from ...progress import SilentProgress
+from ...types import Prediction
+from .known_scene import KnownScene
+from .prior_noise import PriorNoise, perturbed_poses
+
+__all__ = ["SimulatedPrior", "simulate_prior", "write_prior"]
+
+_DEPTH_NOISE = 0.03  # sigma of broad patches within a frame, and once more of each whole frame
+_DEPTH_PATCHES = (4, 5)
+
+
+@dataclass(frozen=True)
+class SimulatedPrior:
+    """prediction: as read back from the file. wrong (K,): indices of the gross outliers. focal_factor: over truth."""
+
+    prediction: Prediction
+    wrong: Int
+    focal_factor: float
+
+
+def simulate_prior(scene: KnownScene, noise: PriorNoise, seed: int) -> SimulatedPrior:
+    """What `infer` makes of a predictions file with `noise` on the truth; equal seeds, equal priors."""
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
+        path = Path(folder) / "prior.npz"
+        wrong, factor = write_prior(path, scene, noise, seed)
+        prediction = infer(scene.frames, InferConfig(predictions=path), SilentProgress())
+    return SimulatedPrior(prediction, wrong, factor)
+
+
+def write_prior(path: Path, scene: KnownScene, noise: PriorNoise, seed: int) -> tuple[Int, float]:
+    """Write the file (docs/PREDICTIONS.md); indices of the gross outliers, and the focal length's factor.
+
+    The prior's world is its own: turned, moved and scaled at random, depth with it. Depth is off by a few per cent
+    whatever the noise of the poses. The principal point is the centre.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(str(noise).encode())])
+    poses, wrong = perturbed_poses(scene.cam_from_world, noise, rng)
+    factor = float((1 + noise.focal) ** rng.choice([-1, 1]))
+    world = Sim3(float(np.exp(rng.normal(0, 0.5))), nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 5, 3))
+    depth = scene.depth * _depth_error(rng, scene.depth.shape) * world.scale
+    height, width = depth.shape[1:]
+    matrices = np.tile(np.array([[0, 0, width / 2], [0, 0, height / 2], [0, 0, 1.0]]), (len(scene), 1, 1))
+    for matrix, true, frame in zip(matrices, scene.intrinsics, scene.frames.frames, strict=True):
+        matrix[0, 0] = factor * true[0, 0] * width / frame.width
+        matrix[1, 1] = factor * true[1, 1] * height / frame.height
+    np.savez(
+        path,
+        depth=depth.astype(np.float32),
+        extrinsics=world.apply_to_cameras(poses),
+        intrinsics=matrices,
+        names=np.array(scene.frames.names),
+    )
+    return wrong, factor
+
+
+def _depth_error(rng: np.random.Generator, shape: tuple[int, ...]) -> Float:
+    """Factors (N, h, w) around 1: broad patches, and each frame as a whole."""
+    count, height, width = shape
+    patches = rng.normal(0, _DEPTH_NOISE, (count, *_DEPTH_PATCHES))
+    smooth = np.stack([cv2.resize(patch, (width, height), interpolation=cv2.INTER_CUBIC) for patch in patches])
+    return np.asarray(np.exp(smooth + rng.normal(0, _DEPTH_NOISE, (count, 1, 1))))

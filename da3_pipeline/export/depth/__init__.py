@@ -1,0 +1,1 @@
+"""The prior's depth: judged against tracks, written, and turned into seeds."""

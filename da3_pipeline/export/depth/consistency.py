@@ -1,0 +1,123 @@
+"""Whether points lifted from one depth map are confirmed by the depth maps of other views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import Bool, Float
+from ...geometry import transform_points
+from .trusted_depth import DepthView
+
+__all__ = ["Support", "overlapping_views", "round_trip_px", "support"]
+
+
+_PROBES = 8  # a grid of 8x8 pixels stands for a view when overlaps are counted
+_LEAST_OVERLAP = 0.15
+_FULL_PARALLAX_DEG = 8.0
+_TOLERANCE = 0.05  # where no tracks say how exact the depth is
+_LEAST_TOLERANCE, _MOST_TOLERANCE = 0.02, 0.05
+
+
+@dataclass(frozen=True)
+class Support:
+    """What m neighbours say about n points.
+
+    pixels (n, m, 2): where each point appears; depth (n, m): the neighbour's surface there; NaN where unknown.
+    agrees (n, m): that surface is the point. seen (n,): some neighbour's trusted depth covers it. clear (n,): as
+    many agree as see through the point to a surface well behind it, or see it under their mask.
+    """
+
+    pixels: Float
+    depth: Float
+    agrees: Bool
+    seen: Bool
+    clear: Bool
+
+
+def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]:
+    """For each view up to `count` others (positions in `views`) that see its surface, with parallax preferred.
+
+    Lens distortion is left out: this only counts.
+    """
+    if not views:
+        return []
+    centres = np.array([view.centre for view in views])
+    projections = np.array([view.camera.K @ view.cam_from_world for view in views])
+    sizes = np.array([(view.camera.width, view.camera.height) for view in views])
+    chosen: list[list[int]] = []
+    for index, view in enumerate(views):
+        points = _probe(view)
+        scores = np.zeros(len(views))
+        if len(points):
+            scores = _overlap(points, projections, sizes) * _parallax(points, centres[index], centres)
+            scores[index] = 0
+        ranked = np.argsort(-scores, kind="stable")[:count]
+        chosen.append([int(other) for other in ranked if scores[other] > 0])
+    return chosen
+
+
+def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> Support:
+    """Ask each neighbour about (n, 3) `points` that were lifted from `view`."""
+    shape = (len(points), len(neighbours))
+    agrees, against = np.zeros(shape, bool), np.zeros(shape, bool)
+    pixels, depth = np.full((*shape, 2), np.nan), np.full(shape, np.nan)
+    for column, other in enumerate(neighbours):
+        expected, depth[:, column], pixels[:, column] = other.look_up(points)
+        known = np.isfinite(depth[:, column])
+        ratio = np.divide(depth[:, column], expected, out=np.ones(len(points)), where=known)
+        tolerance = _tolerance(view, other)
+        agrees[:, column] = known & (np.abs(ratio - 1) < tolerance)
+        against[:, column] = known & (ratio > 1 + 2 * tolerance)
+        if other.hidden is not None:
+            against[:, column] |= np.abs(other.hidden_at(pixels[:, column]) / expected - 1) < tolerance
+    seen = np.asarray(np.isfinite(depth).any(axis=1))
+    return Support(pixels, depth, agrees, seen, agrees.sum(axis=1) >= against.sum(axis=1))
+
+
+def round_trip_px(view: DepthView, own_pixels: Float, neighbours: Sequence[DepthView], answer: Support) -> Float:
+    """(n, m) how far each agreeing neighbour's surface, projected back, misses the point's own pixel; NaN elsewhere."""
+    misses_px = np.full(answer.agrees.shape, np.nan)
+    for column, other in enumerate(neighbours):
+        sure = answer.agrees[:, column]
+        surface = other.lift(other.camera.unproject(answer.pixels[sure, column]), answer.depth[sure, column])
+        back = view.camera.project(transform_points(view.cam_from_world, surface))
+        misses_px[sure, column] = np.linalg.norm(back - own_pixels[sure], axis=1)
+    return misses_px
+
+
+def _tolerance(view: DepthView, other: DepthView) -> float:
+    measured = np.array([view.disagreement, other.disagreement])
+    if np.isnan(measured).any():
+        return _TOLERANCE
+    return float(np.clip(2 * measured.max(), _LEAST_TOLERANCE, _MOST_TOLERANCE))
+
+
+def _probe(view: DepthView) -> Float:
+    """World points of a coarse grid of the view's trusted pixels."""
+    height, width = view.depth.shape
+    rows = ((np.arange(_PROBES) + 0.5) / _PROBES * height).astype(np.intp)
+    columns = ((np.arange(_PROBES) + 0.5) / _PROBES * width).astype(np.intp)
+    grid_rows, grid_columns = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+    known = np.isfinite(view.depth[grid_rows, grid_columns])
+    return view.world_points(grid_rows[known], grid_columns[known])
+
+
+def _overlap(points: Float, projections: Float, sizes: Float) -> Float:
+    """(N,) share of (n, 3) points inside each of N pictures; 0 where it is too small to matter."""
+    projected = points @ np.swapaxes(projections[:, :, :3], 1, 2) + projections[:, None, :, 3]
+    front = projected[..., 2] > 1e-12
+    pixels = projected[..., :2] / np.where(front, projected[..., 2], np.nan)[..., None]
+    share = ((pixels > 0) & (pixels < sizes[:, None])).all(axis=-1).mean(axis=1)
+    return np.where(share >= _LEAST_OVERLAP, share, 0.0)
+
+
+def _parallax(points: Float, centre: Float, others: Float) -> Float:
+    """(N,) weights: 1 where the median angle between rays is wide enough to tell depths apart, towards 0.1 below."""
+    own, across = points - centre, points - others[:, None]
+    lengths = np.linalg.norm(own, axis=-1) * np.linalg.norm(across, axis=-1)
+    cosine = (own * across).sum(axis=-1) / np.maximum(lengths, 1e-300)
+    angle_deg = np.degrees(np.arccos(np.clip(np.median(cosine, axis=1), -1, 1)))
+    return np.clip(angle_deg / _FULL_PARALLAX_DEG, 0.1, 1.0)

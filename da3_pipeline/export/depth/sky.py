@@ -1,0 +1,103 @@
+"""Where the prior sees sky: kept out of everything that becomes a point; and frames that show nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from ...arrays import Bool
+from ...types import Dropped, Prediction, Scene
+from ..ignored import IgnoredPixels
+
+__all__ = ["near_sky", "observed_in_sky", "sky_in_image", "sky_share", "without_bare_frames"]
+
+
+_MARGIN = 1  # depth-map pixels; depth beside the skyline is a mixture of both
+_NOTHING_ELSE = 0.99
+_NEIGHBOURHOOD = np.ones((3, 3), bool)
+
+
+def sky_in_image(prediction: Prediction, frame: int) -> Bool | None:
+    """(height, width) of the original image, True where it shows sky; None where the prior saw none in it.
+
+    The outline follows the depth map to its pixel, interpolated so that it has no steps. What the network did not
+    see, because its view was cropped, counts as no sky.
+    """
+    if prediction.sky is None or not prediction.sky[frame].any():
+        return None
+    sky, pixel_map = prediction.sky[frame], prediction.pixel_maps[frame]
+    target = prediction.frames.frames[frame]
+    scale, offset = np.array(pixel_map.scale), np.array(pixel_map.offset)
+    # Indices are half a pixel from coordinates, on either side.
+    into_map = np.column_stack([np.diag(1 / scale), (0.5 - offset) / scale - 0.5])
+    share = cv2.warpAffine(
+        sky.astype(np.float32),
+        into_map,
+        (target.width, target.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    seen = np.zeros(share.shape, bool)
+    height, width = sky.shape
+    first, last = np.round(offset).astype(int), np.round(offset + scale * (width, height)).astype(int)
+    seen[max(first[1], 0) : max(last[1], 0), max(first[0], 0) : max(last[0], 0)] = True
+    return np.asarray((share > 0.5) & seen)
+
+
+def near_sky(sky: Bool) -> Bool:
+    """(h, w) the sky of a depth map and a narrow margin around it."""
+    return np.asarray(ndimage.binary_dilation(sky, _NEIGHBOURHOOD, iterations=_MARGIN))
+
+
+def sky_share(prediction: Prediction, frames: Sequence[int]) -> float:
+    """Mean share of sky in those frames; NaN where the prior does not say."""
+    if prediction.sky is None or not len(frames):
+        return float("nan")
+    return float(np.mean([prediction.sky[frame].mean() for frame in frames]))
+
+
+def without_bare_frames(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels) -> tuple[list[int], list[Dropped]]:
+    """The frames that show something, and those that show nothing but sky, or what their masks ignore.
+
+    A trainer learns nothing from the latter, and those that sample pixels stop at a mask that is black all over.
+    """
+    kept: list[int] = []
+    dropped: list[Dropped] = []
+    for frame in frames:
+        reason = _why_bare(scene.prediction, frame, ignored)
+        if reason:
+            dropped.append(Dropped(scene.frames[frame].name, reason))
+        else:
+            kept.append(frame)
+    return kept, dropped
+
+
+def _why_bare(prediction: Prediction, frame: int, ignored: IgnoredPixels) -> str:
+    if ignored.share.get(frame, 0) >= _NOTHING_ELSE:
+        return "its mask leaves nothing of it"
+    if prediction.sky is None:
+        return ""
+    sky = prediction.sky[frame]
+    if sky.mean() >= _NOTHING_ELSE:
+        return "it shows nothing but sky"
+    both = frame in ignored.masked and (sky | ignored.masked[frame]).mean() >= _NOTHING_ELSE
+    return "it shows nothing but sky beside what its mask ignores" if both else ""
+
+
+def observed_in_sky(scene: Scene) -> Bool:
+    """(K,) whether an observation of the scene's tracks lies in the sky."""
+    tracks, sky = scene.tracks, scene.prediction.sky
+    inside = np.zeros(len(tracks.observation_frame), bool)
+    if sky is None:
+        return inside
+    height, width = sky.shape[1:]
+    for frame in np.unique(tracks.observation_frame).tolist():
+        mine = np.flatnonzero(tracks.observation_frame == frame)
+        pixels = scene.prediction.pixel_maps[frame].to_network(tracks.observation_xy[mine])
+        column, row = np.floor(pixels).astype(np.intp).T
+        seen = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        inside[mine[seen]] = sky[frame, row[seen], column[seen]]
+    return inside

@@ -1,0 +1,1 @@
+"""What people read: report.json, report.html and their pictures."""

@@ -1,0 +1,166 @@
+"""What a run came to, as data: the document of report.json (docs/OUTPUTS.md has its fields)."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...types import Dropped, ExportResult, Exposure, Scene, StageRecord
+from ..staging import write_atomically
+from ..tracks import reprojection_errors_px
+from .capture import capture_document
+from .html import render_html
+from .pictures import collect_pictures
+from .world import world_document
+
+__all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("da3-pipeline", "pycolmap", "torch", "numpy", "timm", "opencv-python-headless", "pillow")
+
+
+def write_report(
+    folder: Path,
+    scene: Scene,
+    result: ExportResult | None,
+    stages: Sequence[StageRecord],
+    config: Mapping[str, object],
+    dropped: Sequence[Dropped],
+) -> None:
+    """Write report.json and report.html into `folder`; `result` is None where nothing could be exported.
+
+    Raises ExportError where the folder cannot be written.
+    """
+    document = report_document(scene, result, stages, config, dropped)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    write_atomically(folder / "report.html", render_html(document, collect_pictures(folder, scene, result), folder))
+    write_atomically(folder / "report.json", text)
+
+
+def report_document(
+    scene: Scene,
+    result: ExportResult | None,
+    stages: Sequence[StageRecord],
+    config: Mapping[str, object],
+    dropped: Sequence[Dropped],
+) -> dict[str, Any]:
+    """The content of report.json: plain JSON values, numbers that are not finite as null."""
+    refine = config.get("refine")
+    everything = _all_dropped(scene, result, dropped)
+    document = {
+        "schema": "da3-pipeline/report",
+        "version": SCHEMA_VERSION,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "verdict": {
+            "passed": scene.verdict.passed,
+            "summary": scene.verdict.summary,
+            "gates": [vars(gate) for gate in scene.verdict.gates],
+        },
+        "data_set": _data_set(result),
+        "world": world_document(scene, result),
+        "capture": capture_document(scene.frames),
+        "figures": scene.figures,
+        "candidates": [vars(candidate) for candidate in scene.candidates],
+        "cameras": _cameras(scene),
+        "frames": _frames(scene, result, {item.frame: item.reason for item in everything}),
+        "dropped": [vars(item) for item in everything],
+        "stages": [vars(stage) for stage in stages],
+        "prior": scene.prediction.source,
+        "seed": refine.get("seed") if isinstance(refine, Mapping) else None,
+        "config": dict(config),
+        "versions": _versions(),
+    }
+    return _finite(document)
+
+
+def _all_dropped(scene: Scene, result: ExportResult | None, dropped: Sequence[Dropped]) -> list[Dropped]:
+    """Every frame or file left out, in stage order, once: the first reason is the one that counts."""
+    prediction = scene.prediction
+    later = (*prediction.frames.dropped, *prediction.dropped, *scene.dropped, *(result.dropped if result else ()))
+    return list({item.frame: item for item in reversed((*dropped, *later))}.values())[::-1]
+
+
+def _data_set(result: ExportResult | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    counts = {"images": result.images, "tracks": result.tracks, "seed_points": result.seed_points}
+    return counts | {name: _whole(value) for name, value in result.figures.items()}
+
+
+def _cameras(scene: Scene) -> list[dict[str, Any]]:
+    counts = {key: sum(frame.camera_id == key for frame in scene.frames) for key in scene.cameras}
+    return [
+        {
+            "id": key,
+            "model": camera.model,
+            "width": camera.width,
+            "height": camera.height,
+            "params": list(camera.params),
+            "focal_px": camera.focal_px,
+            "fov_deg": list(camera.fov_deg),
+            "frames": counts[key],
+        }
+        for key, camera in scene.cameras.items()
+    ]
+
+
+def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
+    errors_px = reprojection_errors_px(scene)
+    names = result.image_names if result else {}
+    rows = []
+    for index, frame in enumerate(scene.frames):
+        own = errors_px[scene.tracks.observation_frame == index]
+        rows.append(
+            {
+                "name": frame.name,
+                "image": names.get(frame.name),
+                "camera": frame.camera_id,
+                "pose_source": scene.pose_source[index],
+                "observations": len(own),
+                "median_error_px": float(np.nanmedian(own)) if np.isfinite(own).any() else None,
+                "depth_scale": float(scene.depth_scale[index]),
+                "sharpness": frame.sharpness,
+                "training": frame.training,
+                "masked_share": result.masked_share.get(frame.name) if result else None,
+                "video": frame.video.partition("#")[0] if frame.video else None,
+                "time_s": frame.time_s,
+                "remark": frame.remark,
+                "exposure": vars(frame.exposure or Exposure()),
+                "dropped": reasons.get(frame.name) if frame.name not in names else None,
+            }
+        )
+    return rows
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _whole(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,112 @@
+"""report.html: one file, no requests, readable on paper and without scripts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from .capture import capture_rows, light_curves
+from .pictures import Pictures
+from .world import world_rows
+
+__all__ = ["render_html"]
+
+_EXAMPLES = 12
+
+
+def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path) -> str:
+    """The page of a report document. Names and reasons are escaped; nothing outside the file is asked for."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("da3_pipeline.export.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _count, "figure": _figure, "duration": _duration}
+    return environment.get_template("report.html.j2").render(
+        report=document,
+        pictures=pictures,
+        title=folder.resolve().name,
+        tiles=_tiles(document),
+        world=world_rows(document["world"]),
+        capture=list(capture_rows(document["capture"])),
+        curves=light_curves(document["frames"], document["capture"]),
+        commands=_commands(folder) if document["data_set"] else [],
+        left_out=_by_reason(document["dropped"]),
+        most_observations=max((row["observations"] for row in document["frames"]), default=0),
+        total_s=sum(stage["seconds"] for stage in document["stages"]),
+        config=json.dumps(document["config"], indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def _tiles(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Value, what it is, and a note, for the figures that matter most."""
+    frames, data = document["frames"], document["data_set"]
+    errors = sorted(row["median_error_px"] for row in frames if row["median_error_px"] is not None)
+    seconds = sum(stage["seconds"] for stage in document["stages"])
+    memory_mb = max((stage["peak_memory_mb"] for stage in document["stages"]), default=0)
+    refined = sum(row["pose_source"] == "refined" for row in frames)
+    spare = sum(not row["training"] for row in frames)
+    note = f"{refined} refined" + (f", {spare} for the poses only" if spare else "")
+    tiles = [(f"{data['images'] if data else 0} of {len(frames)}", "images", note)]
+    if data:
+        sampled = data.get("seed_points_from_depth", 0)
+        tiles.append((_count(data["tracks_measured"]), "matched points", _track_note(data)))
+        tiles.append((_count(data["seed_points"]), "seed points", f"{_count(sampled)} of them from depth"))
+    if errors:
+        tiles.append((f"{errors[len(errors) // 2]:.2f} px", "reprojection error", "median image, median observation"))
+    tiles += _scale_tile(document["world"])
+    tiles.append((_duration(seconds), "to compute", f"peak memory {memory_mb / 1024:.1f} GB"))
+    return tiles
+
+
+def _scale_tile(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if world["relative_sigma"] is None:
+        return []
+    return [(f"± {100 * world['relative_sigma']:.2g} %", "scale in metres", f"from {world['scale_source']}")]
+
+
+def _track_note(data: Mapping[str, Any]) -> str:
+    if data["tracks_from_depth"]:
+        return f"and {_count(data['tracks_from_depth'])} tracks made from depth"
+    return f"{data['observations_measured'] / max(data['tracks_measured'], 1):.1f} images see each"
+
+
+def _commands(folder: Path) -> list[tuple[str, str]]:
+    place = shlex.quote(str(folder.resolve()))
+    return [
+        ("nerfstudio", f"ns-train splatfacto --data {place}"),
+        ("gsplat", f"python examples/simple_trainer.py default --data_dir {place} --data_factor 1"),
+    ]
+
+
+def _by_reason(dropped: Sequence[Mapping[str, str]]) -> list[tuple[str, int, list[str], int]]:
+    """Reason, count, some names and how many more there are; the commonest reason first."""
+    groups: dict[str, list[str]] = {}
+    for item in dropped:
+        groups.setdefault(item["reason"], []).append(item["frame"])
+    ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [(reason, len(names), names[:_EXAMPLES], max(0, len(names) - _EXAMPLES)) for reason, names in ranked]
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return _count(value) if float(value).is_integer() else f"{value:.3g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

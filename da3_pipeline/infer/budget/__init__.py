@@ -1,0 +1,1 @@
+"""What a pass of the network costs, and what the machine has."""

@@ -1,0 +1,1 @@
+"""A capture of any length through passes of bounded size."""

@@ -1,0 +1,1 @@
+"""Weights: the published format, and where files come from."""

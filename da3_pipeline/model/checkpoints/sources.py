@@ -1,0 +1,88 @@
+"""From a model's name to a file: shipped with the package, placed by hand, or fetched from the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from ...errors import WeightsError
+from ..config import ModelConfig
+from ..variants import VARIANTS, Variant, variant
+
+__all__ = ["WEIGHTS_FOLDER_VARIABLE", "find_checkpoint", "local_checkpoint", "weights_folder"]
+
+WEIGHTS_FOLDER_VARIABLE = "DA3_PIPELINE_WEIGHTS"
+_FILE = "model.safetensors"
+_SHIPPED = Path(__file__).parents[1] / "weights"
+
+
+def weights_folder() -> Path:
+    """Where checkpoints placed by hand are looked for: $DA3_PIPELINE_WEIGHTS, or a folder in the user's cache."""
+    given = os.environ.get(WEIGHTS_FOLDER_VARIABLE)
+    return Path(given) if given else Path.home() / ".cache" / "da3-pipeline" / "weights"
+
+
+def local_checkpoint(name: str) -> Path | None:
+    """The file of a registered network that is on this machine already: shipped, placed by hand, or fetched before."""
+    entry = variant(name)
+    path = (_SHIPPED if entry.hub_repo is None else weights_folder()) / f"{name}.safetensors"
+    if path.is_file() or entry.hub_repo is None:
+        return path if path.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(entry.hub_repo, _FILE)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def find_checkpoint(name_or_path: str | Path) -> tuple[Path, ModelConfig | None]:
+    """The checkpoint file, and its configuration as far as the name or a config.json beside it tells.
+
+    name_or_path: a registered name, a safetensors file, or a folder with model.safetensors and, perhaps,
+    config.json. A registered name wins over a file of the same name. Raises WeightsError when nothing is there.
+    """
+    name = str(name_or_path)
+    if name in VARIANTS:
+        entry = VARIANTS[name]
+        shipped = entry.hub_repo is None
+        return local_checkpoint(name) or _fetch(entry), None if shipped else entry.config
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path / _FILE, _named_config(path / "config.json")
+    if not path.exists():
+        raise WeightsError(f"{name} is neither a file nor a known model; known: {', '.join(VARIANTS)}")
+    return path, None
+
+
+def _named_config(path: Path) -> ModelConfig | None:
+    """The configuration that a published config.json names; None where there is none or it names nothing."""
+    if not path.exists():
+        return None
+    try:
+        name = json.loads(path.read_text(encoding="utf-8")).get("model_name")
+    except (OSError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} is not a readable model description: {error}") from error
+    if name is None:
+        return None
+    if name not in VARIANTS:
+        raise WeightsError(f"{path} names the model {name!r}, which this version cannot run")
+    return VARIANTS[name].config
+
+
+def _fetch(entry: Variant) -> Path:
+    """The file from the hub, into its cache on this machine."""
+    if entry.hub_repo is None:
+        raise WeightsError(f"the weights of {entry.name} are missing from this installation: install the package again")
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(entry.hub_repo, _FILE))
+    # The hub client lets errors of several network libraries through, which have no common base.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"the weights of {entry.name} cannot be fetched ({reason}): "
+            f"download https://huggingface.co/{entry.hub_repo}/resolve/main/{_FILE} "
+            f"and place it as {weights_folder() / f'{entry.name}.safetensors'}, or pass its path as the model; "
+            "da3-nano is built in and needs no download"
+        ) from error

@@ -1,0 +1,1 @@
+"""What makes the network small and fast, beside the plain network."""

@@ -1,0 +1,1 @@
+"""What further knowledge does to a solution; one file a kind of knowledge."""

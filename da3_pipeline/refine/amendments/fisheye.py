@@ -1,0 +1,79 @@
+"""Lenses that no polynomial around a pinhole describes: the same solution once more, through a fisheye model.
+
+A network's prior is a pinhole camera, and k1, k2 follow a fisheye lens as far as some 100 degrees, at the price of
+poses that are off. Whether the lens is one is decided by the matches: whichever model explains more of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...geometry import Camera
+from ..config import SolveConfig
+from ..solve.priors import Priors
+from ..solve.problem import Estimate, Problem
+from ..solve.rigs import Rigs
+from ..solve.rounds import Fit, fit_points, polish
+from ..solve.score import agreement
+
+__all__ = ["as_fisheye", "through_fisheye"]
+
+_WIDE_DEG = 75.0  # across the diagonal: narrower lenses never need it
+_BENT = 0.9  # radius in the image over that of a pinhole, at the corner, under which a lens is worth the trial
+_ROUNDS = 3
+_BETTER = 0.002  # share of matches
+_SHARPER = 0.97  # of the median error, where about as many matches agree
+
+
+def through_fisheye(
+    problem: Problem, thinned: Problem, fit: Fit, solve: SolveConfig, priors: Priors | None, rigs: Rigs | None
+) -> Fit:
+    """`fit` (of the `thinned` problem), or a better one with OPENCV_FISHEYE for the wide, bent lenses among its own.
+
+    `problem` has all matches, by which the two are compared; both hold the same tracks.
+    """
+    unknown = fit.estimate.cameras.keys() - problem.known_cameras
+    bent = {name for name in unknown if _is_bent(fit.estimate.cameras[name])}
+    if not bent:
+        return fit
+    cameras = {name: as_fisheye(camera) if name in bent else camera for name, camera in fit.estimate.cameras.items()}
+    other = fit_points(thinned, Estimate(fit.estimate.cam_from_world, cameras), solve.min_ray_spread_deg)
+    for _ in range(_ROUNDS):
+        other = polish(thinned, other, solve, priors, rigs)
+    if not np.isfinite(other.median_px):
+        return fit
+    gain = agreement(problem, other.estimate) - agreement(problem, fit.estimate)
+    sharper = other.median_px < _SHARPER * fit.median_px
+    return other if gain > _BETTER or (gain > -_BETTER and sharper) else fit
+
+
+def as_fisheye(camera: Camera) -> Camera:
+    """The OPENCV_FISHEYE camera nearest to one of another model over the image, k3 and k4 zero, centred.
+
+    The centre of the other is not taken over: what a wrong model makes of it is part of its error.
+    Least squares over the radius r: r = f (theta + k1 theta^3 + k2 theta^5), linear in f, f k1 and f k2.
+    """
+    centre = np.array([camera.K[0, 2], camera.K[1, 2]])
+    corner = np.maximum(centre, [camera.width - centre[0], camera.height - centre[1]])
+    pixels = centre + np.linspace(0.02, 1.0, 50)[:, None] * corner
+    radius_px = np.linalg.norm(pixels - centre, axis=1)
+    theta = np.arctan(np.linalg.norm(camera.unproject(pixels), axis=1))
+    powers = np.stack([theta, theta**3, theta**5], 1)
+    focal_px, fk1, fk2 = np.linalg.lstsq(powers, radius_px, rcond=None)[0]
+    middle = (camera.width / 2, camera.height / 2)
+    params = (focal_px, focal_px, *middle, fk1 / focal_px, fk2 / focal_px, 0.0, 0.0)
+    return replace(camera, model="OPENCV_FISHEYE", params=tuple(float(value) for value in params))
+
+
+def _is_bent(camera: Camera) -> bool:
+    """Whether a lens is wide and its corners are drawn in, so that a fisheye model may fit it better."""
+    if camera.model.endswith("FISHEYE"):
+        return False
+    corner = np.array([[0.0, 0.0]])
+    plane = float(np.linalg.norm(camera.unproject(corner)))
+    pinhole_px = plane * camera.focal_px
+    radius_px = float(np.linalg.norm(corner[0] - camera.K[:2, 2]))
+    wide = 2 * np.degrees(np.arctan(plane)) > _WIDE_DEG
+    return bool(wide and radius_px < _BENT * pinhole_px)

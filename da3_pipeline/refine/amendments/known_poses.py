@@ -1,0 +1,100 @@
+"""Poses that are known beside the matches have the last word, or a say: they hold what matches leave open.
+
+Candidates compete in worlds of their own, for matches are to decide who is right. The winner is then moved into the
+world of what is known, and adjusted once more with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...arrays import Bool, Float
+from ...geometry import centres, rotation_angle_deg
+from ...geometry.robust_alignment import robust_alignment
+from ...types import Frame
+from ..config import RefineConfig
+from ..initialisation.candidates import Candidate
+from ..solve.priors import Priors, extent
+from ..solve.problem import Estimate, Problem, rigs_in_world
+from ..solve.rounds import Fit, fit_points, resettle
+from ..solve.score import agreement
+from ..solve.tracks import spread_subset
+
+__all__ = ["with_known_poses"]
+
+
+logger = logging.getLogger(__name__)
+
+_COST = 0.01  # share of the matches that may stop to agree
+
+
+def with_known_poses(
+    problem: Problem, frames: Sequence[Frame], winner: Candidate, config: RefineConfig
+) -> tuple[Candidate, dict[str, float]]:
+    """The winner in the world of the poses that the user gave, adjusted with these fixed or as priors; figures of it.
+
+    Where matches contradict them, the winner is moved there and keeps its shape, with a warning. Nothing happens where
+    no pose is known, where all are and stay, and where the prior, which given poses are part of, holds few frames.
+    """
+    known = _known(frames)
+    both = np.isfinite(known).all((1, 2)) & winner.fit.estimate.posed
+    fixed = config.solve.poses_as == "fixed"
+    if not both.any() or (fixed and problem.given_poses) or (not fixed and winner.held_by is not None):
+        return winner, {}
+    estimate = winner.fit.estimate
+    moved = robust_alignment(estimate.cam_from_world[both], known[both]).apply_to_cameras(estimate.cam_from_world)
+    estimate = replace(estimate, cam_from_world=moved)
+    thinned = problem.with_observations(
+        spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
+    )
+    if fixed:
+        further = None if winner.held_by is None else winner.held_by.only_for(~both)
+        fit = _with_fixed(thinned, estimate, known, both, further, config)
+    else:
+        fit = _with_priors(thinned, estimate, known, config)
+    held = agreement(problem, fit.estimate) > agreement(problem, estimate) - _COST
+    if not held:
+        logger.warning("matches contradict the given poses of %d frames: they are not held to them", both.sum())
+        fit = fit_points(thinned, estimate, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
+    off_deg, off = _deviation(fit.estimate.cam_from_world[both], known[both])
+    figures = {"known_poses": float(both.sum()), "known_poses_held": float(both.sum() * held)}
+    figures |= {"known_poses_off_deg": off_deg, "known_poses_off": off}
+    return replace(winner, fit=fit), figures
+
+
+def _known(frames: Sequence[Frame]) -> Float:
+    """(N, 3, 4), NaN where no pose is given."""
+    nothing = np.full((3, 4), np.nan)
+    return np.array([nothing if (pose := frame.known_cam_from_world) is None else pose for frame in frames], float)
+
+
+def _with_fixed(
+    problem: Problem, estimate: Estimate, known: Float, both: Bool, further: Priors | None, config: RefineConfig
+) -> Fit:
+    start = replace(estimate, cam_from_world=np.where(both[:, None, None], known, estimate.cam_from_world))
+    return resettle(problem, start, config.solve, further, rigs_in_world(problem, start), both)
+
+
+def _with_priors(problem: Problem, estimate: Estimate, known: Float, config: RefineConfig) -> Fit:
+    nothing = np.full((len(known), 3), np.nan)
+    priors = Priors(
+        known,
+        np.radians(config.priors.given_rotation_sigma_deg),
+        config.priors.given_position_sigma * extent(estimate),
+        nothing,
+        nothing,
+    )
+    rigs = rigs_in_world(problem, estimate)
+    if rigs is not None:
+        estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
+    return resettle(problem, estimate, config.solve, priors, rigs)
+
+
+def _deviation(found: Float, known: Float) -> tuple[float, float]:
+    """Median angle in degrees, and median distance of centres, between (K, 3, 4) poses."""
+    angle = rotation_angle_deg(found[:, :, :3], known[:, :, :3])
+    return float(np.median(angle)), float(np.median(np.linalg.norm(centres(found) - centres(known), axis=1)))

@@ -1,0 +1,1 @@
+"""From photographs to verified correspondences: features, matchers, pairs, two-view verification."""

@@ -1,0 +1,190 @@
+"""Which pairs of frames are worth matching: alike in appearance, near in time, near in the prior, linked by others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from ...arrays import Bool, Float, Float32, Int
+from ...geometry import centres
+from ...types import Frame
+from .features import DESCRIPTOR_NORM, Features
+
+__all__ = [
+    "Pair",
+    "appearance_scores",
+    "components",
+    "link_scores",
+    "needy_frames",
+    "prior_is_useful",
+    "prior_scores",
+    "propose",
+    "sequence_scores",
+]
+
+Pair = tuple[int, int]
+
+_PROBES = 256  # largest keypoints of a frame that stand for it when all frames are compared
+_PROBE_RATIO = 0.9
+_COMPARE_ALL_UP_TO = 100  # frames; beyond, only those of most similar VLAD are compared
+_SHORTLIST = 40
+_VLAD_WORDS = 32
+_VLAD_SAMPLES = 20_000
+_USEFUL_SIGMAS = 3.0
+
+
+def appearance_scores(features: Sequence[Features], device: torch.device) -> Float:
+    """(N, N) mutual matches of the largest keypoints of two frames; -inf where not compared.
+
+    Preemptive matching (Wu 2013): it foretells the verified matches better than global descriptors do.
+    """
+    count = len(features)
+    probes = np.zeros((count, _PROBES, _dimension(features)), np.float32)
+    for k, feature in enumerate(features):
+        largest = np.argsort(-feature.scale_px, kind="stable")[:_PROBES]
+        if len(largest):
+            probes[k, : len(largest)] = feature.descriptors[largest]
+    bank = torch.from_numpy(probes).to(device)
+    compare = np.triu(np.ones((count, count), bool) if count <= _COMPARE_ALL_UP_TO else _shortlist(features), 1)
+    scores = np.full((count, count), -np.inf)
+    for i in range(count - 1):
+        others = np.flatnonzero(compare[i])
+        if len(others):
+            scores[i, others] = scores[others, i] = _mutual_counts(bank[i], bank[others])
+    return scores
+
+
+def prior_scores(cam_from_world: Float, max_viewing_angle_deg: float) -> Float:
+    """(N, N) nearness of camera centres: greater is nearer, -inf where viewing directions part too far."""
+    centre = centres(cam_from_world)
+    axis = cam_from_world[:, 2, :3]
+    seeing = axis @ axis.T > np.cos(np.radians(max_viewing_angle_deg))
+    scores = np.where(seeing, -np.linalg.norm(centre[:, None] - centre[None], axis=2), -np.inf)
+    np.fill_diagonal(scores, -np.inf)
+    return scores
+
+
+def sequence_scores(frames: Sequence[Frame], reach: int) -> Float:
+    """(N, N) nearness in capture order, within one video or among photographs; -inf beyond `reach` places."""
+    place = np.arange(len(frames))
+    gap = np.abs(place[:, None] - place[None])
+    source = np.array([frame.video or "" for frame in frames])
+    return np.where((gap > 0) & (gap <= reach) & (source[:, None] == source[None]), -gap.astype(float), -np.inf)
+
+
+def link_scores(count: int, verified: Iterable[Pair]) -> Float:
+    """(N, N) number of frames that match both; -inf where none does."""
+    linked = np.zeros((count, count))
+    for i, j in verified:
+        linked[i, j] = linked[j, i] = 1
+    shared = linked @ linked
+    np.fill_diagonal(shared, 0)
+    return np.where(shared > 0, shared, -np.inf)
+
+
+def prior_is_useful(prior: Float, appearance: Float, each: int) -> bool:
+    """Whether frames that are near in the prior look more alike than frames at large, beyond chance.
+
+    A prior of identical or random poses fails this, and costs no matching.
+    """
+    near = propose([prior], each, np.ones(len(prior), bool), set())
+    alike = [appearance[pair] for pair in near if np.isfinite(appearance[pair])]
+    if not alike:
+        return False
+    at_large = appearance[np.isfinite(appearance)]
+    standard_error = at_large.std() / np.sqrt(len(alike))
+    return bool(np.mean(alike) > at_large.mean() + _USEFUL_SIGMAS * standard_error)
+
+
+def propose(sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair]) -> list[Pair]:
+    """For every `wanted` frame and source of (N, N) scores, the `each` best finite pairs not yet tried; sorted."""
+    untried = np.ones((len(wanted), len(wanted)), bool)
+    for i, j in tried:
+        untried[i, j] = untried[j, i] = False
+    chosen: set[Pair] = set()
+    for scores in sources:
+        open_scores = np.where(untried, scores, -np.inf)
+        for frame in np.flatnonzero(wanted):
+            best = np.argsort(-open_scores[frame], kind="stable")[:each]
+            best = best[np.isfinite(open_scores[frame, best])]
+            chosen |= {(min(int(frame), int(j)), max(int(frame), int(j))) for j in best}
+    return sorted(chosen)
+
+
+def components(count: int, pairs: Sequence[Pair]) -> Int:
+    """(count,) label of each frame's connected component."""
+    ends = np.array(pairs, np.int64).reshape(-1, 2)
+    graph = csr_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def needy_frames(labels: Int, degree: Int, least_degree: int) -> Bool:
+    """(N,) frames outside the largest component, or with fewer than `least_degree` verified partners."""
+    return (labels != np.bincount(labels).argmax()) | (degree < least_degree)
+
+
+def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> Float:
+    """(M,) mutual nearest neighbours that pass the ratio test between (P, D) and each of (M, P, D)."""
+    similarity = (others.reshape(-1, others.shape[-1]) @ probe.T).reshape(len(others), -1, len(probe))
+    top, index = similarity.topk(2, dim=2)
+    distance = 2 * (DESCRIPTOR_NORM**2 - top)
+    mutual = top[:, :, 0] == torch.gather(similarity.amax(1), 1, index[:, :, 0])
+    distinct = distance[:, :, 0] < _PROBE_RATIO**2 * distance[:, :, 1]
+    return (mutual & distinct & (top[:, :, 0] > 0)).sum(1).double().cpu().numpy()
+
+
+def _shortlist(features: Sequence[Features]) -> Bool:
+    """(N, N) symmetric: pairs in which one is among the _SHORTLIST most similar to the other by VLAD (Jegou 2010)."""
+    words = _vocabulary(features)
+    vectors = np.stack([_vlad(feature, words) for feature in features])
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = np.argpartition(-similarity, _SHORTLIST, axis=1)[:, :_SHORTLIST]
+    chosen = np.zeros(similarity.shape, bool)
+    np.put_along_axis(chosen, nearest, True, axis=1)
+    return chosen | chosen.T
+
+
+def _vocabulary(features: Sequence[Features]) -> Float32:
+    """(W, D) k-means of the capture's own descriptors; the same for the same capture."""
+    rng = np.random.default_rng(0)
+    each = max(1, _VLAD_SAMPLES // len(features))
+    drawn = [f.descriptors[rng.permutation(len(f))[:each]] for f in features]
+    sample = np.concatenate([part for part in drawn if len(part)] or [np.zeros((0, 128), np.float32)]).astype(
+        np.float32
+    )
+    if len(sample) < _VLAD_WORDS:
+        return np.zeros((_VLAD_WORDS, _dimension(features)), np.float32)
+    words = sample[rng.permutation(len(sample))[:_VLAD_WORDS]]
+    for _ in range(8):
+        word = _nearest_word(sample, words)
+        members = np.bincount(word, minlength=_VLAD_WORDS)
+        sums = np.zeros_like(words)
+        np.add.at(sums, word, sample)
+        words = np.where(members[:, None] > 0, sums / np.maximum(members, 1)[:, None], words).astype(np.float32)
+    return words
+
+
+def _dimension(features: Sequence[Features]) -> int:
+    """Of the descriptors; those of images without keypoints do not count."""
+    return next((feature.descriptors.shape[1] for feature in features if len(feature)), 128)
+
+
+def _vlad(feature: Features, words: Float32) -> Float32:
+    """(W * D,) unit vector: residuals to the nearest word, summed and normalised by word."""
+    if not len(feature):
+        return np.zeros(words.size, np.float32)
+    values = feature.descriptors.astype(np.float32)
+    word = _nearest_word(values, words)
+    residual = np.zeros_like(words)
+    np.add.at(residual, word, values - words[word])
+    residual /= np.linalg.norm(residual, axis=1, keepdims=True) + 1e-6
+    return residual.ravel() / (np.linalg.norm(residual) + 1e-6)
+
+
+def _nearest_word(values: Float32, words: Float32) -> Int:
+    return (values @ words.T - 0.5 * (words**2).sum(1)).argmax(1)

@@ -1,0 +1,1 @@
+"""The numerics of a solution: tracks, triangulation, bundle adjustment, and the score that needs no truth."""

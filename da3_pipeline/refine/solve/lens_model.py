@@ -1,0 +1,82 @@
+"""Which lens model the observations of a camera can carry: distortion is only estimated where the image is covered.
+
+Observations that bunch in the centre leave distortion free to ruin the focal length, so the ladder is: focal
+length, then k1, then k1, k2 and the principal point where observations reach the border all around. Over flat
+ground a shifted principal point and another focal length look the same: there it stays in the centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...arrays import Bool
+from ...geometry import Camera
+from .problem import Estimate, Problem
+
+__all__ = ["LADDER", "carried_model", "fully_free", "plausible", "widen_models"]
+
+
+LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+_GRID = 8
+_FLAT_SHARE = 0.8  # of the matches of the median pair explained by a homography: the scene is flat
+_LEAST_BEND, _BEND = 0.08, 0.35  # most distortion at the corner: narrow lenses have little, it grows with the view
+_LARGEST_SHIFT = 0.03  # of the longer side, that a principal point may be off the centre
+
+
+def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str) -> Estimate:
+    """The estimate with cameras raised to the richest model, up to `richest`, that their kept observations carry."""
+    cameras = dict(estimate.cameras)
+    for camera_id, camera in estimate.cameras.items():
+        if camera_id in problem.known_cameras or camera.model not in LADDER:
+            continue
+        step = min(LADDER.index(carried_model(problem, camera_id, kept)), LADDER.index(richest))
+        if step > LADDER.index(camera.model):
+            # The first three parameters, focal length and centre, are the same for all; distortion starts at zero.
+            padded = (*camera.params, 0.0, 0.0)[: 3 + step]
+            cameras[camera_id] = replace(camera, model=LADDER[step], params=padded)
+    return replace(estimate, cameras=cameras)
+
+
+def carried_model(problem: Problem, camera_id: str, kept: Bool) -> str:
+    """The richest model of the ladder that this camera's kept observations determine."""
+    frames = problem.frames_of(camera_id)
+    mine = kept & np.isin(problem.observations.frame, frames)
+    place = problem.observations.xy[mine] / problem.size_px[frames[0]]
+    if len(np.unique(problem.observations.frame[mine])) < 3 or len(place) < 300:
+        return LADDER[0]
+    radius = np.linalg.norm(2 * place - 1, axis=1) / np.sqrt(2)
+    if np.quantile(radius, 0.9) < 0.55:
+        return LADDER[0]
+    cells = np.clip((place * _GRID).astype(int), 0, _GRID - 1)
+    count = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID * _GRID).reshape(_GRID, _GRID)
+    border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
+    pairs = problem.matches.homography_share[np.isin(problem.matches.frames, frames).all(1)]
+    deep = len(pairs) > 0 and np.median(pairs) < _FLAT_SHARE
+    rich = deep and len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.7
+    return LADDER[2] if rich else LADDER[1]
+
+
+def fully_free(problem: Problem, estimate: Estimate) -> bool:
+    """Whether every camera that is estimated at all stands on the last rung, so that principal points may move."""
+    models = {camera.model for name, camera in estimate.cameras.items() if name not in problem.known_cameras}
+    return models == {LADDER[-1]}
+
+
+def plausible(camera: Camera) -> bool:
+    """Whether a lens of the ladder is physical: centre near the middle, distortion that grows outwards unfolded."""
+    if camera.model not in LADDER:
+        return True
+    focal, cx, cy, *distortion = camera.params
+    k1, k2 = (*distortion, 0.0, 0.0)[:2]
+    longer = max(camera.width, camera.height)
+    if not np.isfinite(camera.params).all() or focal <= 0:
+        return False
+    if max(abs(cx - camera.width / 2), abs(cy - camera.height / 2)) > _LARGEST_SHIFT * longer:
+        return False
+    radius = np.linspace(0, 1, 32) * np.hypot(camera.width, camera.height) / 2 / focal
+    corner = float(radius[-1])
+    if abs(k1 * corner**2 + k2 * corner**4) > _LEAST_BEND + _BEND * corner**2:
+        return False
+    return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > 0.2).all())

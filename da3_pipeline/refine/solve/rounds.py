@@ -1,0 +1,212 @@
+"""From a rough estimate to adjusted cameras: triangulate everything again, keep what fits, adjust, repeat.
+
+The basin of attraction comes from two things: no gate is tied to where the cameras started, only to the current
+median error; and every track gets a new chance in every round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import Bool, Float
+from ..config import SolveConfig
+from .adjustment import Adjustment, adjust
+from .lens_model import LADDER, fully_free, plausible, widen_models
+from .priors import Priors
+from .problem import Estimate, Problem
+from .registration import register, strays
+from .rigs import Rigs
+from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
+
+__all__ = ["Fit", "adjust_held", "calibrate", "fit_points", "judge", "polish", "refine_estimate", "resettle"]
+
+
+_FINEST_CAUCHY_PX = 0.3
+_HELD_ROUNDS = 4
+_RESETTLING_ROUNDS, _RESETTLING_ITERATIONS = 2, 25
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An estimate with the points that it implies.
+
+    points (num_tracks, 3). errors_px (M,), inf where a point does not exist or lies behind. kept (M,) observations
+    good enough to adjust on. median_px: over all observations of posed frames, wrong ones included.
+    """
+
+    estimate: Estimate
+    points: Float
+    errors_px: Float
+    kept: Bool
+    median_px: float
+
+
+def fit_points(problem: Problem, estimate: Estimate, least_spread_deg: float, gate_px: float | None = None) -> Fit:
+    """Triangulates all tracks and keeps observations under the gate, of points with enough parallax.
+
+    The gate is max(4 px, 6 medians) unless given."""
+    observations = problem.observations
+    points = triangulate(problem, estimate, observations)
+    return judge(problem, estimate, points, least_spread_deg, gate_px)
+
+
+def judge(
+    problem: Problem, estimate: Estimate, points: Float, least_spread_deg: float, gate_px: float | None = None
+) -> Fit:
+    """As `fit_points`, for points already known."""
+    observations = problem.observations
+    errors = reprojection_errors(problem, estimate, points, observations)
+    posed = estimate.posed[observations.frame]
+    median = float(np.median(errors[posed])) if posed.any() else float("inf")
+    finite = errors[np.isfinite(errors)]
+    # Where most points lie behind the cameras the median of the others has to serve.
+    typical = median if np.isfinite(median) else float(np.median(finite)) if len(finite) else 0.0
+    gate = max(4.0, 6.0 * typical) if gate_px is None else gate_px
+    gate = min(gate, float(problem.size_px.max()))
+    kept = np.isfinite(errors) & (errors < gate)
+    origins, _ = world_rays(problem, estimate, observations)
+    spread = ray_spread_deg(observations, origins, points, kept)
+    kept &= (spread > least_spread_deg)[observations.track]
+    return Fit(estimate, points, errors, kept, median)
+
+
+def refine_estimate(
+    problem: Problem, start: Estimate, config: SolveConfig, seed: int, priors: Priors | None = None
+) -> Fit:
+    """Up to `config.max_rounds` rounds from `start`, stray cameras registered anew, and strict last passes.
+
+    Gives up early, with the fit as it is then, on a start from which the error does not come down. `priors` are in
+    the world of `start`, and hold it there.
+    """
+    fit = fit_points(problem, start, config.min_ray_spread_deg)
+    registrations, previous = 0, float("inf")
+    for number in range(config.max_rounds):
+        if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
+            return fit
+        fit = _round(problem, fit, config, number, priors)
+        settled = fit.median_px > 0.85 * previous
+        previous = fit.median_px
+        if number < config.focal_free_from_round or not settled:
+            continue
+        stray = strays(problem, fit.estimate, fit.errors_px, max(4.0, 2 * fit.median_px))
+        if len(stray) and registrations < config.max_registrations:
+            registrations += 1
+            anew = register(problem, fit.estimate, stray, max(8.0, 4 * fit.median_px), seed + number)
+            fit = fit_points(problem, anew, config.min_ray_spread_deg)
+            previous = float("inf")
+        elif fit.median_px < config.good_median_px:
+            break
+    return polish(problem, fit, config, priors) if fit.median_px < config.good_median_px else fit
+
+
+def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
+    """Cameras and points under poses that are known and stay."""
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg)
+    for _ in range(config.strict_rounds + 1):
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            fixed=np.ones(problem.num_frames, bool),
+            max_iterations=config.max_iterations,
+        )
+        cameras, _ = adjust(problem, fit.estimate, fit.points, fit.kept, how)
+        fit = fit_points(problem, cameras, config.min_ray_spread_deg)
+    return fit
+
+
+def adjust_held(problem: Problem, estimate: Estimate, priors: Priors, fixed: Bool, config: SolveConfig) -> Estimate:
+    """The estimate with the frames that are not `fixed` (N,) adjusted to their observations and `priors` together.
+
+    Cameras stay: they are known from the fixed frames. Points need no parallax here: the prior gives the distance.
+    """
+    for _ in range(_HELD_ROUNDS):
+        fit = fit_points(problem, estimate, 0.0)
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            refine_focal=False,
+            fixed=fixed,
+            max_iterations=config.max_iterations,
+            priors=priors,
+        )
+        estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
+    return estimate
+
+
+def resettle(
+    problem: Problem,
+    estimate: Estimate,
+    config: SolveConfig,
+    priors: Priors | None = None,
+    rigs: Rigs | None = None,
+    fixed: Bool | None = None,
+) -> Fit:
+    """A good estimate adjusted to what further holds it: `priors` in its world, and poses that are `fixed` (N,)."""
+    for _ in range(_RESETTLING_ROUNDS):
+        fit = fit_points(problem, estimate, config.min_ray_spread_deg)
+        how = Adjustment(
+            max(1.0, min(fit.median_px, 100.0) / 2),
+            fixed=fixed,
+            max_iterations=_RESETTLING_ITERATIONS,
+            function_tolerance=1e-6,
+            priors=priors,
+            rigs=rigs,
+        )
+        estimate, _ = adjust(problem, fit.estimate, fit.points, fit.kept, how)
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
+    return polish(problem, fit, config, priors, rigs, fixed)
+
+
+def polish(
+    problem: Problem,
+    fit: Fit,
+    config: SolveConfig,
+    priors: Priors | None = None,
+    rigs: Rigs | None = None,
+    fixed: Bool | None = None,
+) -> Fit:
+    """Strict passes at a fixed gate, with the richest lens model that the observations can carry and keep sane.
+
+    Cameras on `rigs` move together, from where the fit has them; `fixed` (N,) poses stay."""
+    for richest in LADDER[LADDER.index(config.max_lens) :: -1]:
+        polished = fit
+        for _ in range(config.strict_rounds):
+            polished = _strict_round(problem, polished, config, richest, priors, rigs, fixed)
+        if all(plausible(camera) for camera in polished.estimate.cameras.values()):
+            return polished
+    return fit
+
+
+def _strict_round(
+    problem: Problem,
+    fit: Fit,
+    config: SolveConfig,
+    richest: str,
+    priors: Priors | None,
+    rigs: Rigs | None,
+    fixed: Bool | None,
+) -> Fit:
+    estimate = widen_models(problem, fit.estimate, fit.kept, richest)
+    fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
+    how = Adjustment(
+        min(1.0, max(_FINEST_CAUCHY_PX, 2 * fit.median_px)),
+        refine_centre=fully_free(problem, estimate),
+        fixed=fixed,
+        max_iterations=config.strict_iterations,
+        function_tolerance=1e-6,
+        priors=priors,
+        rigs=rigs,
+    )
+    estimate, points = adjust(problem, estimate, fit.points, fit.kept, how)
+    return judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
+
+
+def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:
+    estimate = fit.estimate
+    if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
+        estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL")
+    free_focal = number >= config.focal_free_from_round
+    cauchy_px = max(1.0, fit.median_px / 2) if np.isfinite(fit.median_px) else float(problem.size_px.max()) / 10
+    how = Adjustment(cauchy_px, free_focal, max_iterations=config.max_iterations, priors=priors)
+    estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
+    return fit_points(problem, estimate, config.min_ray_spread_deg)

@@ -1,0 +1,1 @@
+"""Whether the scene is good enough to train on, judged without truth."""

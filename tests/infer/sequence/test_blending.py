@@ -1,0 +1,174 @@
+"""Where passes overlap, cameras and depth change over together, and one surface stays one surface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from da3_pipeline.geometry import Sim3, centres, rotation_angle_deg, sim3_exp, sim3_matrix
+from da3_pipeline.infer.sequence.array_file import ArrayFile, ArrayWriter
+from da3_pipeline.infer.sequence.blending import blended_camera, blended_maps, contributions
+from da3_pipeline.infer.sequence.chunk_store import ChunkStore, StoredPass
+from da3_pipeline.infer.sequence.merge import merge_passes
+from da3_pipeline.infer.views import RawViews
+from da3_pipeline.progress import SilentProgress
+
+Views = Callable[..., RawViews]
+HEIGHT, WIDTH = 6, 8
+
+
+def views(poses: NDArray[np.float64], depth: NDArray[np.float32], conf: float = 1.0) -> RawViews:
+    count = len(poses)
+    matrix = np.array([[8.0, 0, 4], [0, 8, 3], [0, 0, 1]])
+    return RawViews(depth, np.full_like(depth, conf), poses, np.tile(matrix, (count, 1, 1)))
+
+
+def stored(folder: Path, indices: Sequence[int], content: RawViews) -> StoredPass:
+    store = ChunkStore(folder, "settings", [str(frame) for frame in range(100)])
+    return store.keep(f"pass-{indices[0]}", np.array(indices), content)
+
+
+def facing(distances: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Cameras before a wall z = 0, at the given distances; the depth is the distance."""
+    poses = np.tile(np.eye(3, 4), (len(distances), 1, 1))
+    poses[:, 2, 3] = distances
+    depth = np.broadcast_to(np.array(distances, np.float32)[:, None, None], (len(distances), HEIGHT, WIDTH))
+    return poses, np.ascontiguousarray(depth)
+
+
+def everywhere(transform: Sim3, count: int) -> NDArray[np.float64]:
+    return np.tile(sim3_matrix(transform), (count, 1, 1))
+
+
+def test_a_wall_that_two_passes_put_in_different_places_becomes_one_and_does_not_jump(tmp_path: Path) -> None:
+    """The second pass stands 0.3 further back and sees everything 10 % deeper: the changeover is steady."""
+    poses, depth = facing(np.linspace(4, 5, 10))
+    first = stored(tmp_path, range(6), views(poses[:6], depth[:6]))
+    second = stored(tmp_path, range(2, 10), views(poses[2:], depth[2:]))
+    placed = [everywhere(Sim3.identity(), 6), everywhere(Sim3(1.1, np.eye(3), np.array([0, 0, 0.1])), 8)]
+    ramp = np.array([1, 2, 3, 4]) / 5
+    weights = [np.array([1, 1, *ramp[::-1]]), np.array([*ramp, 1, 1, 1, 1])]
+    found = contributions([first, second], placed, weights)
+    assert list(found) == list(range(10))
+    walls, places = [], []
+    for frame in found:
+        pose, _ = blended_camera(found[frame])
+        place = centres(pose[None])[0]
+        walls.append(place[2] + float(np.median(blended_maps(found[frame])["depth"])))
+        places.append(place[2])
+        assert np.ptp(blended_maps(found[frame])["depth"]) < 1e-5
+    ends = 0.0, 0.1  # where either pass puts the wall
+    assert walls[0] == pytest.approx(ends[0], abs=1e-5)
+    assert walls[-1] == pytest.approx(ends[1], abs=1e-5)
+    assert np.abs(np.diff(walls)).max() < 0.04
+    assert np.abs(np.diff(np.diff(places))).max() < 0.2
+
+
+def test_a_blended_camera_lies_between_the_two(tmp_path: Path) -> None:
+    poses, depth = facing([5.0])
+    turned = sim3_exp(np.array([0.2, 0, 0, 0, 0.1, 0, 0]))
+    one = stored(tmp_path / "a", [3], views(poses, depth))
+    other = stored(tmp_path / "b", [3], views(poses, depth))
+    found = contributions([one, other], [np.eye(4)[None], turned[None]], [np.array([0.75]), np.array([0.25])])
+    pose, matrix = blended_camera(found[3])
+    assert rotation_angle_deg(pose[:, :3], np.eye(3)) == pytest.approx(np.degrees(0.025), rel=0.01)
+    np.testing.assert_allclose(matrix, one.small["intrinsics"][0])
+    whole, _ = blended_camera(contributions([other], [turned[None]], [np.ones(1)])[3])
+    first, last = centres(poses)[0], centres(whole[None])[0]
+    np.testing.assert_allclose(centres(pose[None])[0], 0.75 * first + 0.25 * last, atol=1e-9)
+
+
+def test_unlike_surfaces_are_not_averaged_and_gaps_are_filled(tmp_path: Path) -> None:
+    """Left half: both agree. Right half: a rim is seen at 2 by one and at 4 by the other: the weightier one holds."""
+    near = np.full((1, HEIGHT, WIDTH), 4.0, np.float32)
+    near[:, :, 6:] = 2.0
+    near[:, 0] = np.nan
+    far = np.full((1, HEIGHT, WIDTH), 4.0, np.float32)
+    pose = np.eye(3, 4)[None]
+    one, other = stored(tmp_path / "a", [0], views(pose, near)), stored(tmp_path / "b", [0], views(pose, far))
+    eye = np.eye(4)[None]
+    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.6]), np.array([0.4])])[0])
+    np.testing.assert_allclose(maps["depth"][1:, 6:], 2.0, rtol=1e-6)
+    np.testing.assert_allclose(maps["depth"][1:, :6], 4.0, rtol=1e-6)
+    np.testing.assert_allclose(maps["depth"][0], 4.0, rtol=1e-6)
+    assert np.isfinite(maps["conf"]).all()
+
+
+def test_confidence_decides_where_two_depths_differ_a_little(tmp_path: Path) -> None:
+    base = np.full((1, HEIGHT, WIDTH), 4.0, np.float32)
+    bumpy = base.copy()
+    bumpy[:, 2, 2] = 4.2
+    pose, eye = np.eye(3, 4)[None], np.eye(4)[None]
+    sure, unsure = views(pose, base, conf=9.0), views(pose, bumpy, conf=1.0)
+    one, other = stored(tmp_path / "a", [0], sure), stored(tmp_path / "b", [0], unsure)
+    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.5]), np.array([0.5])])[0])
+    assert maps["depth"][2, 2] == pytest.approx(4 * np.exp(0.1 * np.log(1.05)), rel=1e-4)
+    assert maps["conf"][0, 0] == pytest.approx(0.9 * 9 + 0.1 * 1, rel=1e-5)
+
+
+def test_anchors_speak_only_where_nobody_else_does(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 5.0])
+    broken = views(poses, np.stack([depth[0], np.full_like(depth[1], np.nan)]))
+    one = stored(tmp_path / "a", [0, 1], broken)
+    other = stored(tmp_path / "b", [0, 1], views(poses, 2 * depth))
+    eye = np.tile(np.eye(4), (2, 1, 1))
+    found = contributions([one, other], [eye, eye], [np.ones(2), np.zeros(2)])
+    assert len(found[0]) == len(found[1]) == 1
+    np.testing.assert_allclose(blended_maps(found[0])["depth"], 5)
+    np.testing.assert_allclose(blended_maps(found[1])["depth"], 10)
+
+
+def test_merging_nothing_usable_is_none_and_fields_follow(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0])
+    nothing = stored(tmp_path / "a", [0, 1], views(poses, np.zeros_like(depth)))
+    eye = np.tile(np.eye(4), (2, 1, 1))
+    assert merge_passes([nothing], [eye], [np.ones(2)], tmp_path / "m", {}, SilentProgress()) is None
+    full = views(poses, depth)
+    sky = RawViews(**{**full.arrays(), "sky": depth > 5.5, "descriptors": np.eye(2, dtype=np.float32)})
+    merged = merge_passes(
+        [stored(tmp_path / "b", [4, 7], sky)], [eye], [np.ones(2)], tmp_path / "n", {}, SilentProgress()
+    )
+    assert merged is not None
+    np.testing.assert_array_equal(merged.kept, [4, 7])
+    assert merged.views.sky is not None
+    np.testing.assert_array_equal(merged.views.sky, depth > 5.5)
+    np.testing.assert_array_equal(merged.views.descriptors, np.eye(2))
+
+
+def test_heavy_fields_stay_on_disk_when_passes_are_compared(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0])
+    heavy = RawViews(**{**views(poses, depth).arrays(), "gaussians": np.zeros((2, HEIGHT, WIDTH, 38), np.float32)})
+    one = stored(tmp_path, [0, 1], heavy)
+    assert set(one.maps) == {"depth", "conf", "gaussians"}
+    read = one.views([1])
+    assert read.gaussians is None
+    np.testing.assert_array_equal(read.depth, depth[1:])
+
+
+def test_array_files_are_plain_npy_read_entry_by_entry(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
+    path = tmp_path / "a.npy"
+    writer = ArrayWriter(path, array.shape, array.dtype)
+    for entry in array:
+        writer.write(entry)
+    assert not path.exists()
+    writer.finish()
+    np.testing.assert_array_equal(np.load(path), array)
+    file = ArrayFile(path)
+    np.testing.assert_array_equal(file[3], array[3])
+    np.testing.assert_array_equal(file.mapped(), array)
+    with pytest.raises(IndexError):
+        file[5]
+    before = file.mapped()
+    again = ArrayWriter(path, array.shape, array.dtype)
+    again.write(2 * array[0])
+    again.abandon()
+    assert [one.name for one in tmp_path.iterdir()] == ["a.npy"]
+    np.testing.assert_array_equal(before, array)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ValueError, match="not a whole array file"):
+        ArrayFile(path)

@@ -1,0 +1,123 @@
+"""Graphs of similarities with known truth: drift goes, wrong loops are switched off, nothing degenerate crashes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from da3_pipeline.geometry import invert_sim3, sim3_exp, sim3_log
+from da3_pipeline.infer.sequence.pose_graph import Edge, chained, solve_graph
+
+Array = NDArray[np.float64]
+SIGMA = np.array([0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.02])
+INFORMATION = np.diag(1 / SIGMA**2)
+
+
+def ring(count: int) -> Array:
+    """(count, 4, 4) places on a circle of radius 5, each turned to where it goes, with scales of their own."""
+    angle = 2 * np.pi * np.arange(count) / count
+    scale = np.linspace(0, 0.3, count)
+    zero = np.zeros(count)
+    places = np.stack([5 * np.cos(angle) - 5, 5 * np.sin(angle), zero], axis=1)
+    nodes = sim3_exp(np.column_stack([zero, zero, zero, zero, zero, angle, scale]))
+    nodes[:, :3, 3] = places
+    return nodes
+
+
+def measure(truth: Array, first: int, second: int, noise: Array, **options: bool) -> Edge:
+    exact = invert_sim3(truth[first]) @ truth[second]
+    return Edge(first, second, sim3_exp(noise) @ exact, INFORMATION, **options)
+
+
+def chain(truth: Array, rng: np.random.Generator, level: float = 1.0) -> list[Edge]:
+    return [measure(truth, i, i + 1, level * SIGMA * rng.normal(size=7)) for i in range(len(truth) - 1)]
+
+
+def errors(found: Array, truth: Array) -> Array:
+    """(N,) distances of the places after the gauge (node 0) is taken out."""
+    aligned = truth[0] @ invert_sim3(found[0]) @ found
+    return np.asarray(np.linalg.norm(aligned[:, :3, 3] - truth[:, :3, 3], axis=1))
+
+
+def test_exact_measurements_give_the_truth_and_leave_the_gauge_alone() -> None:
+    truth = ring(12)
+    edges = [*chain(truth, np.random.default_rng(0), level=0.0), measure(truth, 11, 0, np.zeros(7), closes_loop=True)]
+    start = chained(12, edges)
+    solution = solve_graph(start, edges)
+    np.testing.assert_allclose(solution.world_from_node[0], np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(truth[0] @ solution.world_from_node, truth, atol=1e-6)
+    np.testing.assert_allclose(solution.weight, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_closed_loop_takes_the_drift_out(seed: int) -> None:
+    truth, rng = ring(40), np.random.default_rng(seed)
+    edges = chain(truth, rng)
+    edges += [measure(truth, 39 - k, k, SIGMA * rng.normal(size=7), closes_loop=True) for k in range(3)]
+    start = chained(40, edges)
+    solution = solve_graph(start, edges)
+    before, after = errors(start, truth), errors(solution.world_from_node, truth)
+    assert before[-1] > 0.15
+    assert after[-1] < 0.1
+    assert after.mean() < 0.7 * before.mean()
+    assert (solution.weight[39:] > 0.2).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_wrong_loops_are_switched_off_and_right_ones_kept(seed: int) -> None:
+    truth, rng = ring(40), np.random.default_rng(seed)
+    right = [*chain(truth, rng), *(measure(truth, 39 - k, k, np.zeros(7), closes_loop=True) for k in range(4))]
+    wild = [
+        Edge(int(a), int(b), sim3_exp(rng.normal(size=7)), INFORMATION, closes_loop=True)
+        for a, b in rng.integers(0, 40, (6, 2))
+        if a != b
+    ]
+    alone = solve_graph(chained(40, right), right)
+    solution = solve_graph(chained(40, right), [*right, *wild])
+    assert (solution.weight[39:43] > 0.5).all()
+    assert (solution.weight[43:] < 0.01).all()
+    np.testing.assert_allclose(solution.world_from_node, alone.world_from_node, atol=0.02)
+
+
+def test_an_edge_of_no_information_changes_nothing() -> None:
+    truth, rng = ring(8), np.random.default_rng(5)
+    edges = chain(truth, rng)
+    start = chained(8, edges)
+    idle = Edge(0, 7, sim3_exp(rng.normal(size=7)), np.zeros((7, 7)), closes_loop=True)
+    np.testing.assert_allclose(solve_graph(start, [*edges, idle]).world_from_node, start, atol=1e-6)
+
+
+def test_a_scale_that_nothing_measures_stays() -> None:
+    """Where one direction of an edge says nothing, the start decides and the system stays solvable."""
+    truth = ring(5)
+    information = INFORMATION.copy()
+    information[6, 6] = 0
+    edges = [Edge(i, i + 1, invert_sim3(truth[i]) @ truth[i + 1], information) for i in range(4)]
+    solution = solve_graph(chained(5, edges), edges)
+    np.testing.assert_allclose(truth[0] @ solution.world_from_node, truth, atol=1e-5)
+
+
+def test_parts_without_connection_stay_where_they_start() -> None:
+    truth = ring(6)
+    edges = [measure(truth, a, b, np.zeros(7)) for a, b in ((0, 1), (1, 2), (4, 5))]
+    start = chained(6, edges)
+    np.testing.assert_allclose(start[3], start[2])
+    np.testing.assert_allclose(start[4], start[3])
+    solution = solve_graph(start, edges)
+    np.testing.assert_allclose(solution.world_from_node, start, atol=1e-6)
+
+
+def test_single_nodes_and_empty_graphs_are_returned() -> None:
+    one = np.eye(4)[None]
+    np.testing.assert_array_equal(solve_graph(one, []).world_from_node, one)
+
+
+def test_any_node_can_hold_the_gauge() -> None:
+    truth, rng = ring(10), np.random.default_rng(6)
+    edges = [*chain(truth, rng), measure(truth, 9, 0, np.zeros(7), closes_loop=True)]
+    start = chained(10, edges)
+    first, fifth = (solve_graph(start, edges, fixed).world_from_node for fixed in (0, 5))
+    np.testing.assert_allclose(fifth[5], start[5], atol=1e-12)
+    relative = invert_sim3(first[:1]) @ first, invert_sim3(fifth[:1]) @ fifth
+    np.testing.assert_allclose(sim3_log(invert_sim3(relative[0]) @ relative[1]), 0, atol=1e-4)

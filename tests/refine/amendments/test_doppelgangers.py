@@ -1,0 +1,63 @@
+"""Pairs that fit a geometry of their own: the prior tells them from true ones, unless it says nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from da3_pipeline.refine.amendments.doppelgangers import without_lookalikes
+from da3_pipeline.refine.config import PriorConfig
+from da3_pipeline.refine.matching.features import Features
+from da3_pipeline.refine.solve.problem import pose_problem
+
+Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
+
+
+def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:  # noqa: F821
+    """The capture with the matches of pair (i, j) replaced by those of frame i and a camera rolled by 60 degrees."""
+    rng = np.random.default_rng(3)
+    points = rng.uniform([-2, -1.5, 5], [2, 1.5, 9], (80, 3))
+    angle = np.radians(60)
+    roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
+    seen = {i: capture.camera.project(points), j: capture.camera.project(points @ roll.T + [1.0, 0.2, 0.1])}
+    features, first = list(capture.correspondences.features), {}
+    for frame, xy in seen.items():
+        first[frame] = len(features[frame])
+        features[frame] = Features(
+            np.concatenate([features[frame].xy, xy.astype(np.float32)]),
+            np.ones(first[frame] + len(xy), np.float32),
+            np.zeros((first[frame] + len(xy), 128), np.uint8),
+        )
+    false = np.column_stack([first[i] + np.arange(80), first[j] + np.arange(80)]).astype(np.int32)
+    pairs = tuple(replace(p, matches=false) if (p.i, p.j) == (i, j) else p for p in capture.correspondences.pairs)
+    return replace(capture, correspondences=replace(capture.correspondences, features=tuple(features), pairs=pairs))
+
+
+@pytest.mark.parametrize("prior", ["rough", "random"])
+def test_a_pair_that_the_prior_contradicts_is_left_out_and_a_random_prior_contradicts_none(
+    make_capture: Make, random_poses: Callable[[int], np.ndarray], prior: str
+) -> None:
+    capture = with_lookalike(make_capture(frames=4, prior_deg=5.0), 0, 3)
+    if prior == "random":
+        capture = capture.with_prior(random_poses(4))
+    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
+    keep = without_lookalikes(problem, PriorConfig(), seed=0)
+    false = (problem.matches.frames[problem.matches.pair] == [0, 3]).all(1)
+    assert false.sum() == 80
+    if prior == "rough":
+        np.testing.assert_array_equal(keep, ~false)
+        left = capture.correspondences.where(keep)
+        assert (0, 3) not in {(pair.i, pair.j) for pair in left.pairs}
+        assert sum(len(pair) for pair in left.pairs) == keep.sum()
+    else:
+        assert keep.all()
+
+
+def test_without_matches_nothing_is_left_out(make_capture: Make) -> None:
+    capture = make_capture(frames=3)
+    nothing = replace(capture.correspondences, pairs=())
+    problem = pose_problem(capture.prediction, nothing, 1600)
+    assert len(without_lookalikes(problem, PriorConfig(), seed=0)) == 0

@@ -1,0 +1,157 @@
+"""Which pairs are proposed, from which evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from da3_pipeline.geometry import identity
+from da3_pipeline.refine.matching import pairs as module
+from da3_pipeline.refine.matching.features import Features
+from da3_pipeline.refine.matching.pairs import (
+    appearance_scores,
+    components,
+    link_scores,
+    needy_frames,
+    prior_is_useful,
+    prior_scores,
+    propose,
+    sequence_scores,
+)
+from da3_pipeline.types import Frame
+
+Float = NDArray[np.float64]
+CPU = torch.device("cpu")
+
+
+def ring(count: int) -> Float:
+    """Cameras on a circle that look to its centre."""
+    angle = np.arange(count) * 2 * np.pi / count
+    rotation = Rotation.from_euler("y", angle[:, None]).as_matrix()
+    centre = -3 * rotation[:, 2]
+    return np.concatenate([rotation, -(rotation @ centre[:, :, None])], axis=2)
+
+
+def around(count: int, reach: int, seed: int = 0) -> list[Features]:
+    """Frame k shares its keypoints with the next frames of a ring, ever fewer over `reach` places."""
+    rng = np.random.default_rng(seed)
+    bank = rng.exponential(size=(count, 40, 128))
+    found = []
+    for k in range(count):
+        vectors = np.concatenate([bank[(k + step) % count] for step in range(reach)])
+        vectors = vectors + rng.normal(scale=0.05, size=vectors.shape).clip(-0.2, 0.2)
+        vectors = np.abs(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+        n = len(vectors)
+        found.append(
+            Features(np.zeros((n, 2), np.float32), np.ones(n, np.float32), np.rint(vectors * 512).astype(np.uint8))
+        )
+    return found
+
+
+def frames(videos: list[str | None]) -> list[Frame]:
+    return [Frame(f"{k}", Path(f"{k}"), 8, 8, "c", f"{k}", video=video) for k, video in enumerate(videos)]
+
+
+def gaps(pairs: list[tuple[int, int]], count: int) -> NDArray[np.int64]:
+    difference = np.array([abs(i - j) for i, j in pairs])
+    return np.minimum(difference, count - difference)
+
+
+def test_the_prior_proposes_neighbours_on_a_ring() -> None:
+    proposed = propose([prior_scores(ring(24), 75.0)], 4, np.ones(24, bool), [])
+    assert gaps(proposed, 24).max() == 2
+    assert len(proposed) == 48
+
+
+def test_views_that_look_apart_are_not_proposed_by_the_prior() -> None:
+    scores = prior_scores(ring(8), 75.0)
+    assert np.isfinite(scores[0, 1])
+    assert scores[0, 4] == -np.inf
+    assert (np.diag(scores) == -np.inf).all()
+
+
+def test_sequences_stay_within_one_video() -> None:
+    scores = sequence_scores(frames(["a", "a", "a", "b", "b", None, None]), 2)
+    linked = {(int(i), int(j)) for i, j in np.argwhere(np.isfinite(scores)) if i < j}
+    assert linked == {(0, 1), (0, 2), (1, 2), (3, 4), (5, 6)}
+    assert scores[0, 1] > scores[0, 2]
+
+
+def test_appearance_ranks_shared_keypoints_first() -> None:
+    scores = appearance_scores(around(16, 4), CPU)
+    proposed = propose([scores], 2, np.ones(16, bool), [])
+    assert gaps(proposed, 16).max() == 1
+    assert scores[0, 1] > scores[0, 2] > scores[0, 3] > scores[0, 8]
+
+
+def test_frames_without_keypoints_match_nothing() -> None:
+    scores = appearance_scores([Features.empty(), *around(4, 2), Features.empty()], CPU)
+    assert scores[0, 1:].max() == 0
+    assert scores[1, 2] > 20
+
+
+def test_large_captures_are_compared_on_a_shortlist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linear work beyond a size, and the true neighbours are still there."""
+    monkeypatch.setattr(module, "_COMPARE_ALL_UP_TO", 20)
+    monkeypatch.setattr(module, "_SHORTLIST", 8)
+    count = 60
+    scores = appearance_scores(around(count, 3), CPU)
+    assert np.isfinite(scores).sum() <= 2 * 8 * count
+    neighbour = [(k, (k + 1) % count) for k in range(count)]
+    assert np.mean([scores[pair] > 20 for pair in neighbour]) > 0.95
+    np.testing.assert_array_equal(scores, scores.T)
+
+
+def test_a_shortlist_of_blank_frames_ends_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COMPARE_ALL_UP_TO", 4)
+    monkeypatch.setattr(module, "_SHORTLIST", 2)
+    assert appearance_scores([Features.empty()] * 6, CPU).max() == 0
+
+
+def test_a_prior_is_used_only_where_appearance_agrees() -> None:
+    count = 40
+    appearance = appearance_scores(around(count, 5), CPU)
+    rng = np.random.default_rng(3)
+    random = np.concatenate([Rotation.random(count, rng).as_matrix(), rng.normal(size=(count, 3, 1))], axis=2)
+    rough = ring(count).copy()
+    rough[:, :, 3] += rng.normal(scale=0.15, size=(count, 3))
+    assert prior_is_useful(prior_scores(ring(count), 75.0), appearance, 5)
+    assert prior_is_useful(prior_scores(rough, 75.0), appearance, 5)
+    assert not prior_is_useful(prior_scores(random, 75.0), appearance, 5)
+    assert not prior_is_useful(prior_scores(identity(count), 75.0), appearance, 5)
+
+
+def test_proposals_leave_out_what_was_tried_and_what_is_not_wanted() -> None:
+    scores = np.array([[-np.inf, 3, 2, 1], [3, -np.inf, 5, 4], [2, 5, -np.inf, 6], [1, 4, 6, -np.inf]])
+    only_first = np.array([True, False, False, False])
+    assert propose([scores], 1, only_first, []) == [(0, 1)]
+    assert propose([scores], 1, only_first, [(0, 1)]) == [(0, 2)]
+    reverse = np.where(np.isfinite(scores), -scores, -np.inf)
+    assert propose([scores, reverse], 1, only_first, []) == [(0, 1), (0, 3)]
+    assert propose([scores], 9, only_first, [(0, 1), (0, 2), (0, 3)]) == []
+
+
+def test_proposals_grow_linearly() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(200, 200))
+    assert len(propose([scores + scores.T], 5, np.ones(200, bool), [])) <= 5 * 200
+
+
+def test_links_join_the_partners_of_one_frame() -> None:
+    scores = link_scores(5, [(0, 1), (1, 2), (2, 3)])
+    assert scores[0, 2] == scores[1, 3] == 1
+    assert scores[0, 1] == scores[0, 3] == scores[0, 0] == scores[0, 4] == -np.inf
+
+
+def test_needy_frames_are_apart_or_have_few_partners() -> None:
+    verified = [(0, 1), (0, 2), (1, 2), (2, 3), (4, 5)]
+    labels = components(7, verified)
+    assert len(set(labels.tolist())) == 3
+    degree = np.bincount(np.ravel(verified), minlength=7)
+    assert needy_frames(labels, degree, 2).tolist() == [False, False, False, True, True, True, True]
+    assert len(set(components(3, []).tolist())) == 3

@@ -1,0 +1,128 @@
+"""Cameras on a rig: what is known of them, what is measured, and an adjustment in which they move together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from da3_pipeline.geometry import compose, invert, rotation_angle_deg
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.refine import RefineConfig
+from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.solve.rigs import rigs_of
+from da3_pipeline.types import RigPlace
+
+Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
+LEFT_FROM_RIGHT = np.array([[0.995, 0.0, 0.0998, 0.4], [0.0, 1.0, 0.0, 0.0], [-0.0998, 0.0, 0.995, 0.05]])
+
+
+def on_rig(capture: Synthetic, given: NDArray[np.float64] | None) -> Synthetic:  # noqa: F821
+    """Even frames are the reference `left`, odd ones `right` of the instant before."""
+    frames = tuple(
+        replace(
+            frame,
+            camera_id="right" if k % 2 else "left",
+            rig=RigPlace("head", "right" if k % 2 else "left", str(k // 2), k % 2 == 0, given if k % 2 else None),
+        )
+        for k, frame in enumerate(capture.prediction.frames.frames)
+    )
+    cameras = dict.fromkeys(("left", "right"), next(iter(capture.prediction.cameras.values())))
+    prediction = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames), cameras=cameras)
+    return replace(capture, prediction=prediction)
+
+
+def test_relative_poses_are_measured_and_frames_completed(make_capture: Make) -> None:
+    capture = on_rig(make_capture(frames=6), None)
+    rigs = rigs_of(capture.prediction.frames.frames)
+    assert rigs is not None and rigs.num_rigs == 1 and rigs.reference_camera(0) == "left"
+    poses = capture.cam_from_world.copy()
+    right_from_left = np.concatenate([LEFT_FROM_RIGHT[:, :3].T, [[-0.4], [0.0], [-0.05]]], axis=1)
+    right_from_left[:, :3] = np.linalg.svd(right_from_left[:, :3])[0] @ np.linalg.svd(right_from_left[:, :3])[2]
+    poses[1::2] = compose(right_from_left, poses[::2])
+    measured = rigs.measured(poses)
+    np.testing.assert_allclose(measured.cam_from_rig[measured.sensor_of_camera["right"]], right_from_left, atol=1e-9)
+    lost = poses.copy()
+    lost[3] = np.nan
+    np.testing.assert_allclose(measured.completed(lost), poses, atol=1e-9)
+
+
+def test_given_relative_poses_set_the_scale(make_capture: Make) -> None:
+    capture = make_capture(frames=6)
+    given = np.concatenate([np.eye(3), [[-0.5], [0.0], [0.0]]], axis=1)
+    rigs = rigs_of(on_rig(capture, given).prediction.frames.frames)
+    assert rigs is not None
+    poses = capture.cam_from_world.copy()
+    poses[1::2] = compose(np.concatenate([np.eye(3), [[-1.5], [0.0], [0.0]]], axis=1), poses[::2])
+    assert rigs.scale_to_world(poses) == pytest.approx(3.0)
+    scaled = rigs.scaled(3.0)
+    assert scaled.cam_from_rig[scaled.sensor_of_camera["right"], 0, 3] == pytest.approx(-1.5)
+
+
+def test_frames_without_a_rig_have_none(make_capture: Make) -> None:
+    assert rigs_of(make_capture(frames=3).prediction.frames.frames) is None
+
+
+def test_refined_rigs_are_rigid(make_capture: Make) -> None:
+    """Truth whose odd frames are not bolted to the even ones would be bent; here they are, and the fit says so."""
+    capture = on_rig(make_capture(frames=10, layout="rig", prior_deg=2.0, prior_focal=1.05), None)
+    scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    relative = compose(scene.cam_from_world[1::2], invert(scene.cam_from_world[::2]))
+    assert rotation_angle_deg(relative[:, :, :3], relative[:1, :, :3]).max() < 1e-6
+    np.testing.assert_allclose(relative, np.tile(relative[:1], (5, 1, 1)), atol=1e-6)
+    rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
+    assert rotation_deg < 0.2
+    assert shift < 0.01
+
+
+def test_a_rig_without_its_reference_takes_another(make_capture: Make) -> None:
+    frames = on_rig(make_capture(frames=6), None).prediction.frames.frames
+    third = np.array([[1.0, 0, 0, -0.5], [0, 1, 0, 0], [0, 0, 1, 0.1]])
+    second = np.array([[0.0, 0, 1, -0.3], [0, 1, 0, 0.2], [-1, 0, 0, 0]])
+    lone = [
+        replace(frame, camera_id=name, rig=RigPlace("head", name, frame.rig.instant, False, pose))
+        for frame in frames
+        for name, pose in [("b", second) if frame.rig.reference else ("c", third)]
+    ]
+    rigs = rigs_of(lone)
+    assert rigs is not None and rigs.reference_camera(0) == "b"
+    np.testing.assert_allclose(rigs.cam_from_rig[rigs.sensor_of_camera["c"]], compose(third, invert(second)))
+    poses = np.tile(np.eye(3, 4), (6, 1, 1))
+    assert rigs.completed(rigs.measured(poses).scaled(rigs.scale_to_world(poses)).completed(poses)).shape == (6, 3, 4)
+
+
+def test_an_instant_with_one_image_only_is_adjusted_like_the_others(make_capture: Make) -> None:
+    """The right image of one instant and the left one of another are missing: what is there is placed all the same."""
+    capture = on_rig(make_capture(frames=12, layout="rig", prior_deg=2.0, prior_focal=1.05), None)
+    there = [k for k in range(12) if k not in (3, 6)]
+    number = {k: n for n, k in enumerate(there)}
+    prediction, matches = capture.prediction, capture.correspondences
+    part = replace(
+        capture,
+        prediction=replace(
+            prediction,
+            frames=replace(prediction.frames, frames=tuple(prediction.frames.frames[k] for k in there)),
+            depth=prediction.depth[there],
+            conf=prediction.conf[there],
+            cam_from_world=prediction.cam_from_world[there],
+            view_intrinsics=prediction.view_intrinsics[there],
+            pixel_maps=prediction.pixel_maps[:10],
+        ),
+        correspondences=replace(
+            matches,
+            features=tuple(matches.features[k] for k in there),
+            pairs=tuple(
+                replace(pair, i=number[pair.i], j=number[pair.j])
+                for pair in matches.pairs
+                if pair.i in number and pair.j in number
+            ),
+        ),
+        cam_from_world=capture.cam_from_world[there],
+    )
+    scene = refine_with(part.prediction, part.correspondences, RefineConfig(), SilentProgress())
+    rotation_deg, shift = part.pose_errors(scene.cam_from_world)
+    assert rotation_deg < 0.2
+    assert shift < 0.01
