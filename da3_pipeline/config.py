@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from .export.config import ExportConfig
 from .georegister.config import GeoregisterConfig
@@ -11,14 +11,13 @@ from .ingest.config import IngestConfig
 from .mask.config import MaskConfig
 from .refine.config import RefineConfig
 from .select.config import SelectConfig
+from .settings import Settings
 
 __all__ = ["PipelineConfig"]
 
 
-class PipelineConfig(BaseModel):
-    """The stage configurations, joined. Frozen: change a copy with `model_copy(update=...)`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class PipelineConfig(Settings):
+    """The stage configurations, joined."""
 
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     select: SelectConfig = Field(default_factory=SelectConfig)

@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from . import __version__
 from .config import PipelineConfig
+from .fingerprint import fingerprint
 from .metering import Meter
 from .progress import Progress, SilentProgress
-from .store import Session, file_stamps, fingerprint, sources_fingerprint
+from .store import Session, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, FrameSet, Prediction, Scene, StageRecord
 
 __all__ = ["Outcome", "reconstruct", "run"]

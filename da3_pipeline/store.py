@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,19 +20,14 @@ from zipfile import BadZipFile
 from filelock import FileLock, Timeout
 
 from .errors import ExportError, UsageError
+from .fingerprint import fingerprint
 from .types import StageRecord
 
-__all__ = ["Session", "file_stamps", "fingerprint", "sources_fingerprint"]
+__all__ = ["Session", "file_stamps", "sources_fingerprint"]
 
 _NAME = ".da3"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, BadZipFile)
 _CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: a pass has its own folder
-
-
-def fingerprint(*parts: object) -> str:
-    """A short digest of JSON-representable parts, stable between runs and machines."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def file_stamps(settings: object) -> list[tuple[str, int, int]]:

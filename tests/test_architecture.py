@@ -15,12 +15,29 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "workflows" / "da3_workflows")
 
-BASE = frozenset({"arrays", "types", "geometry", "lazy", "imageio", "videoio", "errors", "progress"})
+BASE = frozenset(
+    {
+        "arrays",
+        "fingerprint",
+        "quiet",
+        "settings",
+        "types",
+        "geometry",
+        "lazy",
+        "imageio",
+        "videoio",
+        "errors",
+        "progress",
+    }
+)
 STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "georegister", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),
     "progress": frozenset(),
     "arrays": frozenset(),
+    "fingerprint": frozenset(),
+    "quiet": frozenset(),
+    "settings": frozenset(),
     "geometry": frozenset({"arrays", "errors"}),
     "imageio": frozenset({"arrays", "errors"}),
     "videoio": frozenset({"arrays", "errors"}),
@@ -34,7 +51,7 @@ MAY_IMPORT = {
     "model": BASE - {"types"},
     "gaussians": BASE - {"imageio"},
     "training": BASE | {"model", "gaussians"},
-    "config": STAGES,
+    "config": STAGES | {"settings"},
     "codec": BASE,
     "metering": BASE,
     "store": BASE | {"codec"},

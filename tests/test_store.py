@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from da3_pipeline.errors import ExportError, UsageError
+from da3_pipeline.fingerprint import fingerprint
 from da3_pipeline.geometry import Camera, PixelMap
-from da3_pipeline.store import Session, file_stamps, fingerprint, sources_fingerprint
+from da3_pipeline.store import Session, file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped, Frame, FrameSet, GpsPosition, Prediction, StageRecord
 
 RECORD = StageRecord("infer", 1.5, 100.0, reused=False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = ["ExportConfig"]
 
 
-class ExportConfig(BaseModel):
-    """The exported data set. Frozen: change a copy with `model_copy(update=...)`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class ExportConfig(Settings):
+    """The exported data set."""
 
     max_seed_points: int = Field(default=300_000, ge=0, description="matched points first, then confident depth")
     depth_seeds: bool = Field(default=True, description="top the matched points up with depth")

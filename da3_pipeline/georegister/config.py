@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..errors import UsageError
+from ..settings import Settings
 from .distance_option import parse_distance
 
 __all__ = ["GeoregisterConfig"]
 
 
-class GeoregisterConfig(BaseModel):
-    """Where metres come from. Frozen: change a copy with `model_copy(update=...)`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class GeoregisterConfig(Settings):
+    """Where metres come from."""
 
     metric: Literal["auto", "gps", "distance", "network", "none"] = Field(
         default="auto", description="auto: a given distance, else GPS, else the network, whichever is there"

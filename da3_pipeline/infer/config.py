@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = ["InferConfig", "ReferenceView", "ResizeMethod"]
 
@@ -13,10 +15,8 @@ ResizeMethod = Literal["upper_bound_resize", "upper_bound_crop", "lower_bound_re
 ReferenceView = Literal["saddle_balanced", "saddle_sim_range", "first", "middle"]
 
 
-class InferConfig(BaseModel):
+class InferConfig(Settings):
     """Which network looks at the frames, at what size, on what machine; or which file speaks in its place."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str = Field(default="da3-nano", description="a name listed by `da3-pipeline models`, or a file")
     predictions: Path | None = Field(

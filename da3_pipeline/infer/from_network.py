@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..arrays import Bytes, Float, Int
 from ..errors import InferenceError
+from ..fingerprint import fingerprint
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, Frame
@@ -25,7 +26,7 @@ from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
 from .network_pass import NetworkPass, refuse_monocular
 from .preprocess import Layout, common_layouts
-from .sequence.chunk_store import ChunkStore, digest, recall, remember
+from .sequence.chunk_store import ChunkStore, recall, remember
 from .sequence.run import MERGED, PredictedSequence, SequenceSettings, predict_sequence
 from .views import RawViews
 
@@ -91,7 +92,7 @@ def views_from_network(
         def run_pass(indices: Int, pixels: Bytes) -> RawViews:
             return network_pass(pixels, None if given is None else given.subset(indices))
 
-        store = ChunkStore(folder, digest(identity, plan.size), [frame.fingerprint for frame in frames])
+        store = ChunkStore(folder, fingerprint(identity, plan.size), [frame.fingerprint for frame in frames])
         settings = SequenceSettings(
             plan.views_per_pass, config.chunk_overlap, tied=given is not None, close_loops=config.loop_closure
         )
@@ -133,7 +134,7 @@ def _identity(frames: Sequence[Frame], config: InferConfig) -> str:
         )
         for frame in frames
     ]
-    return digest(__version__, settings, stamp, given)
+    return fingerprint(__version__, settings, stamp, given)
 
 
 def _cost(network: Network, frames: Sequence[Frame], config: InferConfig, device: str) -> NetworkCost:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = ["IngestConfig"]
 
 
-class IngestConfig(BaseModel):
-    """Settings of the first stage. Frozen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class IngestConfig(Settings):
+    """Settings of the first stage."""
 
     intrinsics: Path | None = Field(
         default=None, description="known cameras: a transforms.json, or a folder with a COLMAP model (bin or txt)"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = ["MaskConfig"]
 
 
-class MaskConfig(BaseModel):
-    """Settings of the masks. Frozen. The user's own masks come with the capture (`IngestConfig.masks`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class MaskConfig(Settings):
+    """Settings of the masks. The user's own masks come with the capture (`IngestConfig.masks`)."""
 
     people: bool = Field(default=False, description="find people and ignore them")
     people_model: Literal["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"] = Field(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = [
     "FeatureConfig",
@@ -19,11 +21,7 @@ __all__ = [
 ]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FeatureConfig(_Frozen):
+class FeatureConfig(Settings):
     """Keypoints. Sizes are those of the working image, which is the photograph or a reduction of it."""
 
     max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
@@ -32,7 +30,7 @@ class FeatureConfig(_Frozen):
     learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
 
 
-class PairConfig(_Frozen):
+class PairConfig(Settings):
     """Which pairs of images are matched."""
 
     exhaustive_up_to: int = Field(default=10, ge=2, description="so few images: match all pairs")
@@ -44,13 +42,13 @@ class PairConfig(_Frozen):
     max_pairs_per_image: int = Field(default=24, ge=1, description="bound on the pairs tried, over all rounds")
 
 
-class MatchConfig(_Frozen):
+class MatchConfig(Settings):
     """Descriptor matching."""
 
     ratio: float = Field(default=0.88, gt=0, le=1, description="nearest over second nearest descriptor distance")
 
 
-class VerifyConfig(_Frozen):
+class VerifyConfig(Settings):
     """Two-view geometric verification; nothing in it depends on the prior."""
 
     max_error_px: float = Field(default=1.5, gt=0, description="epipolar error, for a working image 1024 px long")
@@ -58,7 +56,7 @@ class VerifyConfig(_Frozen):
     max_chance_log10: float = Field(default=-4.0, description="expected number of equally good chance geometries")
 
 
-class SolveConfig(_Frozen):
+class SolveConfig(Settings):
     """Rounds of triangulation and bundle adjustment. Pixels are those of the working image."""
 
     observations_per_frame: int = Field(default=400, ge=50, description="tracks are thinned to about so many a frame")
@@ -90,7 +88,7 @@ class SolveConfig(_Frozen):
     )
 
 
-class PriorConfig(_Frozen):
+class PriorConfig(Settings):
     """How far the prior's cameras are believed where observations are few; one sigma each."""
 
     rotation_sigma_deg: float = Field(default=5.0, gt=0)
@@ -107,7 +105,7 @@ class PriorConfig(_Frozen):
     gps_vertical_factor: float = Field(default=2.5, gt=0, description="how much less its heights are worth")
 
 
-class QualityConfig(_Frozen):
+class QualityConfig(Settings):
     """Gates of the verdict. Pixels are those of the working image."""
 
     min_refined_share: float = 0.9
@@ -137,7 +135,7 @@ class QualityConfig(_Frozen):
     max_aspect_log_ratio: float = Field(default=0.1, description="|log(fx / fy)|")
 
 
-class RepeatConfig(_Frozen):
+class RepeatConfig(Settings):
     """Matching once more near where the prior expects each keypoint, where no solution explains the matches."""
 
     radii: tuple[float, ...] = Field(default=(0.15, 0.08), description="tried in turn; shares of the longer side")
@@ -148,7 +146,7 @@ class RepeatConfig(_Frozen):
     )
 
 
-class RefineConfig(_Frozen):
+class RefineConfig(Settings):
     """The whole refinement."""
 
     seed: int = 0

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-import pycolmap
 
 from ..arrays import Bool, Float
 from ..progress import Progress
+from ..quiet import quiet_colmap
 from ..types import CandidateScore, Prediction, Scene, Tracks, Verdict
 from .amendments.convention import in_told_convention
 from .amendments.doppelgangers import without_lookalikes
@@ -37,7 +35,7 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
     """
     if not config.refine:
         return _prior_scene(prediction, config, why="not refined, as asked")
-    with _quiet():
+    with quiet_colmap():
         began = time.perf_counter()
         correspondences = find_correspondences(prediction, config, progress)
         matching_s = time.perf_counter() - began
@@ -168,14 +166,3 @@ def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str
         "cells_covered": evidence.cells,
         "false_pairs": evidence.false_pairs,
     }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Ceres' log, which it writes to stderr on its own, to fatal errors."""
-    level = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
-    try:
-        yield
-    finally:
-        pycolmap.logging.minloglevel = level

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..settings import Settings
 
 __all__ = ["SelectConfig"]
 
 
-class SelectConfig(BaseModel):
-    """Settings of the second stage. Frozen. Photographs are all taken, whatever these say about number and motion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SelectConfig(Settings):
+    """Settings of the second stage. Photographs are all taken, whatever these say about number and motion."""
 
     max_frames: int = Field(default=300, ge=2, description="most frames to take from all videos together")
     min_motion: float = Field(

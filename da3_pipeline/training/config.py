@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..errors import UsageError
 from ..model import ModelConfig
+from ..settings import Settings
 
 __all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset"]
 
 Size = tuple[int, int]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Phase(_Frozen):
+class Phase(Settings):
     """A stretch of the curriculum, up to the step `until`.
 
     Every `steps_per_pool` steps each process renders `pool_scenes` scenes from `pool_views` cameras at one of the
@@ -41,7 +38,7 @@ class Phase(_Frozen):
         return max(1, self.tokens // (views * (size[0] // 14) * (size[1] // 14)))
 
 
-class LossConfig(_Frozen):
+class LossConfig(Settings):
     """Weights of the losses (SPEC section 5). huber 0 is the paper's L1.
 
     correspondence: weight of the correspondence loss up to step `correspondence_until`, then falling linearly to 0
@@ -61,7 +58,7 @@ class LossConfig(_Frozen):
     probe: float = 0.0
 
 
-class StudentConfig(_Frozen):
+class StudentConfig(Settings):
     """One run: a function of these values alone, on one kind of machine.
 
     muon_rate: learning rate of the blocks' matrices under Muon; 0 leaves them to AdamW like all else.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from da3_pipeline import __version__
 from da3_pipeline.errors import ExportError, UsageError
+from da3_pipeline.fingerprint import fingerprint
 from da3_pipeline.progress import Progress, SilentProgress
-from da3_pipeline.store import file_stamps, fingerprint, sources_fingerprint
+from da3_pipeline.store import file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped
 
 from .captures import CaptureSource, find_captures

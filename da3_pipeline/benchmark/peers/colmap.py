@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,8 +10,9 @@ from typing import Literal
 import pycolmap
 
 from ...arrays import Float
+from ...quiet import quiet_colmap
 
-__all__ = ["Cameras", "ColmapRun", "Mapper", "quiet_colmap", "run_colmap"]
+__all__ = ["Cameras", "ColmapRun", "Mapper", "run_colmap"]
 
 Mapper = Literal["incremental", "global"]
 Cameras = Literal["one", "folders", "images"]
@@ -73,14 +72,3 @@ def run_colmap(
     largest = max(models.values(), key=lambda model: model.num_reg_images())
     poses = {image.name: image.cam_from_world().matrix() for image in largest.images.values() if image.has_pose}
     return ColmapRun(seconds, poses, largest)
-
-
-@contextmanager
-def quiet_colmap() -> Iterator[None]:
-    """Keeps COLMAP's and Ceres' log, which they write to stderr on their own, to fatal errors."""
-    level = pycolmap.logging.minloglevel
-    pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
-    try:
-        yield
-    finally:
-        pycolmap.logging.minloglevel = level

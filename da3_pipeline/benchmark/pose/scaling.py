@@ -13,10 +13,11 @@ import numpy as np
 from ...geometry.pose_metrics import pose_errors
 from ...imageio import write_rgb
 from ...progress import Progress, SilentProgress
+from ...quiet import quiet_colmap
 from ...refine import RefineConfig
 from ...refine.matching.correspondences import find_correspondences
 from ...refine.refinement import refine_with
-from ..peers.colmap import quiet_colmap, run_colmap
+from ..peers.colmap import run_colmap
 from ..scenarios.capture_files import write_truth
 from ..truth.known_scene import KnownScene, read_scene
 from ..truth.prior_noise import PriorNoise

@@ -11,11 +11,11 @@ import numpy as np
 from ...geometry import align_cameras, rotation_angle_deg
 from ...geometry.pose_metrics import centre_rmse
 from ...metering import Meter
+from ...quiet import quiet_colmap
 from ...refine.config import SolveConfig
 from ...refine.solve.problem import Estimate
 from ...refine.solve.rounds import refine_estimate
 from ...refine.solve.tracks import spread_subset
-from ..peers.colmap import quiet_colmap
 from ..truth.prior_noise import PriorNoise, scene_extent
 from .known_run import cpu_s
 from .synthetic_problem import SyntheticProblem, synthetic_problem

@@ -12,13 +12,13 @@ import numpy as np
 from ...arrays import Float
 from ...geometry.pose_metrics import pose_errors
 from ...progress import SilentProgress
+from ...quiet import quiet_colmap
 from ...refine import RefineConfig
 from ...refine.initialisation.candidates import compete
 from ...refine.matching.correspondences import Correspondences, find_correspondences
 from ...refine.refinement import refine_with
 from ...refine.solve.problem import pose_problem
 from ...types import Prediction, Scene
-from ..peers.colmap import quiet_colmap
 from .candidate_order import CandidateResult
 
 __all__ = ["Contest", "CpuSeconds", "RefinementRun", "cpu_s", "refine_against_truth"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...geometry.pose_metrics import pose_errors
 from ...progress import Progress
+from ...quiet import quiet_colmap
 from ...refine import RefineConfig
-from ..peers.colmap import quiet_colmap
 from ..truth.known_scene import KnownScene, read_scene
 from ..truth.prior_noise import PriorNoise
 from ..truth.simulated_depth import with_simulated_depth

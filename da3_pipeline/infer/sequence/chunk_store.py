@@ -7,7 +7,6 @@ renamed into it, so it is either whole or absent; one with another digest is as 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -19,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arrays import Bool, Int
+from ...fingerprint import fingerprint
 from ..views import RawViews
 from .array_file import ArrayFile
 
-__all__ = ["ChunkStore", "StoredPass", "digest", "discard_passes", "recall", "remember"]
+__all__ = ["ChunkStore", "StoredPass", "discard_passes", "recall", "remember"]
 
 
 _MAPS = frozenset({"depth", "conf", "sky", "gaussians"})
@@ -30,12 +30,6 @@ _MAPS = frozenset({"depth", "conf", "sky", "gaussians"})
 
 _COMPARED = frozenset({"depth", "conf", "sky"})
 """Of these, what passes are compared by."""
-
-
-def digest(*parts: object) -> str:
-    """A short digest of JSON-representable parts, stable between runs and machines."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -117,7 +111,7 @@ class ChunkStore:
 
     def _digest(self, indices: Int, unreadable: dict[int, str]) -> str:
         seen = [self._fingerprints[index] for index in indices]
-        return digest(self._settings, indices.tolist(), seen, sorted(unreadable.items()))
+        return fingerprint(self._settings, indices.tolist(), seen, sorted(unreadable.items()))
 
 
 def remember(folder: Path, key: str, settings: dict[str, Any]) -> None:
