@@ -1,4 +1,4 @@
-"""The rules of docs/ARCHITECTURE.md, read off the source: who imports whom, what is public, what stays lazy."""
+"""The rules of docs/ARCHITECTURE.md, read off the source: who imports whom, what is public, what stays lazy, what crowds."""
 
 from __future__ import annotations
 
@@ -65,6 +65,41 @@ ENTRANCES_ONLY = frozenset({"training", "benchmark", "cli", "demo", "doctor", "v
 they are used, may import the renderer of training at once."""
 
 
+INNER_ORDER = {
+    "refine": (
+        "config",
+        "matching",
+        "solve",
+        "initialisation",
+        "amendments",
+        "assembly",
+        "depth_scale",
+        "verdict",
+        "refinement",
+    ),
+    "infer": ("config", "views", "preprocess", "frame_reader", "budget", "sequence", "network_pass", "stage"),
+    "model": ("config", "lean", "trunk", "network", "nested", "checkpoints", "factory"),
+    "export": ("config", "undistortion", "ignored", "nerfstudio", "depth", "tracks", "observations", "stage", "report"),
+    "benchmark": ("truth", "peers"),
+}
+"""What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as long
+as nothing goes round in a circle. Seeds and trusted depth (`depth`) are asked by tracks and observations; the report reads
+what the stage of export has written."""
+
+BENCHMARKS_THAT_USE_OTHERS = {
+    ("pose", "scenarios"): "scaling writes its captures with their truth as the scenarios do",
+    ("rendering", "pose"): "a run that is timed starts from nothing, the same way",
+}
+"""(command, command): after truth and peers, a folder of benchmark is a command and knows no other but these."""
+
+MOST_FILES = 15
+CROWDED = {
+    "da3_pipeline": "the artefacts, their store and what every stage stands on; each is one file and imported everywhere",
+    "da3_pipeline/model": "the network is being gathered into fewer files",
+}
+"""Folders that hold more files than a reader keeps in mind, and why."""
+
+
 @dataclass(frozen=True)
 class Import:
     """One imported module by its absolute name. `eager`: happens when the importing module loads."""
@@ -109,6 +144,12 @@ def statements(body: list[ast.stmt], eager: bool = True) -> Iterator[tuple[ast.s
             yield from statements(handler.body, within)
 
 
+@functools.cache
+def is_module(parts: tuple[str, ...]) -> bool:
+    found = next((package.parent / Path(*parts) for package in PACKAGES if package.name == parts[0]), None)
+    return found is not None and (found.with_suffix(".py").is_file() or (found / "__init__.py").is_file())
+
+
 def imports(path: Path) -> Iterator[Import]:
     package = dotted(path) if path.name == "__init__.py" else dotted(path)[:-1]
     for node, eager in statements(tree(path).body):
@@ -118,11 +159,9 @@ def imports(path: Path) -> Iterator[Import]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) + 1 - node.level] if node.level else ()
             target = (*above, *(node.module.split(".") if node.module else ()))
-            if len(target) > 1 or not node.level:
-                yield Import(path, node.lineno, ".".join(target), eager)
-            else:  # `from . import stage` at the top of a package names modules
-                for alias in node.names:
-                    yield Import(path, node.lineno, ".".join((*target, alias.name)), eager)
+            for alias in node.names:  # `from . import stage` names a module, `from .stage import run` what is in one
+                module = (*target, alias.name) if is_module((*target, alias.name)) else target
+                yield Import(path, node.lineno, ".".join(module), eager)
 
 
 def room(name: str) -> str:
@@ -141,6 +180,35 @@ def inner_imports() -> list[tuple[str, str, Import]]:
     return found
 
 
+def within(stage: str) -> list[tuple[str, str, Import]]:
+    """(importing, imported, import) between the folders and files that stand directly in a room."""
+    found = []
+    for path in (PACKAGES[0] / stage).rglob("*.py"):
+        own = dotted(path)[2:3]
+        for item in imports(path):
+            target = tuple(item.target.split("."))
+            if own and target[:2] == (PACKAGES[0].name, stage) and target[2:3] not in ((), own):
+                found.append((own[0], target[2], item))
+    return found
+
+
+def circle(edges: set[tuple[str, str]]) -> list[str]:
+    """Nodes that import one another in a circle, in order; empty where there is none."""
+    after: dict[str, list[str]] = {}
+    for source, target in sorted(edges):
+        after.setdefault(source, []).append(target)
+    done: set[str] = set()
+
+    def visit(node: str, trail: list[str]) -> list[str]:
+        if node in trail:
+            return trail[trail.index(node) :]
+        found = [] if node in done else next(filter(None, (visit(n, [*trail, node]) for n in after.get(node, []))), [])
+        done.add(node)
+        return found
+
+    return next(filter(None, (visit(node, []) for node in list(after))), [])
+
+
 def test_the_walk_sees_the_imports_that_are_there() -> None:
     seen = {(own, target) for own, target, _ in inner_imports()}
     assert {("infer", "model"), ("pipeline", "refine"), ("config", "export"), ("types", "geometry")} <= seen
@@ -151,6 +219,39 @@ def test_data_flows_one_way() -> None:
         str(item) for own, target, item in inner_imports() if own in MAY_IMPORT and target not in MAY_IMPORT[own]
     ]
     assert breaches == []
+
+
+@pytest.mark.parametrize("stage", sorted(INNER_ORDER))
+def test_a_folder_imports_only_those_before_it(stage: str) -> None:
+    order = INNER_ORDER[stage]
+    assert [name for name in order if not is_module((PACKAGES[0].name, stage, name))] == []
+    seen = [(own, target, item) for own, target, item in within(stage) if own in order and target in order]
+    assert [str(item) for own, target, item in seen if order.index(own) < order.index(target)] == []
+
+
+@pytest.mark.parametrize("stage", sorted(path.parent.name for path in PACKAGES[0].glob("*/__init__.py")))
+def test_no_room_has_a_circle(stage: str) -> None:
+    assert circle({(own, target) for own, target, _ in within(stage)}) == []
+
+
+def test_circles_are_found() -> None:
+    assert circle({("a", "b"), ("b", "c"), ("c", "b")}) == ["b", "c"]
+    assert circle({("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")}) == []
+
+
+def test_benchmarks_do_not_know_each_other() -> None:
+    shared = INNER_ORDER["benchmark"]
+    seen = {(own, target) for own, target, _ in within("benchmark") if target not in shared}
+    assert seen == set(BENCHMARKS_THAT_USE_OTHERS)
+
+
+def test_folders_are_read_at_a_glance() -> None:
+    counts: dict[str, int] = {}
+    for path in modules():
+        if path.name != "__init__.py":
+            folder = path.parent.relative_to(ROOT).as_posix()
+            counts[folder] = counts.get(folder, 0) + 1
+    assert {folder for folder, count in counts.items() if count > MOST_FILES} == set(CROWDED)
 
 
 def test_training_and_benchmark_load_only_when_an_entrance_uses_them() -> None:
