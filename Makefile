@@ -11,7 +11,7 @@ JOBS ?= 2
 export UV_COMPILE_BYTECODE = 1
 export UV_HTTP_TIMEOUT = 300
 
-.PHONY: demo test lint types unit nerfstudio lock clean
+.PHONY: demo test lint types unit nerfstudio stages lock clean
 
 demo: .venv/.stamp
 	.venv/bin/da3-pipeline demo
@@ -55,6 +55,11 @@ nerfstudio: .venv-nerfstudio/.stamp
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }
 	"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip install --quiet uv \
 	|| "$(PYTHON)" -m pip install --quiet --upgrade --target .venv-uv uv
+
+# A stage's code has changed: record it, and raise the versions of those whose results can differ, so that finished
+# sessions are done anew: make stages CHANGED="refine export". Also mends tests/data/stage_digests.json after a merge.
+stages:
+	"$(PYTHON)" tests/stage_digests.py --same --changed $(CHANGED)
 
 # Plain `name==version` lines. Beside nerfstudio, timm is lifted over its pin (nothing there imports timm), the CPU build of
 # open3d stands in for the full one and the headless OpenCV for the second copy that a dependency asks for; fpsample stays

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from . import __version__
 from .config import PipelineConfig
 from .fingerprint import fingerprint
 from .metering import Meter
 from .progress import Progress, SilentProgress
 from .store import Session, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, FrameSet, Prediction, Scene, StageRecord
+from .versions import STAGE_VERSIONS
 
 __all__ = ["Outcome", "reconstruct", "run"]
 
@@ -151,7 +151,7 @@ class _Stages:
         usable: Callable[[Artefact], bool] = lambda artefact: True,
     ) -> Artefact:
         settings = config.model_dump(mode="json")
-        self.key = fingerprint(name, __version__, settings, file_stamps(settings), self.key)
+        self.key = fingerprint(name, STAGE_VERSIONS[name], settings, file_stamps(settings), self.key)
         self.progress.begin(name)
         found = self.session.load(name, self.key)
         if found is not None and usable(found[0]):

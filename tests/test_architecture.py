@@ -28,6 +28,7 @@ BASE = frozenset(
         "videoio",
         "errors",
         "progress",
+        "versions",
     }
 )
 STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "georegister", "export"})
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "fingerprint": frozenset(),
     "quiet": frozenset(),
     "settings": frozenset(),
+    "versions": frozenset(),
     "geometry": frozenset({"arrays", "errors"}),
     "imageio": frozenset({"arrays", "errors"}),
     "videoio": frozenset({"arrays", "errors"}),

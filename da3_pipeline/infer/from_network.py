@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import __version__
 from ..arrays import Bytes, Float, Int
 from ..errors import InferenceError
 from ..fingerprint import fingerprint
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, Frame
+from ..versions import STAGE_VERSIONS
 from .budget.device import memory_limit_bytes, pick_device, require_fused_attention
 from .budget.memory import NetworkCost, weights_in_use
 from .budget.plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
@@ -134,7 +134,7 @@ def _identity(frames: Sequence[Frame], config: InferConfig) -> str:
         )
         for frame in frames
     ]
-    return fingerprint(__version__, settings, stamp, given)
+    return fingerprint(STAGE_VERSIONS["infer"], settings, stamp, given)
 
 
 def _cost(network: Network, frames: Sequence[Frame], config: InferConfig, device: str) -> NetworkCost:

@@ -16,6 +16,7 @@ from ..errors import ExportError, SelectionError
 from ..imageio import UnreadableImageError, read_mask, write_mask
 from ..progress import Progress
 from ..types import Dropped, Frame, FrameSet
+from ..versions import STAGE_VERSIONS
 from .config import MaskConfig
 
 __all__ = ["run"]
@@ -106,7 +107,8 @@ def _own_mask(frame: Frame) -> Bool | None:
 def _key(frame: Frame, own: Bool | None, config: MaskConfig) -> str:
     """A name for the mask of a frame that changes with everything that the mask depends on."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update("\n".join((frame.fingerprint, config.people_model, repr(config.people_margin))).encode())
+    parts = (str(STAGE_VERSIONS["mask"]), frame.fingerprint, config.people_model, repr(config.people_margin))
+    digest.update("\n".join(parts).encode())
     digest.update(b"" if own is None else np.packbits(own).tobytes())
     return digest.hexdigest()
 

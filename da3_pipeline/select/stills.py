@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import ExportError
 from ..imageio import write_rgb
 from ..types import VideoClip
+from ..versions import STAGE_VERSIONS
 from ..videoio import decode_frames
 
 __all__ = ["still_path", "write_stills"]
@@ -16,8 +17,8 @@ _QUALITY = 96
 
 
 def still_path(clip: VideoClip, index: int, stills: Path) -> Path:
-    """Where the still of a frame lies, in a folder named by the video's content: what is there is the right one."""
-    return stills / clip.fingerprint[:16] / f"{index:06d}.jpg"
+    """Where the still of a frame lies, in a folder named by all that decides it: what is there is the right one."""
+    return stills / f"{clip.fingerprint[:16]}-{STAGE_VERSIONS['select']}" / f"{index:06d}.jpg"
 
 
 def write_stills(clip: VideoClip, indices: Sequence[int], stills: Path, heard: Callable[[int], None]) -> None:

@@ -15,6 +15,7 @@ from da3_pipeline.mask import MaskConfig, run
 from da3_pipeline.mask import people as people_module
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Dropped, Frame, FrameSet
+from da3_pipeline.versions import STAGE_VERSIONS
 
 WIDTH, HEIGHT = 60, 40
 
@@ -155,7 +156,7 @@ def test_frames_full_of_people_go(tmp_path: Path, red_is_people: type[RedIsPeopl
 
 
 def test_masks_of_an_interrupted_run_are_kept_and_follow_what_they_depend_on(
-    tmp_path: Path, red_is_people: type[RedIsPeople]
+    tmp_path: Path, red_is_people: type[RedIsPeople], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = mask(tmp_path / "m.png", slice(0, 50))
     frames = frame_set(
@@ -176,6 +177,9 @@ def test_masks_of_an_interrupted_run_are_kept_and_follow_what_they_depend_on(
     mask(own, slice(0, 40))
     assert masks()[0].sum() == first[0].sum() - 10 * HEIGHT
     assert red_is_people.calls == 5
+    monkeypatch.setitem(STAGE_VERSIONS, "mask", STAGE_VERSIONS["mask"] + 1)
+    masks()
+    assert red_is_people.calls == 7
 
 
 def test_a_picture_that_went_bad_is_dropped(tmp_path: Path, red_is_people: type[RedIsPeople]) -> None:

@@ -16,6 +16,7 @@ from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select import SelectConfig
 from da3_pipeline.types import Capture, Frame, FrameSet
+from da3_pipeline.versions import STAGE_VERSIONS
 
 Views = Callable[..., list[np.ndarray]]
 Film = Callable[..., Path]
@@ -111,7 +112,9 @@ def test_the_budget_holds_over_all_videos_and_spares_photographs(tmp_path: Path,
     assert any("budget of 9 frames" in entry.reason for entry in frames.dropped)
 
 
-def test_a_second_run_keeps_the_stills_and_gives_the_same(tmp_path: Path, views: Views, film: Film) -> None:
+def test_a_second_run_keeps_the_stills_and_gives_the_same(
+    tmp_path: Path, views: Views, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
     film(tmp_path / "in" / "walk.mp4", views(1, np.arange(36) * 10.0))
     first = run(tmp_path / "in", tmp_path / "stills")
     lost = first.frames[3].path
@@ -121,6 +124,8 @@ def test_a_second_run_keeps_the_stills_and_gives_the_same(tmp_path: Path, views:
     assert run(tmp_path / "in", tmp_path / "stills") == first
     assert lost.read_bytes() == content
     assert all(path.stat().st_mtime_ns == time for path, time in times.items() if path != lost)
+    monkeypatch.setitem(STAGE_VERSIONS, "select", STAGE_VERSIONS["select"] + 1)
+    assert times.keys().isdisjoint(frame.path for frame in run(tmp_path / "in", tmp_path / "stills").frames)
 
 
 def test_a_truncated_film_gives_its_first_part(tmp_path: Path, views: Views, film: Film) -> None:

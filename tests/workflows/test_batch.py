@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from da3_pipeline.errors import CaptureError, UsageError
 from da3_pipeline.progress import Progress
+from da3_pipeline.versions import STAGE_VERSIONS
 
 DONE = {"status": "done", "reason": "2 of 2 frames posed", "frames_posed": 2, "frames": 2}
 BELOW = {"status": "below gates", "reason": "too few tracks", "frames_posed": 1, "frames": 2}
@@ -99,6 +100,16 @@ def test_new_photographs_new_settings_and_lost_outputs_are_done_again(captures: 
     other_seed = ScriptedExecutor({})
     batch(captures, other_seed, seed=1)
     assert other_seed.ran == ["garden.mp4", "room 2", "room 10"]
+
+
+def test_a_stage_of_another_version_is_a_reason_to_do_all_again(
+    captures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch(captures, ScriptedExecutor({}))
+    monkeypatch.setitem(STAGE_VERSIONS, "georegister", STAGE_VERSIONS["georegister"] + 1)
+    again = ScriptedExecutor({})
+    batch(captures, again)
+    assert again.ran == ["garden.mp4", "room 2", "room 10"]
 
 
 def test_an_interruption_keeps_what_is_finished(captures: Path) -> None:

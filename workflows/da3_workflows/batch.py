@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from da3_pipeline import __version__
 from da3_pipeline.errors import ExportError, UsageError
 from da3_pipeline.fingerprint import fingerprint
 from da3_pipeline.progress import Progress, SilentProgress
 from da3_pipeline.store import file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped
+from da3_pipeline.versions import STAGE_VERSIONS
 
 from .captures import CaptureSource, find_captures
 from .executors import Executor, LocalExecutor, Report, Task
@@ -42,9 +42,9 @@ def run_batch(
     """Process every capture of the folder `captures` into a session `output`/NAME, and say how each ended.
 
     A capture is a sub-folder with photographs or videos, or a video. One that was finished by an earlier batch, with
-    the same files and settings, is not done again; one that failed is. `output`/batch.json is brought up to date after
-    each, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie in `output`/.da3-batch.
-    `jobs` captures run at once on this machine, or elsewhere by an `executor`.
+    the same files, settings and versions of the stages, is not done again; one that failed is. `output`/batch.json is
+    brought up to date after each, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie
+    in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`.
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -103,7 +103,8 @@ def _prepare(output: Path) -> None:
 
 
 def _key(source: CaptureSource, output: Path, settings: dict[str, Any]) -> str:
-    return fingerprint(__version__, settings, file_stamps(settings), sources_fingerprint([source.path], exclude=output))
+    files = sources_fingerprint([source.path], exclude=output)
+    return fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files)
 
 
 def _task(source: CaptureSource, output: Path, settings: dict[str, Any]) -> Task:

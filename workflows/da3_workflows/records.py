@@ -25,7 +25,8 @@ class CaptureRecord:
     """How one capture ended.
 
     done, below gates: the data set is there; failed: an error the user can mend; crashed: anything else.
-    `reason` is the verdict's summary, or the error. `key` stands for sources and settings. `reused`: by an earlier one.
+    `reason` is the verdict's summary, or the error. `key` stands for sources,
+    settings and versions of the stages. `reused`: by an earlier one.
     """
 
     name: str

@@ -21,6 +21,7 @@ from da3_pipeline.infer.sequence.chunk_store import ChunkStore
 from da3_pipeline.model import ModelConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Frame, FrameSet, Prediction
+from da3_pipeline.versions import STAGE_VERSIONS
 
 COUNT = 48
 
@@ -118,6 +119,9 @@ def test_a_finished_run_is_found_whole_and_needs_no_network(
 
     monkeypatch.setattr("da3_pipeline.infer.network_pass.NetworkPass.__call__", no_more)
     assert_equal(first, predict(tmp_path))
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="run again"):
+        patch.setitem(STAGE_VERSIONS, "infer", STAGE_VERSIONS["infer"] + 1)
+        predict(tmp_path)
     kept = np.array(first.depth[5])
     discard_passes(tmp_path)
     assert not finished(tmp_path)

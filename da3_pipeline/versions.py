@@ -1,0 +1,19 @@
+"""What version each stage's results are of: part of the key under which a finished stage is found again."""
+
+from __future__ import annotations
+
+__all__ = ["STAGE_VERSIONS"]
+
+STAGE_VERSIONS = {
+    "ingest": 1,
+    "select": 1,
+    "mask": 1,
+    "infer": 1,
+    "refine": 1,
+    "georegister": 1,
+    "export": 1,
+}
+"""Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
+
+A test holds these to the code (tests/test_stage_versions.py); `make stages` answers it.
+"""
