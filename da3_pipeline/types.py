@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
 from .geometry.geodesy import GpsPosition
+from .grouping import Groups
 
 __all__ = [
     "CandidateScore",
@@ -251,6 +252,14 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def by_frame(self, frames: int) -> Groups:
+        """The observations of each of so many frames. Sorts: ask once, not in a loop."""
+        return Groups.of(self.observation_frame, frames)
+
+    def by_point(self) -> Groups:
+        """The observations of each point. Sorts: ask once, not in a loop."""
+        return Groups.of(self.observation_point, len(self))
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,11 @@ def write_colmap(folder: Path, images: Sequence[PosedImage], frames: Sequence[in
     for camera_id, camera in {image.camera_id: image.camera for image in images}.items():
         model.add_camera_with_trivial_rig(camera.to_pycolmap(camera_id))
     # COLMAP counts an image's observations from 0 in the order of its keypoints.
-    order = np.argsort(tracks.observation_frame, kind="stable")
-    starts = np.searchsorted(tracks.observation_frame[order], [*frames, np.iinfo(np.int64).max])
-    ends = np.searchsorted(tracks.observation_frame[order], list(frames), side="right")
-    image_id = np.zeros(len(order), np.int64)
-    keypoint = np.zeros(len(order), np.int64)
-    for image, start, end in zip(images, starts, ends, strict=False):
-        mine = order[start:end]
+    by_frame = tracks.by_frame(max(frames, default=-1) + 1)
+    image_id = np.zeros(len(tracks.observation_frame), np.int64)
+    keypoint = np.zeros(len(image_id), np.int64)
+    for image, frame in zip(images, frames, strict=True):
+        mine = by_frame[frame]
         image_id[mine], keypoint[mine] = image.image_id, np.arange(len(mine))
         entry = pycolmap.Image(
             name=image.name,
@@ -45,12 +43,11 @@ def write_colmap(folder: Path, images: Sequence[PosedImage], frames: Sequence[in
 
 
 def _add_points(model: pycolmap.Reconstruction, tracks: Tracks, image_id: np.ndarray, keypoint: np.ndarray) -> None:
-    order = np.argsort(tracks.observation_point, kind="stable")
-    bounds = np.searchsorted(tracks.observation_point[order], np.arange(len(tracks) + 1)).tolist()
+    by_point = tracks.by_point()
     # Plain integers: pybind11 converts them several times faster than numpy's.
-    image_ids, keypoints = image_id[order].tolist(), keypoint[order].tolist()
+    image_ids, keypoints = image_id[by_point.order].tolist(), keypoint[by_point.order].tolist()
     element, track = pycolmap.TrackElement, pycolmap.Track
-    for index, (start, end) in enumerate(pairwise(bounds)):
+    for index, (start, end) in enumerate(pairwise(by_point.starts.tolist())):
         elements = [element(i, k) for i, k in zip(image_ids[start:end], keypoints[start:end], strict=True)]
         model.add_point3D(tracks.points[index], track(elements), tracks.colours[index])
     points = model.points3D

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays import Bool, Float
 from ..gaussians import Pruning, View, moved_by_view, orbit_path, pruned, subset, write_gaussians_ply, write_spz
 from ..geometry import Camera, Sim3, transform_points
+from ..grouping import Groups
 from ..progress import Progress
 from ..types import GaussianCloud, Prediction, Scene
 from .config import ExportConfig
@@ -103,9 +104,10 @@ def _film(path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int],
 
 def _typical_depth(cloud: GaussianCloud, cam_from_world: Float) -> float:
     """Median z-depth of the Gaussians in the views that they came from."""
+    by_view = Groups.of(cloud.view.astype(np.int64), len(cam_from_world))
     depths = [
-        transform_points(cam_from_world[frame], cloud.means[cloud.view == frame].astype(np.float64))[:, 2]
-        for frame in np.unique(cloud.view)
+        transform_points(cam_from_world[frame], cloud.means[by_view[frame]].astype(np.float64))[:, 2]
+        for frame in by_view.filled
     ]
     return float(np.median(np.concatenate(depths)))
 

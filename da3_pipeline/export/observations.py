@@ -56,8 +56,8 @@ def model_tracks(
             parts.append(part)
             sources.append(np.full(len(part), view.frame))
     joined = _joined(parts)
-    for frame in sorted(bare - set(joined.observation_frame.tolist())):
-        joined = _with_projections(scene, joined, frame, ignored, config.synthetic_tracks_per_image)
+    blind = sorted(bare - set(joined.observation_frame.tolist()))
+    joined = _with_projections(scene, joined, blind, ignored, config.synthetic_tracks_per_image)
     measured = np.arange(len(joined.observation_point)) < len(tracks.observation_point)
     return ModelTracks(joined, np.concatenate(sources).astype(np.int64), measured)
 
@@ -90,29 +90,40 @@ def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) ->
     )
 
 
-def _with_projections(scene: Scene, tracks: Tracks, frame: int, ignored: IgnoredPixels, count: int) -> Tracks:
-    """Tracks with observations added in a frame without usable depth, where existing points project into it.
+def _with_projections(
+    scene: Scene, tracks: Tracks, frames: Sequence[int], ignored: IgnoredPixels, count: int
+) -> Tracks:
+    """Tracks with observations added in frames without usable depth, where existing points project into them.
 
     Visibility is not known; points seen from the most similar direction are taken, which are the likeliest to be.
     """
-    if not len(tracks):
+    if not len(tracks) or not len(frames):
         return tracks
+    first_observation = np.unique(tracks.observation_point, return_index=True)[1]
+    seen_from = centres(scene.cam_from_world)[tracks.observation_frame[first_observation]]
+    added = [_projections(scene, tracks.points, seen_from, frame, ignored, count) for frame in frames]
+    frame_of = np.repeat(np.asarray(frames, np.int64), [len(points) for points, _ in added])
+    return replace(
+        tracks,
+        observation_point=np.concatenate([tracks.observation_point, *(points for points, _ in added)]),
+        observation_frame=np.concatenate([tracks.observation_frame, frame_of]),
+        observation_xy=np.concatenate([tracks.observation_xy, *(pixels for _, pixels in added)]),
+    )
+
+
+def _projections(
+    scene: Scene, points: Float, seen_from: Float, frame: int, ignored: IgnoredPixels, count: int
+) -> tuple[Int, Float]:
+    """At most `count` of (P, 3) points, by index, that lie in a frame's image, and where; seen from (P, 3) before."""
     camera = scene.cameras[scene.frames[frame].camera_id]
-    pixels = camera.project(transform_points(scene.cam_from_world[frame], tracks.points))
+    pixels = camera.project(transform_points(scene.cam_from_world[frame], points))
     inside = np.flatnonzero(((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(axis=1))
     masked, cropped = ignored.at(frame, pixels[inside])
     inside = inside[~masked & ~cropped]
-    first_observation = np.unique(tracks.observation_point, return_index=True)[1]
-    seen_from = centres(scene.cam_from_world)[tracks.observation_frame[first_observation]][inside]
     own_centre = centres(scene.cam_from_world[frame])
-    angle = _angle(tracks.points[inside] - seen_from, tracks.points[inside] - own_centre)
+    angle = _angle(points[inside] - seen_from[inside], points[inside] - own_centre)
     taken = inside[np.argsort(angle, kind="stable")[:count]]
-    return replace(
-        tracks,
-        observation_point=np.concatenate([tracks.observation_point, taken]),
-        observation_frame=np.concatenate([tracks.observation_frame, np.full(len(taken), frame, dtype=np.int64)]),
-        observation_xy=np.concatenate([tracks.observation_xy, pixels[taken]]),
-    )
+    return taken, pixels[taken]
 
 
 def _spread(valid: Bool, count: int) -> tuple[Int, Int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ExportError
+from ..grouping import Groups
 from ..imageio import upright_suffix
 from ..progress import Progress
 from ..types import Dropped, ExportResult, Scene
@@ -141,16 +142,16 @@ def _observed(scene: Scene, frames: Sequence[int], model: ModelTracks) -> tuple[
 def _posed_images(scene: Scene, frames: Sequence[int], lenses: Mapping[str, Undistortion]) -> list[PosedImage]:
     """The images of those frames, numbered from 1; frames of one device share a camera."""
     chosen = [scene.frames[frame] for frame in frames]
-    names = list(dict.fromkeys(frame.camera_id for frame in chosen))
+    numbers = {name: 1 + k for k, name in enumerate(dict.fromkeys(frame.camera_id for frame in chosen))}
     cameras = {
-        name: lenses[name].pinhole if name in lenses else trainer_camera(scene.cameras[name], name) for name in names
+        name: lenses[name].pinhole if name in lenses else trainer_camera(scene.cameras[name], name) for name in numbers
     }
     stems = image_stems(frame.name for frame in chosen)
     return [
         PosedImage(
             f"{stem}{upright_suffix(frame.path)}",
             image_id,
-            1 + names.index(frame.camera_id),
+            numbers[frame.camera_id],
             cameras[frame.camera_id],
             scene.cam_from_world[index],
         )
@@ -176,8 +177,9 @@ def _coloured(model: ModelTracks, colour_at: ImageColours) -> ModelTracks:
     first = np.full(len(tracks), -1)
     lifted_here = tracks.observation_frame == model.source[tracks.observation_point]
     first[tracks.observation_point[lifted_here]] = np.flatnonzero(lifted_here)
-    for frame in np.unique(model.source[model.source >= 0]).tolist():
-        points = np.flatnonzero(model.source == frame)
+    by_source = Groups.of(model.source, int(model.source.max(initial=-1)) + 1)
+    for frame in by_source.filled:
+        points = by_source[frame]
         colours[points] = colour_at(frame, tracks.observation_xy[first[points]])
     return replace(model, tracks=replace(tracks, colours=colours))
 

@@ -26,7 +26,7 @@ def usable_tracks(scene: Scene, ignored: IgnoredPixels) -> Tracks:
     """
     tracks = scene.tracks
     point = tracks.observation_point
-    masked, cropped = _ignored_observations(tracks, ignored)
+    masked, cropped = _ignored_observations(scene, ignored)
     count = np.bincount(point, minlength=len(tracks))
     unwanted = np.bincount(point, observed_in_sky(scene) | masked, minlength=len(tracks))
     kept = (unwanted * 2 <= count)[point] & ~masked & ~cropped
@@ -49,8 +49,9 @@ def undistorted_tracks(scene: Scene, tracks: Tracks, measured: Bool, lenses: Map
     if all(lens.is_identity for lens in lenses.values()):
         return tracks
     pixels = tracks.observation_xy.copy()
-    for frame in np.unique(tracks.observation_frame).tolist():
-        mine = tracks.observation_frame == frame
+    by_frame = tracks.by_frame(len(scene.frames))
+    for frame in by_frame.filled:
+        mine = by_frame[frame]
         pixels[mine] = lenses[scene.frames[frame].camera_id].undistorted(pixels[mine])
     moved = replace(tracks, observation_xy=pixels)
     pinholes = {name: lens.pinhole for name, lens in lenses.items()}
@@ -62,11 +63,12 @@ def reprojection_errors_px(scene: Scene) -> Float:
     """(K,) distance between each observation and the projection of its point; NaN without a pose."""
     tracks = scene.tracks
     errors_px = np.full(len(tracks.observation_frame), np.nan)
-    for index, frame in enumerate(scene.frames):
-        mine = np.flatnonzero(tracks.observation_frame == index)
-        if len(mine) and frame.camera_id in scene.cameras:
-            points_cam = transform_points(scene.cam_from_world[index], tracks.points[tracks.observation_point[mine]])
-            pixels = scene.cameras[frame.camera_id].project(points_cam)
+    by_frame = tracks.by_frame(len(scene.frames))
+    for frame in by_frame.filled:
+        mine, camera = by_frame[frame], scene.cameras.get(scene.frames[frame].camera_id)
+        if camera is not None:
+            points_cam = transform_points(scene.cam_from_world[frame], tracks.points[tracks.observation_point[mine]])
+            pixels = camera.project(points_cam)
             errors_px[mine] = np.linalg.norm(pixels - tracks.observation_xy[mine], axis=1)
     return errors_px
 
@@ -79,11 +81,13 @@ def _mean_errors_px(scene: Scene) -> Float:
     return total / np.maximum(np.bincount(point[known], minlength=len(scene.tracks)), 1)
 
 
-def _ignored_observations(tracks: Tracks, ignored: IgnoredPixels) -> tuple[Bool, Bool]:
+def _ignored_observations(scene: Scene, ignored: IgnoredPixels) -> tuple[Bool, Bool]:
     """(K,) whether an observation is under a mask, and whether it is cropped away."""
+    tracks = scene.tracks
     masked, cropped = (np.zeros(len(tracks.observation_frame), bool) for _ in range(2))
-    for frame in np.unique(tracks.observation_frame).tolist():
-        mine = np.flatnonzero(tracks.observation_frame == frame)
+    by_frame = tracks.by_frame(len(scene.frames))
+    for frame in by_frame.filled:
+        mine = by_frame[frame]
         masked[mine], cropped[mine] = ignored.at(frame, tracks.observation_xy[mine])
     return masked, cropped
 

@@ -13,7 +13,7 @@ from ..geometry import centres
 from ..types import Scene
 from .distance_option import Distance, End, parse_distance
 from .estimates import ScaleEstimate
-from .surface import SurfacePoint, surface_point, typical_depth
+from .surface import SurfacePoint, Surfaces
 
 __all__ = ["distance_estimate"]
 
@@ -33,7 +33,8 @@ def distance_estimate(scene: Scene, texts: Sequence[str]) -> ScaleEstimate | Non
     """
     if not texts:
         return None
-    measured = [_measured(scene, parse_distance(text)) for text in texts]
+    surfaces = Surfaces(scene)
+    measured = [_measured(surfaces, parse_distance(text)) for text in texts]
     logs, sigmas = (np.array(column) for column in zip(*measured, strict=True))
     weight = sigmas**-2 / (sigmas**-2).sum()
     middle = float(weight @ logs)
@@ -43,13 +44,13 @@ def distance_estimate(scene: Scene, texts: Sequence[str]) -> ScaleEstimate | Non
     return ScaleEstimate("distance", source, float(np.exp(middle)), sigma)
 
 
-def _measured(scene: Scene, distance: Distance) -> tuple[float, float]:
+def _measured(surfaces: Surfaces, distance: Distance) -> tuple[float, float]:
     """Logarithm of metres per unit, and its sigma."""
     if distance.points is not None:
-        first, second = (_shown(scene, distance, end) for end in distance.points)
+        first, second = (_shown(surfaces, distance, end) for end in distance.points)
     else:
-        a, b = _cameras(scene, distance)
-        first, second = _centre(scene, a), _centre(scene, b)
+        a, b = _cameras(surfaces.scene, distance)
+        first, second = _centre(surfaces, a), _centre(surfaces, b)
     offset = second.point - first.point
     length = float(np.linalg.norm(offset))
     sigma = float(np.sqrt(offset @ (first.covariance + second.covariance) @ offset)) / max(length, 1e-300) ** 2
@@ -60,7 +61,8 @@ def _measured(scene: Scene, distance: Distance) -> tuple[float, float]:
     return float(np.log(distance.metres / length)), float(np.hypot(sigma, _TAPE_SIGMA))
 
 
-def _shown(scene: Scene, distance: Distance, end: End) -> SurfacePoint:
+def _shown(surfaces: Surfaces, distance: Distance, end: End) -> SurfacePoint:
+    scene = surfaces.scene
     frame = _resolved(scene, distance.text, end.name)
     x, y = end.pixel or (0.0, 0.0)
     name, width, height = scene.frames[frame].name, scene.frames[frame].width, scene.frames[frame].height
@@ -69,7 +71,7 @@ def _shown(scene: Scene, distance: Distance, end: End) -> SurfacePoint:
             f"--distance {distance.text}: {name} is {width}x{height} pixels, {x:g},{y:g} is outside; "
             "give pixels of the original photograph, held upright"
         )
-    point = surface_point(scene, frame, (x, y))
+    point = surfaces.at(frame, (x, y))
     if point is None:
         raise UsageError(
             f"--distance {distance.text}: no surface is known at {name}@{x:g},{y:g}; "
@@ -78,9 +80,9 @@ def _shown(scene: Scene, distance: Distance, end: End) -> SurfacePoint:
     return point
 
 
-def _centre(scene: Scene, frame: int) -> SurfacePoint:
+def _centre(surfaces: Surfaces, frame: int) -> SurfacePoint:
     """A camera centre, as certain as its picture is sharp, or as the prior is."""
-    depth = typical_depth(scene, frame)
+    scene, depth = surfaces.scene, surfaces.typical_depth(frame)
     depth = depth if np.isfinite(depth) else 0.0
     focal_px = scene.cameras[scene.frames[frame].camera_id].focal_px
     refined = scene.pose_source[frame] == "refined"

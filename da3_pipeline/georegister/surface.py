@@ -10,7 +10,7 @@ from ..arrays import Float, Int
 from ..geometry import invert, transform_points
 from ..types import Scene
 
-__all__ = ["SurfacePoint", "surface_point", "typical_depth"]
+__all__ = ["SurfacePoint", "Surfaces"]
 
 
 _NEAR_SHARE, _NEAR_PX = 0.005, 3.0  # of the longer side: a matched point as near as this is the surface itself
@@ -27,57 +27,62 @@ class SurfacePoint:
     covariance: Float
 
 
-def surface_point(scene: Scene, frame: int, pixel: tuple[float, float]) -> SurfacePoint | None:
-    """What a posed frame shows at an original pixel (corner origin); None where neither tracks nor depth know.
+class Surfaces:
+    """What the frames of a scene show, and how far it is."""
 
-    Away from matched points the depth map gives the shape and the nearest matched points its scale.
-    """
-    found = _depth_at(scene, frame, np.asarray(pixel))
-    if found is None:
-        return None
-    depth, sigma = found
-    camera = scene.cameras[scene.frames[frame].camera_id]
-    ray = np.append(camera.unproject(np.array([pixel]))[0], 1.0)
-    world_from_cam = invert(scene.cam_from_world[frame])
-    point = transform_points(world_from_cam, (ray * depth)[None])[0]
-    along = world_from_cam[:, :3] @ ray
-    across = depth * _CLICK_SHARE * max(camera.width, camera.height) / camera.focal_px
-    return SurfacePoint(point, sigma**2 * np.outer(along, along) + across**2 * np.eye(3))
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._by_frame = scene.tracks.by_frame(len(scene.frames))
 
+    def at(self, frame: int, pixel: tuple[float, float]) -> SurfacePoint | None:
+        """What a posed frame shows at an original pixel (corner origin); None where neither tracks nor depth know.
 
-def typical_depth(scene: Scene, frame: int) -> float:
-    """The median depth of a frame in scene units, from its tracks, else its depth map; NaN where it has neither."""
-    mine = scene.tracks.observation_frame == frame
-    if mine.any():
-        return float(np.median(_track_depths(scene, frame, np.flatnonzero(mine))))
-    depth = scene.prediction.depth[frame]
-    known = depth[np.isfinite(depth) & (depth > 0)]
-    return float(np.median(known) * scene.depth_scale[frame]) if len(known) else float("nan")
+        Away from matched points the depth map gives the shape and the nearest matched points its scale.
+        """
+        found = self._depth_at(frame, np.asarray(pixel))
+        if found is None:
+            return None
+        depth, sigma = found
+        camera = self.scene.cameras[self.scene.frames[frame].camera_id]
+        ray = np.append(camera.unproject(np.array([pixel]))[0], 1.0)
+        world_from_cam = invert(self.scene.cam_from_world[frame])
+        point = transform_points(world_from_cam, (ray * depth)[None])[0]
+        along = world_from_cam[:, :3] @ ray
+        across = depth * _CLICK_SHARE * max(camera.width, camera.height) / camera.focal_px
+        return SurfacePoint(point, sigma**2 * np.outer(along, along) + across**2 * np.eye(3))
 
+    def typical_depth(self, frame: int) -> float:
+        """The median depth of a frame in scene units, from its tracks, else its depth map; NaN where it has neither."""
+        mine = self._by_frame[frame]
+        if len(mine):
+            return float(np.median(_track_depths(self.scene, frame, mine)))
+        depth = self.scene.prediction.depth[frame]
+        known = depth[np.isfinite(depth) & (depth > 0)]
+        return float(np.median(known) * self.scene.depth_scale[frame]) if len(known) else float("nan")
 
-def _depth_at(scene: Scene, frame: int, pixel: Float) -> tuple[float, float] | None:
-    """z-depth and its sigma, scene units."""
-    tracks, camera = scene.tracks, scene.cameras[scene.frames[frame].camera_id]
-    mine = np.flatnonzero(tracks.observation_frame == frame)
-    depths = _track_depths(scene, frame, mine)
-    mine, depths = mine[depths > 0], depths[depths > 0]
-    distance_px = np.linalg.norm(tracks.observation_xy[mine] - pixel, axis=1)
-    near = distance_px <= max(_NEAR_PX, _NEAR_SHARE * max(camera.width, camera.height))
-    if near.any():
-        depth = float(np.median(depths[near]))
-        return depth, float(np.hypot(_TRACK_SIGMA * depth, _spread(depths[near])))
-    here, step = _map_depth(scene, frame, pixel)
-    if not here > 0:
-        return None
-    order = np.argsort(distance_px, kind="stable")
-    mapped = np.array([_map_depth(scene, frame, tracks.observation_xy[mine[k]])[0] for k in order[: 2 * _NEIGHBOURS]])
-    known = np.isfinite(mapped)
-    ratios = (depths[order[: 2 * _NEIGHBOURS]][known] / mapped[known])[:_NEIGHBOURS]
-    if len(ratios) < _FEWEST_NEIGHBOURS:
-        return here, float(np.hypot(_UNCORRECTED_SIGMA * here, step))
-    ratio = float(np.median(ratios))
-    relative = np.hypot(_MAP_SIGMA, _spread(ratios) / ratio)
-    return here * ratio, float(np.hypot(relative * here, step) * ratio)
+    def _depth_at(self, frame: int, pixel: Float) -> tuple[float, float] | None:
+        """z-depth and its sigma, scene units."""
+        scene, tracks = self.scene, self.scene.tracks
+        camera, mine = scene.cameras[scene.frames[frame].camera_id], self._by_frame[frame]
+        depths = _track_depths(scene, frame, mine)
+        mine, depths = mine[depths > 0], depths[depths > 0]
+        distance_px = np.linalg.norm(tracks.observation_xy[mine] - pixel, axis=1)
+        near = distance_px <= max(_NEAR_PX, _NEAR_SHARE * max(camera.width, camera.height))
+        if near.any():
+            depth = float(np.median(depths[near]))
+            return depth, float(np.hypot(_TRACK_SIGMA * depth, _spread(depths[near])))
+        here, step = _map_depth(scene, frame, pixel)
+        if not here > 0:
+            return None
+        order = np.argsort(distance_px, kind="stable")[: 2 * _NEIGHBOURS]
+        mapped = np.array([_map_depth(scene, frame, tracks.observation_xy[mine[k]])[0] for k in order])
+        known = np.isfinite(mapped)
+        ratios = (depths[order][known] / mapped[known])[:_NEIGHBOURS]
+        if len(ratios) < _FEWEST_NEIGHBOURS:
+            return here, float(np.hypot(_UNCORRECTED_SIGMA * here, step))
+        ratio = float(np.median(ratios))
+        relative = np.hypot(_MAP_SIGMA, _spread(ratios) / ratio)
+        return here * ratio, float(np.hypot(relative * here, step) * ratio)
 
 
 def _map_depth(scene: Scene, frame: int, pixel: Float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from ..arrays import Float
 from ..imageio import UnreadableImageError, read_rgb
 from ..progress import Progress
 from ..types import Exposure, Frame
@@ -41,18 +42,31 @@ def without_smeared(photos: Sequence[Frame]) -> list[Frame]:
     "The others" are those of the same camera where these are enough, else all. Half of them are trained on in any case,
     which comparing with the median sees to.
     """
-    return [_judged(frame, [other for other in photos if other is not frame]) for frame in photos]
+    by_camera: dict[str, list[float]] = {}
+    for photo in photos:
+        if photo.sharpness:
+            by_camera.setdefault(photo.camera_id, []).append(photo.sharpness)
+    ranked = {camera_id: np.sort(values) for camera_id, values in by_camera.items()}
+    everything = np.sort(np.concatenate(list(ranked.values()))) if ranked else np.zeros(0)
+    return [_judged(photo, ranked.get(photo.camera_id, np.zeros(0)), everything) for photo in photos]
 
 
-def _judged(photo: Frame, others: Sequence[Frame]) -> Frame:
-    same = [other.sharpness for other in others if other.sharpness and other.camera_id == photo.camera_id]
-    compared = same if len(same) >= _LEAST_OTHERS else [other.sharpness for other in others if other.sharpness]
-    if not photo.sharpness or len(compared) < _LEAST_OTHERS:
+def _judged(photo: Frame, same: Float, everything: Float) -> Frame:
+    """`same`, `everything`: the rising sharpness, where there are edges, of its camera's photographs and of all."""
+    compared = same if len(same) > _LEAST_OTHERS else everything
+    if not photo.sharpness or len(compared) <= _LEAST_OTHERS:
         return photo
-    share = photo.sharpness / float(np.median(compared))
+    share = photo.sharpness / _median_of_others(compared, photo.sharpness)
     if share >= _SMEARED or photo.sharpness >= SOFT:
         return photo
     return replace(photo, training=False, remark=f"blurred: its edges have {share:.2f} of the others' sharpness")
+
+
+def _median_of_others(ranked: Float, own: float) -> float:
+    """The median of rising values without one that equals `own`."""
+    left_out = int(np.searchsorted(ranked, own))
+    middle = np.array([(len(ranked) - 2) // 2, (len(ranked) - 1) // 2])
+    return float(ranked[middle + (middle >= left_out)].mean())
 
 
 def _looked_at(photo: Frame) -> Frame:

@@ -18,6 +18,7 @@ from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.analysis import VideoAnalysis
 from da3_pipeline.select.choose import Choice, choose
+from da3_pipeline.select.photos import without_smeared
 from da3_pipeline.types import Frame, FrameSet
 
 Views = Callable[..., list[np.ndarray]]
@@ -218,6 +219,27 @@ def test_photographs_are_not_judged_beside_too_few_or_when_all_are_blurred(tmp_p
         photo(tmp_path / "all" / f"{seed}.png", seed, blur=25)
     for folder in ("few", "all"):
         assert all(frame.training for frame in run(tmp_path / folder, tmp_path / "stills").frames)
+
+
+def test_photographs_are_compared_with_the_others_of_their_camera_or_where_these_are_few_with_all() -> None:
+    sharp = {"phone": [0.05, 0.5, 0.4, 0.6, 0.45, 0.12], "slr": [0.1, 0.11, 0.9], "blank": [0.0, None]}
+    photos = [
+        Frame(f"{camera}/{k}.jpg", Path(), 64, 48, camera, f"{camera}{k}", sharpness=value)
+        for camera, values in sharp.items()
+        for k, value in enumerate(values)
+    ]
+    for photo_in, judged in zip(photos, without_smeared(photos), strict=True):
+        own, camera = photo_in.sharpness, photo_in.camera_id
+        others = [other for other in photos if other is not photo_in and other.sharpness]
+        same = [other.sharpness for other in others if other.camera_id == camera]
+        median = np.median(same if len(same) >= 4 else [other.sharpness for other in others])
+        blurred = bool(own) and own / median < 0.35
+        assert judged.training is not blurred
+        if blurred:
+            assert judged.remark == f"blurred: its edges have {own / median:.2f} of the others' sharpness"
+    assert [frame.name for frame in without_smeared(photos) if not frame.training] == [
+        *("phone/0.jpg", "phone/5.jpg", "slr/0.jpg", "slr/1.jpg"),
+    ]
 
 
 def test_settings_of_the_camera_are_kept_beside_what_is_measured(tmp_path: Path) -> None:

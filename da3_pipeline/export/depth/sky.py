@@ -94,8 +94,9 @@ def observed_in_sky(scene: Scene) -> Bool:
     if sky is None:
         return inside
     height, width = sky.shape[1:]
-    for frame in np.unique(tracks.observation_frame).tolist():
-        mine = np.flatnonzero(tracks.observation_frame == frame)
+    by_frame = tracks.by_frame(len(scene.frames))
+    for frame in by_frame.filled:
+        mine = by_frame[frame]
         pixels = scene.prediction.pixel_maps[frame].to_network(tracks.observation_xy[mine])
         column, row = np.floor(pixels).astype(np.intp).T
         seen = (column >= 0) & (row >= 0) & (column < width) & (row < height)

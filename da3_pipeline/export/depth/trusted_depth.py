@@ -91,8 +91,7 @@ def trusted_depth(
     """
     prediction = scene.prediction
     floor = _confidence_floor(scene, frames, ignored, config.min_confidence_percentile)
-    order = np.argsort(scene.tracks.observation_frame, kind="stable")
-    starts = np.searchsorted(scene.tracks.observation_frame[order], np.arange(len(scene.frames) + 1))
+    by_frame = scene.tracks.by_frame(len(scene.frames))
     views: list[DepthView] = []
     refused: list[int] = []
     for frame in frames:
@@ -108,7 +107,7 @@ def trusted_depth(
         view = DepthView(
             frame, depth, np.nan, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame]
         )
-        fitted = _fitted(scene, view, ~unused, order[starts[frame] : starts[frame + 1]])
+        fitted = _fitted(scene, view, ~unused, by_frame[frame])
         if fitted.disagreement > config.max_depth_disagreement:
             refused.append(frame)
         elif keep.any():

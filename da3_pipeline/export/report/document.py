@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib import metadata
@@ -96,7 +97,7 @@ def _data_set(result: ExportResult | None) -> dict[str, Any] | None:
 
 
 def _cameras(scene: Scene) -> list[dict[str, Any]]:
-    counts = {key: sum(frame.camera_id == key for frame in scene.frames) for key in scene.cameras}
+    counts = Counter(frame.camera_id for frame in scene.frames)
     return [
         {
             "id": key,
@@ -113,11 +114,11 @@ def _cameras(scene: Scene) -> list[dict[str, Any]]:
 
 
 def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
-    errors_px = reprojection_errors_px(scene)
+    errors_px, by_frame = reprojection_errors_px(scene), scene.tracks.by_frame(len(scene.frames))
     names = result.image_names if result else {}
     rows = []
     for index, frame in enumerate(scene.frames):
-        own = errors_px[scene.tracks.observation_frame == index]
+        own = errors_px[by_frame[index]]
         rows.append(
             {
                 "name": frame.name,
