@@ -82,7 +82,24 @@ INNER_ORDER = {
         "refinement",
     ),
     "infer": ("config", "views", "preprocess", "frame_reader", "budget", "sequence", "network_pass", "stage"),
-    "model": ("config", "lean", "trunk", "network", "nested", "checkpoints", "factory"),
+    "model": (
+        "config",
+        "variants",
+        "lean",
+        "layers",
+        "trunk",
+        "heads",
+        "camera",
+        "ray_pose",
+        "gaussian_adapter",
+        "network",
+        "sky",
+        "monocular",
+        "nested",
+        "initialisation",
+        "checkpoints",
+        "factory",
+    ),
     "export": ("config", "undistortion", "ignored", "nerfstudio", "depth", "tracks", "observations", "stage", "report"),
     "benchmark": ("truth", "peers"),
 }
@@ -99,7 +116,6 @@ BENCHMARKS_THAT_USE_OTHERS = {
 MOST_FILES = 15
 CROWDED = {
     "da3_pipeline": "the artefacts, their store and what every stage stands on; each is one file and imported everywhere",
-    "da3_pipeline/model": "the network is being gathered into fewer files",
 }
 """Folders that hold more files than a reader keeps in mind, and why."""
 

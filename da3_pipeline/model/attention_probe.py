@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
 from ..errors import UsageError
-
-if TYPE_CHECKING:
-    from .network import DepthAnything3
+from .network import DepthAnything3
 
 __all__ = ["HeadAttention", "record_attention"]
 

@@ -1,4 +1,4 @@
-"""Networks with fresh or with trained weights."""
+"""Networks of any kind, with fresh or with trained weights."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from pathlib import Path
 
 import torch
 
-from ..errors import WeightsError
+from ..errors import UsageError, WeightsError
 from .checkpoints.format import open_checkpoint
 from .checkpoints.sources import find_checkpoint
 from .config import ModelConfig
-from .family import Network, network_of
 from .initialisation import initialise
+from .monocular import MonocularNetwork
+from .nested import NestedNetwork, Network
+from .network import DepthAnything3
 from .variants import variant
 
-__all__ = ["build", "load"]
+__all__ = ["any_view", "build", "load"]
 
 
 def build(model: str | ModelConfig, *, generator: torch.Generator | None = None) -> Network:
@@ -51,7 +53,17 @@ def load(
     return net.eval()
 
 
+def any_view(net: Network) -> DepthAnything3:
+    """`net` itself where it is a plain any-view network, which is all that can be trained. UsageError otherwise."""
+    if isinstance(net, DepthAnything3):
+        return net
+    kind = "monocular" if isinstance(net, MonocularNetwork) else "nested"
+    raise UsageError(f"this takes an any-view network such as da3-small, not a {kind} one")
+
+
 def _skeleton(config: ModelConfig) -> Network:
     """The network's structure without memory for its weights."""
     with torch.device("meta"):
-        return network_of(config)
+        if config.is_monocular:
+            return MonocularNetwork(config)
+        return DepthAnything3(config) if config.metric is None else NestedNetwork(config)

@@ -1,4 +1,9 @@
-"""From a pixel's raw parameters to a Gaussian in the world (SPEC 1.7)."""
+"""From a pixel's raw parameters to a Gaussian in the world (SPEC 1.7).
+
+Colours are real spherical harmonics of degree 0 to 2 in the order and sign of 3D Gaussian splatting: degree 1 is
+(-y, z, -x) and degree 2 (xy, -yz, 2zz - xx - yy, -xz, xx - yy), each up to a positive factor that makes the basis
+orthogonal and equally long. They are predicted in the camera's axes and turned with it into the world's.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,25 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .harmonics import rotate_harmonics
-from .pose_encoding import invert_pose, quaternion_from_rotation, rotation_from_quaternion
+from .camera import invert_pose, quaternion_from_rotation, rotation_from_quaternion
 
-__all__ = ["GaussianOptions", "Gaussians", "place_gaussians", "scale_to_given"]
+__all__ = ["GaussianOptions", "Gaussians", "place_gaussians", "rotate_harmonics", "scale_to_given"]
 
 _CHANNELS = [2, 3, 4, 27, 1]
 _LEAST_SCALE, _GREATEST_SCALE, _PIXEL_SHARE = 1e-5, 30.0, 0.1
 _BAND_GAINS = (1.0, *[0.025] * 3, *[0.00625] * 5)
 _GREATEST_ALIGNMENT = 3.0
+
+# Harmonics of degree 1 as vectors v (v . d), of degree 2 as matrices M (d . M d).
+_LINEAR = ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0))
+_HALF, _SIXTH = 0.5**0.5, 6**-0.5
+_QUADRATIC = (
+    ((0.0, _HALF, 0.0), (_HALF, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    ((0.0, 0.0, 0.0), (0.0, 0.0, -_HALF), (0.0, -_HALF, 0.0)),
+    ((-_SIXTH, 0.0, 0.0), (0.0, -_SIXTH, 0.0), (0.0, 0.0, 2 * _SIXTH)),
+    ((0.0, 0.0, -_HALF), (0.0, 0.0, 0.0), (-_HALF, 0.0, 0.0)),
+    ((_HALF, 0.0, 0.0), (0.0, -_HALF, 0.0), (0.0, 0.0, 0.0)),
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,22 @@ def scale_to_given(predicted: Tensor, given: Tensor) -> Tensor:
     pairs = zip(ours, theirs, strict=True)
     scales = torch.tensor([umeyama(centres(source), centres(target)).scale for source, target in pairs])
     return scales.clamp(1 / _GREATEST_ALIGNMENT, _GREATEST_ALIGNMENT).to(predicted)
+
+
+def rotate_harmonics(coefficients: Tensor, rotation: Tensor) -> Tensor:
+    """Coefficients (N, ..., 9) of functions on the sphere, each turned by its (N, 3, 3) rotation.
+
+    The result at direction R d equals the given function at d. A rotation acts on degree 1 as on vectors and on
+    degree 2 as on symmetric traceless matrices, which gives its matrix (the real Wigner D) without angles.
+    """
+    first = torch.tensor(_LINEAR, dtype=rotation.dtype, device=rotation.device)
+    second = torch.tensor(_QUADRATIC, dtype=rotation.dtype, device=rotation.device)
+    vectors = first @ rotation @ first.mT
+    turned = rotation[:, None] @ second @ rotation[:, None].mT
+    matrices = torch.einsum("mij,nkij->nmk", second, turned)
+    bands = coefficients[..., 1:4], coefficients[..., 4:]
+    moved = [torch.einsum("nmk,n...k->n...m", by, band) for by, band in zip((vectors, matrices), bands, strict=True)]
+    return torch.cat([coefficients[..., :1], *moved], dim=-1)
 
 
 def _directions(pixels: Tensor, intrinsics: Tensor) -> Tensor:

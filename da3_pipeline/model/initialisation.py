@@ -7,11 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .dpt_blocks import ResidualConvUnit
-from .family import Network
-from .gaussian_dpt import QUATERNION_REAL, GaussianDpt
+from .heads import QUATERNION_REAL, GaussianDpt, ResidualConvUnit
 from .layers import LayerScale
 from .monocular import MonocularNetwork
+from .nested import Network
 from .network import DepthAnything3
 from .sky import SKY_THRESHOLD
 from .trunk import Trunk

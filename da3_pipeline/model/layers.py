@@ -1,18 +1,45 @@
-"""Transformer layers shared by the trunk and the camera encoder (SPEC 1.2, 1.3)."""
+"""Transformer layers of the trunk and of the camera encoder, and the rotary positions inside attention (SPEC 1.2, 1.3).
+
+A block runs in two ways that give the same: `forward`, through which gradients flow, and `update_within_` or
+`update_across_`, which change the tokens in place and hold the activations of a few views at a time only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .config import HEAD_DIM
 from .lean.linear import Linear
-from .positions import Rotation, rotate
 
-__all__ = ["Attention", "Block", "LayerScale", "Mlp", "SwiGlu"]
+__all__ = ["Attention", "Block", "LayerScale", "Mlp", "Rotation", "SwiGlu", "rotate", "rotation"]
+
+_ROTARY_BASE = 100.0
+_AXIS_FREQUENCIES = HEAD_DIM // 4
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines (t, 2, 16): token, axis (row, column), frequency."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def rotation(positions: Tensor) -> Rotation:
+    """Rotary tables in float32 for (t, 2) positions: frequencies 100^(-k/16), 16 an axis (SPEC 1.2)."""
+    exponent = torch.arange(_AXIS_FREQUENCIES, device=positions.device) / _AXIS_FREQUENCIES
+    angles = positions[..., None].float() * _ROTARY_BASE**-exponent
+    return Rotation(angles.cos(), angles.sin())
+
+
+def rotate(x: Tensor, by: Rotation) -> Tensor:
+    """Rotate (..., t, 64) queries or keys: the first half by the row angle, the second by the column angle."""
+    first, second = torch.unflatten(x, -1, (2, 2, _AXIS_FREQUENCIES)).unbind(-2)
+    return torch.stack([first * by.cos - second * by.sin, second * by.cos + first * by.sin], dim=-2).flatten(-3)
 
 
 class LayerScale(nn.Module):

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InferenceError
-from .backbone import Backbone
 from .config import PATCH, ModelConfig
-from .input_checks import check_images
+from .heads import SkyDpt
 from .lean.dense_pass import in_float32, over_views
+from .network import check_images
 from .sky import fill_sky
-from .sky_dpt import SkyDpt
-from .trunk import Trunk
+from .trunk import Backbone, Trunk
 
 __all__ = ["MonocularNetwork", "MonocularOutput", "metres_from_canonical"]
 

@@ -1,9 +1,13 @@
-"""The nested networks: an any-view network whose scale and sky come from a metric one (SPEC 1.8)."""
+"""The nested networks: an any-view network whose scale and sky come from a metric one (SPEC 1.8).
+
+With them the family is complete: `Network` is any of its three kinds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +17,11 @@ from .gaussian_adapter import GaussianOptions
 from .monocular import MonocularNetwork, metres_from_canonical
 from .network import DepthAnything3, NetworkOutput
 from .ray_pose import RayPoseOptions
-from .reference_view import ReferenceView
-from .sky import exact_quantile, far_depth, is_sky
-from .trunk import Trunk
+from .sky import FEWEST_PIXELS, exact_quantile, far_depth, is_sky
+from .trunk import ReferenceView, Trunk
 
-__all__ = ["NestedNetwork", "metric_scale"]
+__all__ = ["NestedNetwork", "Network", "metric_scale"]
 
-_FEWEST_PIXELS = 10
 _LEAST_METRIC_DEPTH_M, _LEAST_DEPTH = 1e-2, 1e-3
 _FARTHEST_M = 200.0
 _SKY_CONF = 1.0
@@ -78,6 +80,9 @@ class NestedNetwork(nn.Module):
         return _scaled(replace(output, sky=seen.sky, scale_factor=scale), seen.sky, scale, in_metres)
 
 
+Network: TypeAlias = DepthAnything3 | MonocularNetwork | NestedNetwork
+
+
 def metric_scale(metres: Tensor, depth: Tensor, conf: Tensor, sky: Tensor) -> Tensor:
     """The factor () that takes `depth` to `metres` with the least squared error; all (S, H, W), of one scene.
 
@@ -85,7 +90,7 @@ def metric_scale(metres: Tensor, depth: Tensor, conf: Tensor, sky: Tensor) -> Te
     fewer are not sky, or none of them counts.
     """
     clear = ~is_sky(sky)
-    if clear.sum() <= _FEWEST_PIXELS:
+    if clear.sum() <= FEWEST_PIXELS:
         return depth.new_tensor(torch.nan)
     sure = clear & (conf >= exact_quantile(conf[clear], 0.5))
     sure &= (metres > _LEAST_METRIC_DEPTH_M) & (depth > _LEAST_DEPTH)

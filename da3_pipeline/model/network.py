@@ -1,4 +1,10 @@
-"""The any-view Depth Anything 3 network: images in; depth, rays and cameras out (SPEC section 1)."""
+"""The any-view Depth Anything 3 network: images in; depth, rays and cameras out (SPEC section 1).
+
+cameras, where known ─▶ camera encoder ─▶ trunk
+                                images ─▶ trunk ─┬─ patches ─▶ dense head ─▶ depth, rays ─▶ cameras, where asked for
+                                                 ├─ patches ─▶ Gaussian head ─▶ Gaussians, where asked for
+                                                 └─ camera tokens ─▶ camera decoder ─▶ cameras
+"""
 
 from __future__ import annotations
 
@@ -9,23 +15,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
-from .backbone import Backbone
-from .camera import CameraDecoder, CameraEncoder
+from ..errors import InferenceError, UsageError
+from .camera import CameraDecoder, CameraEncoder, decode_pose
 from .config import PATCH, ModelConfig
-from .dual_dpt import DualDpt
 from .gaussian_adapter import GaussianOptions, Gaussians, place_gaussians, scale_to_given
-from .gaussian_dpt import GaussianDpt
-from .input_checks import check_cameras, check_images
+from .heads import DualDpt, GaussianDpt
 from .lean.dense_pass import in_float32, over_views
 from .lean.free_memory import return_freed_memory
-from .pose_encoding import decode_pose
 from .ray_pose import RayPoseOptions, cameras_from_rays
-from .reference_view import ReferenceView
-from .trunk import Reduce, Trunk
+from .trunk import Backbone, Reduce, ReferenceView, Trunk
 from .variants import with_gaussian_head
 
-__all__ = ["DepthAnything3", "NetworkOutput"]
+__all__ = ["DepthAnything3", "NetworkOutput", "check_cameras", "check_images"]
 
 
 @dataclass(frozen=True)
@@ -121,27 +122,22 @@ class DepthAnything3(nn.Module):
         check_cameras(images, cam_from_world, intrinsics)
         self._check_gaussians(gaussians)
         size = (images.shape[-2], images.shape[-1])
+        tokens = self._encoded(cam_from_world, intrinsics, size)
+        _return_freed_memory(images)
+        seen = self.trunk(images, tokens, reference_view, feature_layers, self._reduce(size, bool(gaussians)))
+        _return_freed_memory(images)
         with in_float32(images.device):
-            tokens = None
-            if cam_from_world is not None and intrinsics is not None:
-                tokens = self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
-        reduce = self._reduce(size, bool(gaussians))
-        _between_parts(images)
-        seen = self.trunk(images, tokens, reference_view, feature_layers, reduce)
-        _between_parts(images)
-        with in_float32(images.device):
-            maps = self._dense([dense for dense, *_ in seen.reduced], size, rays or bool(ray_pose))
+            maps = self._dense([kept[0] for kept in seen.reduced], size, rays or bool(ray_pose))
             encoding = self.cam_dec(seen.camera[-1].float())
             poses, calibration = decode_pose(encoding, size)
-            if maps.ray is not None and maps.ray_conf is not None and ray_pose:
+            if ray_pose and maps.ray is not None and maps.ray_conf is not None:
                 options = RayPoseOptions() if ray_pose is True else ray_pose
                 poses, calibration = cameras_from_rays(maps.ray, maps.ray_conf, size, options)
             cloud = None
             if gaussians:
                 placing = GaussianOptions() if gaussians is True else gaussians
-                cloud = self._gaussians(
-                    [both[1] for both in seen.reduced], images, maps.depth, poses, calibration, placing
-                )
+                small = [kept[1] for kept in seen.reduced]
+                cloud = self._gaussians(small, images, maps.depth, poses, calibration, placing)
                 if cam_from_world is not None and placing.follow_given:
                     cloud = cloud.scaled(scale_to_given(poses, cam_from_world))
         reordered = cam_from_world is None and images.shape[1] >= 3
@@ -156,8 +152,17 @@ class DepthAnything3(nn.Module):
             gaussians=cloud,
         )
 
+    def _encoded(
+        self, cam_from_world: Tensor | None, intrinsics: Tensor | None, size: tuple[int, int]
+    ) -> Tensor | None:
+        """Camera tokens (B, S, C) of known cameras; None of unknown ones."""
+        if cam_from_world is None or intrinsics is None:
+            return None
+        with in_float32(cam_from_world.device):
+            return self.cam_enc(cam_from_world.float(), intrinsics.float(), size)
+
     def _reduce(self, size: tuple[int, int], gaussians: bool) -> Reduce:
-        """What the heads keep of a tap: their small maps, of which the dense head's comes first."""
+        """What the heads keep of a tap: a small map each, the dense head's first."""
         grid, aspect = (size[0] // PATCH, size[1] // PATCH), size[1] / size[0]
         heads = (self.head, self.gs_head) if gaussians and self.gs_head is not None else (self.head,)
 
@@ -168,6 +173,7 @@ class DepthAnything3(nn.Module):
         return reduce
 
     def _dense(self, reduced: Sequence[Tensor], size: tuple[int, int], rays: bool) -> _Dense:
+        """Depth and rays from what the dense head kept of the four taps, (B, S, ...) each."""
         decode = self.head.decode if rays else self.head.decode_depth
         return _Dense(*over_views(lambda *maps: decode(maps, size), *reduced, size=size))
 
@@ -180,6 +186,7 @@ class DepthAnything3(nn.Module):
         intrinsics: Tensor,
         options: GaussianOptions,
     ) -> Gaussians:
+        """One Gaussian a pixel from what its head kept of the four taps, in the world of `poses`."""
         head = self.gs_head
         assert head is not None
 
@@ -198,7 +205,7 @@ class DepthAnything3(nn.Module):
             )
 
 
-def _between_parts(images: Tensor) -> None:
+def _return_freed_memory(images: Tensor) -> None:
     """What one part of the network freed is of no use to the next, whose blocks are of other sizes."""
     if images.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return_freed_memory()
@@ -209,3 +216,36 @@ def _reference_first(x: Tensor, reference: Tensor) -> Tensor:
     views = torch.arange(x.shape[1], device=x.device)
     order = torch.where(views == reference[:, None], -1, views).argsort(dim=1)
     return x[torch.arange(len(x), device=x.device)[:, None], order]
+
+
+def check_images(images: Tensor) -> None:
+    """Raise InferenceError unless these are finite images (B, S, 3, H, W) with sides that patches tile."""
+    shape = tuple(images.shape)
+    if len(shape) != 5 or shape[2] != 3 or 0 in shape or shape[3] % PATCH or shape[4] % PATCH:
+        raise InferenceError(f"the network takes images (B, S, 3, H, W), H and W multiples of {PATCH}, got {shape}")
+    _check_finite("images", images)
+
+
+def check_cameras(images: Tensor, cam_from_world: Tensor | None, intrinsics: Tensor | None) -> None:
+    """Raise InferenceError unless there is no camera, or a finite one for each image."""
+    if (cam_from_world is None) != (intrinsics is None):
+        raise InferenceError("pose conditioning takes both cam_from_world and intrinsics, only one was given")
+    for name, given, trailing in (
+        ("cam_from_world", cam_from_world, ((3, 4), (4, 4))),
+        ("intrinsics", intrinsics, ((3, 3),)),
+    ):
+        if given is None:
+            continue
+        if given.shape[:2] != images.shape[:2] or tuple(given.shape[2:]) not in trailing:
+            raise InferenceError(
+                f"{name} of shape {tuple(given.shape)} does not fit images of shape {tuple(images.shape)}"
+            )
+        _check_finite(name, given)
+
+
+def _check_finite(name: str, given: Tensor) -> None:
+    """Tensors on the meta device, which serve to learn shapes, have no values to check."""
+    if given.is_meta or bool(given.isfinite().all()):
+        return
+    item, view = (~given.isfinite()).flatten(2).any(-1).nonzero()[0].tolist()
+    raise InferenceError(f"{name}: view {view} of item {item} has values that are not finite (NaN or infinite)")

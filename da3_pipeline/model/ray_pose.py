@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .pose_encoding import invert_pose
+from .camera import invert_pose
 
 __all__ = ["RayPoseOptions", "cameras_from_rays"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["SKY_THRESHOLD", "exact_quantile", "far_depth", "fill_sky", "is_sky"]
+__all__ = ["FEWEST_PIXELS", "SKY_THRESHOLD", "exact_quantile", "far_depth", "fill_sky", "is_sky"]
 
 SKY_THRESHOLD = 0.3
+FEWEST_PIXELS = 10  # or fewer are too few to tell anything by
 _FAR_SHARE = 0.99
-_FEWEST_PIXELS = 10
 
 
 def is_sky(sky: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def fill_sky(depth: Tensor, sky: Tensor) -> Tensor:
     """
     clear = ~is_sky(sky)
     filled = [
-        torch.where(seen, item, far_depth(item, seen)) if (~seen).sum() > _FEWEST_PIXELS else item
+        torch.where(seen, item, far_depth(item, seen)) if (~seen).sum() > FEWEST_PIXELS else item
         for item, seen in zip(depth, clear, strict=True)
     ]
     return torch.stack(filled)
@@ -33,7 +33,7 @@ def fill_sky(depth: Tensor, sky: Tensor) -> Tensor:
 def far_depth(depth: Tensor, clear: Tensor) -> Tensor:
     """The 0.99 quantile of the `clear` pixels of one item; `depth` itself where they are ten or fewer."""
     values = depth[clear]
-    return exact_quantile(values, _FAR_SHARE) if len(values) > _FEWEST_PIXELS else depth
+    return exact_quantile(values, _FAR_SHARE) if len(values) > FEWEST_PIXELS else depth
 
 
 def exact_quantile(values: Tensor, share: float) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..model.pose_encoding import encode_pose, invert_pose
+from ..model.camera import encode_pose, invert_pose
 
 __all__ = ["Targets", "camera_loss", "confident_l1", "gradient_loss", "make_targets", "point_loss", "ray_loss"]
 

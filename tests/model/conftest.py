@@ -52,6 +52,15 @@ class Golden:
         self.note("golden", f"{result[worst]:.1e}  {worst}")
         return result
 
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays, to be given to a function of ours."""
+        return {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+
+    def compare(self, tolerance: float, **mine: Tensor) -> None:
+        """Fail unless these are near the arrays of the same names."""
+        errors = replace(self, arrays={name: self.arrays[name] for name in mine}).errors(mine)
+        assert max(errors.values()) < tolerance, errors
+
 
 @pytest.fixture
 def golden(record_property: Callable[[str, object], None]) -> Callable[[str], Golden]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from da3_pipeline.model import NestedNetwork, Network, NetworkOutput
-from da3_pipeline.model.dual_dpt import DenseMaps
+from da3_pipeline.model.heads import DenseMaps
 from da3_pipeline.model.sky import SKY_THRESHOLD
 from da3_pipeline.model.trunk import TrunkOutput
 

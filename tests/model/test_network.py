@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from da3_pipeline.errors import InferenceError, UsageError
-from da3_pipeline.model import DepthAnything3, NetworkOutput, RayPoseOptions, record_attention
+from da3_pipeline.model import DepthAnything3, NetworkOutput, RayPoseOptions
 from da3_pipeline.model.ray_pose import cameras_from_rays
 
 PER_VIEW = ("depth", "depth_conf", "ray", "ray_conf", "pose_encoding", "cam_from_world", "intrinsics")
@@ -141,41 +141,6 @@ def test_ray_pose_draws_from_the_global_generator_as_published(tiny: DepthAnythi
     seeded = RayPoseOptions(generator=torch.Generator().manual_seed(7))
     mine = _run(tiny, _images(1, 2, 3, 28, 42), ray_pose=seeded)
     assert torch.equal(published.cam_from_world, mine.cam_from_world)
-
-
-def test_recorded_attention_is_that_of_the_head(tiny: DepthAnything3) -> None:
-    images = _images(1, 3, 3, 28, 42)
-    plain = _run(tiny, images)
-    attention_input = {}
-    module = tiny.trunk.attention(3)
-    hook = module.register_forward_hook(lambda _, given, result: attention_input.update(x=given[0], y=result))
-    with record_attention(tiny, (3, 7)) as recorded:
-        output = tiny(images)
-    hook.remove()
-    assert set(recorded) == {3, 7}
-    query, key = recorded[3]
-    assert query.shape == key.shape == (1, 3 * (1 + 2 * 3), 64)
-    value = module.qkv(attention_input["x"])[..., -64:]
-    mixed = (query @ key.mT / 8).softmax(-1) @ value
-    torch.testing.assert_close(module.proj(mixed), attention_input["y"], rtol=1e-4, atol=1e-5)
-    _assert_equal(plain, output)
-    query.sum().backward()
-    assert tiny.trunk.patch_embed.proj.weight.grad is not None
-
-
-def test_attention_is_recorded_only_inside_the_block(tiny: DepthAnything3) -> None:
-    with pytest.raises(RuntimeError, match="stop"), record_attention(tiny, (3,)) as recorded:
-        raise RuntimeError("stop")
-    tiny(_images(1, 2, 3, 28, 28))
-    assert not recorded
-
-
-@pytest.mark.parametrize(("layers", "head"), [((2,), 0), ((3,), 1), ((99,), 0)])
-def test_attention_that_does_not_exist_cannot_be_recorded(
-    tiny: DepthAnything3, layers: tuple[int, ...], head: int
-) -> None:
-    with pytest.raises(UsageError, match="to record"), record_attention(tiny, layers, head):
-        pass
 
 
 def test_autocast_reaches_the_trunk_only(tiny: DepthAnything3) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from da3_pipeline.model.pose_encoding import decode_pose
+from da3_pipeline.model.camera import decode_pose
 from da3_pipeline.training.correspondence import (
     Correspondences,
     attention_hit_rate,

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ...errors import UsageError, WeightsError
 from ..config import HEAD_DIM, ModelConfig
-from ..dpt_blocks import TAIL_WIDTH
-from ..family import Network
+from ..heads import TAIL_WIDTH
+from ..nested import Network
 from ..variants import VARIANTS
 
 __all__ = ["Checkpoint", "open_checkpoint", "save_checkpoint"]

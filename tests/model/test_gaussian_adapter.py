@@ -10,15 +10,10 @@ import torch
 from torch import Tensor
 
 from da3_pipeline.model import GaussianOptions, Gaussians, Network
-from da3_pipeline.model.gaussian_adapter import place_gaussians, scale_to_given
-from da3_pipeline.model.harmonics import rotate_harmonics
-from da3_pipeline.model.pose_encoding import rotation_from_quaternion
+from da3_pipeline.model.camera import rotation_from_quaternion
+from da3_pipeline.model.gaussian_adapter import place_gaussians, rotate_harmonics, scale_to_given
 
 TOLERANCE = 1e-5
-
-
-def _tensors(case: Any) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(array) for name, array in case.arrays.items()}
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -32,7 +27,7 @@ def _rotations(count: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("name", ["nogt", "gt"])
 def test_the_adapter(golden: Callable[[str], Any], name: str) -> None:
     case = golden(f"unit_gsadapter_{name}")
-    given = _tensors(case)
+    given = case.tensors()
     placed = place_gaussians(
         *(given[key].flatten(0, 1) for key in ("raw", "opac", "depth")),
         given["w2c"][0, :, :3],
@@ -42,17 +37,14 @@ def test_the_adapter(golden: Callable[[str], Any], name: str) -> None:
     cloud = Gaussians(*(values.flatten(0, 1)[None] for values in placed))
     if name == "gt":
         cloud = cloud.scaled(scale_to_given(given["w2c"], given["gt"]))
-    kept = {key: case.arrays[key] for key in vars(cloud)}
-    errors = type(case)(kept, case.meta, case.note).errors(vars(cloud))
-    assert max(errors.values()) < TOLERANCE, errors
+    case.compare(TOLERANCE, **vars(cloud))
 
 
 def test_harmonics_turn_as_published(golden: Callable[[str], Any]) -> None:
     case = golden("unit_rotsh")
-    given = _tensors(case)
+    given = case.tensors()
     turned = rotate_harmonics(given["sh"].flatten(0, 1), given["R"].flatten(0, 1)).view_as(given["out"])
-    errors = type(case)({"out": case.arrays["out"]}, case.meta, case.note).errors({"out": turned})
-    assert max(errors.values()) < TOLERANCE, errors
+    case.compare(TOLERANCE, out=turned)
 
 
 def _basis(directions: Tensor) -> Tensor:
