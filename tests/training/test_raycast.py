@@ -94,9 +94,7 @@ def test_hits_lie_on_the_surface_and_face_the_ray(kind: Kind, seed: int) -> None
         make_solid(kind, tuple(half), tuple(centre)), local_from_world=torch.tensor(turn[None], dtype=torch.float32)
     )
     origin = centre if kind == Kind.ROOM else centre + 6 * turn[0]
-    rays = (
-        rng.normal(0, 0.3, (500, 3)) + (centre - origin) / 6 + (rng.normal(0, 1, (500, 3)) if kind == Kind.ROOM else 0)
-    )
+    rays = rng.normal(0, 0.3, (2000, 3)) + (centre - origin) / 6 + rng.normal(0, float(kind == Kind.ROOM), (2000, 3))
     start, directions = (torch.tensor(x, dtype=torch.float32) for x in (origin, rays))
     hits = cast(solid, start, directions)
     seen = (hits.solid >= 0).numpy()
