@@ -1,4 +1,4 @@
-"""The rules of docs/ARCHITECTURE.md, read off the source: who imports whom, what is public, what stays lazy, what crowds."""
+"""The rules of docs/ARCHITECTURE.md, read off the source: who imports whom, what is public, lazy and full."""
 
 from __future__ import annotations
 
@@ -103,9 +103,8 @@ INNER_ORDER = {
     "export": ("config", "undistortion", "ignored", "nerfstudio", "depth", "tracks", "observations", "stage", "report"),
     "benchmark": ("truth", "peers"),
 }
-"""What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as long
-as nothing goes round in a circle. Seeds and trusted depth (`depth`) are asked by tracks and observations; the report reads
-what the stage of export has written."""
+"""What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as
+long as nothing goes round in a circle. Tracks and observations ask `depth`; the report reads what the stage wrote."""
 
 BENCHMARKS_THAT_USE_OTHERS = {
     ("pose", "scenarios"): "scaling writes its captures with their truth as the scenarios do",
@@ -115,7 +114,7 @@ BENCHMARKS_THAT_USE_OTHERS = {
 
 MOST_FILES = 15
 CROWDED = {
-    "da3_pipeline": "the artefacts, their store and what every stage stands on; each is one file and imported everywhere",
+    "da3_pipeline": "the artefacts, their store and what every stage stands on, one file each",
 }
 """Folders that hold more files than a reader keeps in mind, and why."""
 
