@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scenes import Make, Synthetic
 
 from da3_pipeline.refine.amendments.doppelgangers import without_lookalikes
 from da3_pipeline.refine.config import PriorConfig
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.solve.problem import pose_problem
 
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
 
-
-def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:  # noqa: F821
+def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:
     """The capture with the matches of pair (i, j) replaced by those of frame i and a camera rolled by 60 degrees."""
     rng = np.random.default_rng(3)
     points = rng.uniform([-2, -1.5, 5], [2, 1.5, 9], (80, 3))
     angle = np.radians(60)
     roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
-    seen = {i: capture.camera.project(points), j: capture.camera.project(points @ roll.T + [1.0, 0.2, 0.1])}
+    placed = {i: points, j: points @ roll.T + [1.0, 0.2, 0.1]}
+    seen = {k: capture.cameras[capture.frames[k].camera_id].project(at) for k, at in placed.items()}
     features, first = list(capture.correspondences.features), {}
     for frame, xy in seen.items():
         first[frame] = len(features[frame])
@@ -43,7 +43,7 @@ def test_a_pair_that_the_prior_contradicts_is_left_out_and_a_random_prior_contra
     capture = with_lookalike(make_capture(frames=4, prior_deg=5.0), 0, 3)
     if prior == "random":
         capture = capture.with_prior(random_poses(4))
-    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
+    problem = capture.problem()
     keep = without_lookalikes(problem, PriorConfig(), seed=0)
     false = (problem.matches.frames[problem.matches.pair] == [0, 3]).all(1)
     assert false.sum() == 80

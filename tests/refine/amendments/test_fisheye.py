@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scenes import Make, landscape
 
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
@@ -17,9 +17,8 @@ from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.fisheye import as_fisheye
 from da3_pipeline.refine.refinement import refine_with
 
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
-
-FISHEYE = Camera("OPENCV_FISHEYE", 640, 480, (270.0, 270.0, 320.0, 240.0, -0.01, 0.002, 0.0, 0.0))
+FISHEYE = Camera("OPENCV_FISHEYE", 3200, 2400, (1350.0, 1350.0, 1600.0, 1200.0, -0.01, 0.002, 0.0, 0.0))
+BARREL = landscape(2100.0, k1=-0.12)
 
 
 @given(focal=st.floats(300, 900), k1=st.floats(-0.02, 0.02), k2=st.floats(-0.003, 0.003))
@@ -38,26 +37,26 @@ def test_radial_lenses_are_followed_to_two_pixels(focal: float, k1: float) -> No
 
 
 def test_a_fisheye_is_found_from_a_pinhole_prior(make_capture: Make, tmp_path: Path) -> None:
-    capture = make_capture(frames=12, points=2500, lens=FISHEYE, prior_focal=1.0, spread=18.0)
+    capture = make_capture(frames=12, points=2500, lenses=(FISHEYE,), prior_focal=1.0, spread=18.0)
     scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     camera = scene.cameras["camera"]
     assert camera.model == "OPENCV_FISHEYE"
-    assert camera.focal_px == pytest.approx(270, rel=0.02)
+    assert camera.focal_px == pytest.approx(1350, rel=0.02)
     rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
     assert rotation_deg < 0.2 and shift < 0.01
     assert scene.verdict.passed, scene.verdict.summary
 
 
 def test_a_barrel_lens_stays_one(make_capture: Make) -> None:
-    capture = make_capture(frames=12, points=1500, focal_px=420.0, k1=-0.12, prior_focal=1.0, spread=10.0)
+    capture = make_capture(frames=12, points=1500, lenses=(BARREL,), prior_focal=1.0, spread=10.0)
     scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     assert not scene.cameras["camera"].model.endswith("FISHEYE")
     assert capture.pose_errors(scene.cam_from_world)[0] < 0.2
 
 
 def test_a_given_camera_stays(make_capture: Make) -> None:
-    capture = make_capture(frames=8, points=800, focal_px=420.0, k1=-0.12)
-    frames = tuple(replace(frame, known_camera=capture.camera) for frame in capture.prediction.frames.frames)
+    capture = make_capture(frames=8, points=800, lenses=(BARREL,))
+    frames = tuple(replace(frame, known_camera=BARREL) for frame in capture.prediction.frames.frames)
     known = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames))
     scene = refine_with(known, capture.correspondences, RefineConfig(), SilentProgress())
     assert scene.cameras["camera"].model == "SIMPLE_RADIAL"

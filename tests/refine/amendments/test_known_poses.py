@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import Make, Synthetic
 
 from da3_pipeline.geometry import Sim3, align_cameras, centres, nearest_rotation, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
@@ -17,14 +17,13 @@ from da3_pipeline.refine.refinement import refine_with
 from da3_pipeline.types import Scene
 
 Float = NDArray[np.float64]
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
 
 ELSEWHERE = Sim3(
     2.5, nearest_rotation(np.array([[1.0, 0.4, 0.2], [-0.3, 1.0, 0.6], [0.1, -0.5, 1.0]])), np.array([40.0, -7.0, 3.0])
 )
 
 
-def refine(capture: Synthetic, known: dict[int, Float], poses_as: str = "fixed", **priors: float) -> Scene:  # noqa: F821
+def refine(capture: Synthetic, known: dict[int, Float], poses_as: str = "fixed", **priors: float) -> Scene:
     frames = tuple(
         replace(frame, known_cam_from_world=known.get(k)) for k, frame in enumerate(capture.prediction.frames.frames)
     )
@@ -86,14 +85,14 @@ def test_false_known_poses_do_not_bend_the_others(make_capture: Make, caplog: py
 
 @pytest.mark.parametrize("count", [5, 12])
 def test_noisy_poses_as_priors_give_way_to_matches(count: int, make_capture: Make) -> None:
-    capture = make_capture(frames=count)
+    capture = make_capture(frames=count, points=1000)
     world = ELSEWHERE.apply_to_cameras(capture.cam_from_world)
-    given = noisy(world, 1.0, 0.02)
+    given = noisy(world, 0.4, 0.008)
     as_prior = refine(capture, dict(enumerate(given)), "prior")
     as_truth = refine(capture, dict(enumerate(given)))
     assert np.abs(as_truth.cam_from_world - given).max() < 1e-12
     better, worse = (capture.pose_errors(scene.cam_from_world) for scene in (as_prior, as_truth))
-    assert better[0] < 0.5 * worse[0] and better[1] < 0.5 * worse[1]
+    assert better[0] < 0.6 * worse[0] and better[1] < 0.6 * worse[1]
     # They are in the given world, nearer to the truth than any one given pose.
     off = align_cameras(as_prior.cam_from_world, world)
     assert off.scale == pytest.approx(1.0, abs=0.05)
@@ -102,10 +101,10 @@ def test_noisy_poses_as_priors_give_way_to_matches(count: int, make_capture: Mak
 
 def test_good_priors_hold_what_few_matches_leave_open(make_capture: Make) -> None:
     """Few points and much noise: held by poses that are told to be good the result is nearer to the truth."""
-    capture = make_capture(frames=12, points=60, noise_px=1.5, false_matches=0.0)
-    given = noisy(capture.cam_from_world, 0.05, 0.0005)
+    capture = make_capture(frames=12, points=100, noise_px=2.0, false_matches=0.0)
+    given = noisy(capture.cam_from_world, 0.02, 0.0002)
     alone = capture.pose_errors(refine(capture, {}).cam_from_world)
-    told = {"given_rotation_sigma_deg": 0.05, "given_position_sigma": 0.0005}
+    told = {"given_rotation_sigma_deg": 0.02, "given_position_sigma": 0.0002}
     scene = refine(capture, dict(enumerate(given)), "prior", **told)
     assert scene.figures["known_poses_held"] == 12
     held = capture.pose_errors(scene.cam_from_world)

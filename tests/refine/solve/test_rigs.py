@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import Make, Synthetic
 
 from da3_pipeline.geometry import compose, invert, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
@@ -16,12 +16,11 @@ from da3_pipeline.refine.refinement import refine_with
 from da3_pipeline.refine.solve.rigs import rigs_of
 from da3_pipeline.types import RigPlace
 
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
 LEFT_FROM_RIGHT = np.array([[0.995, 0.0, 0.0998, 0.4], [0.0, 1.0, 0.0, 0.0], [-0.0998, 0.0, 0.995, 0.05]])
 
 
-def on_rig(capture: Synthetic, given: NDArray[np.float64] | None) -> Synthetic:  # noqa: F821
-    """Even frames are the reference `left`, odd ones `right` of the instant before."""
+def on_rig(capture: Synthetic, given: NDArray[np.float64] | None) -> Synthetic:
+    """Even frames are the reference `left`, odd ones (of the upright camera) `right` of the instant before."""
     frames = tuple(
         replace(
             frame,
@@ -30,9 +29,12 @@ def on_rig(capture: Synthetic, given: NDArray[np.float64] | None) -> Synthetic: 
         )
         for k, frame in enumerate(capture.prediction.frames.frames)
     )
-    cameras = dict.fromkeys(("left", "right"), next(iter(capture.prediction.cameras.values())))
-    prediction = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames), cameras=cameras)
-    return replace(capture, prediction=prediction)
+    guess, true = (
+        {"left": cameras["landscape"], "right": cameras["portrait"]}
+        for cameras in (capture.prediction.cameras, capture.cameras)
+    )
+    capture = replace(capture, prediction=replace(capture.prediction, cameras=guess), cameras=true)
+    return capture.with_frames(frames)
 
 
 def test_relative_poses_are_measured_and_frames_completed(make_capture: Make) -> None:

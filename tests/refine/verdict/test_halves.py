@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+from scenes import Make, Synthetic
 
 from da3_pipeline.refine.config import SolveConfig
-from da3_pipeline.refine.solve.problem import Estimate, pose_problem
 from da3_pipeline.refine.verdict.halves import Spread, split_halves
 
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
 
-
-def spread_of(capture: Synthetic) -> Spread:  # noqa: F821
-    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
-    truth = Estimate(capture.cam_from_world, {"camera": capture.camera})
+def spread_of(capture: Synthetic) -> Spread:
+    problem = capture.problem()
+    truth = capture.truth
     return split_halves(problem, truth, np.ones(problem.num_frames, bool), SolveConfig(), seed=0)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scenes import Make
 
-from da3_pipeline.refine.solve.problem import Estimate, pose_problem
+from da3_pipeline.refine.solve.problem import pose_problem
 from da3_pipeline.refine.verdict.held_out import held_out_errors
-
-Make = Callable[..., "Synthetic"]  # noqa: F821 - the class lives in conftest
 
 
 def test_errors_at_the_truth_are_noise(make_capture: Make) -> None:
     capture = make_capture(frames=10, noise_px=0.5, false_matches=0.0)
-    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
-    truth = Estimate(capture.cam_from_world, {"camera": capture.camera})
+    problem = capture.problem()
+    truth = capture.truth
     errors = held_out_errors(problem, truth, np.zeros(len(problem.observations), bool), seed=0)
     assert len(errors) == (problem.observations.lengths >= 3).sum()
     # The median of a Rayleigh distribution is 1.18 sigma; the point's own error comes on top.
@@ -26,17 +24,17 @@ def test_errors_at_the_truth_are_noise(make_capture: Make) -> None:
 
 def test_a_frame_in_a_wrong_place_shows(make_capture: Make) -> None:
     capture = make_capture(frames=6, noise_px=0.2, false_matches=0.0)
-    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
+    problem = capture.problem()
     poses = capture.cam_from_world.copy()
     poses[:, :, 3] += 0.2 * np.random.default_rng(1).standard_normal((6, 3))
-    wrong = Estimate(poses, {"camera": capture.camera})
+    wrong = replace(capture.truth, cam_from_world=poses)
     assert np.median(held_out_errors(problem, wrong, np.zeros(len(problem.observations), bool), seed=0)) > 5.0
 
 
 def test_adjusted_tracks_and_pairs_are_left_alone(make_capture: Make) -> None:
     capture = make_capture(frames=2)
-    problem = pose_problem(capture.prediction, capture.correspondences, 1600)
-    truth = Estimate(capture.cam_from_world, {"camera": capture.camera})
+    problem = capture.problem()
+    truth = capture.truth
     assert len(held_out_errors(problem, truth, np.zeros(len(problem.observations), bool), seed=0)) == 0
     longer = make_capture(frames=6)
     problem = pose_problem(longer.prediction, longer.correspondences, 1600)
