@@ -8,6 +8,6 @@ __all__ = ["Settings"]
 
 
 class Settings(BaseModel):
-    """Values with units, bounds and reasons; frozen: change a copy with `model_copy(update=...)`. Unknown names fail."""
+    """Values with units, bounds and reasons; frozen: change a copy by `model_copy(update=...)`. Unknown names fail."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import Make, Synthetic
+from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic
 
 from da3_pipeline.geometry import Sim3, align_cameras, centres, nearest_rotation, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
@@ -85,14 +85,15 @@ def test_false_known_poses_do_not_bend_the_others(make_capture: Make, caplog: py
 
 @pytest.mark.parametrize("count", [5, 12])
 def test_noisy_poses_as_priors_give_way_to_matches(count: int, make_capture: Make) -> None:
-    capture = make_capture(frames=count, points=1000)
+    lenses = (LANDSCAPE,) if count < 8 else (LANDSCAPE, PORTRAIT)  # of few frames distortion is not estimated
+    capture = make_capture(frames=count, points=1000, lenses=lenses)
     world = ELSEWHERE.apply_to_cameras(capture.cam_from_world)
     given = noisy(world, 0.4, 0.008)
     as_prior = refine(capture, dict(enumerate(given)), "prior")
     as_truth = refine(capture, dict(enumerate(given)))
     assert np.abs(as_truth.cam_from_world - given).max() < 1e-12
     better, worse = (capture.pose_errors(scene.cam_from_world) for scene in (as_prior, as_truth))
-    assert better[0] < 0.6 * worse[0] and better[1] < 0.6 * worse[1]
+    assert better[0] < 0.5 * worse[0] and better[1] < 0.5 * worse[1]
     # They are in the given world, nearer to the truth than any one given pose.
     off = align_cameras(as_prior.cam_from_world, world)
     assert off.scale == pytest.approx(1.0, abs=0.05)
