@@ -125,9 +125,9 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
         frames = stages.once("mask", mask, config.mask, describe, usable=_masks_exist)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
     if not stages.records[-1].reused:
-        from .infer import discard_passes
+        from .infer import discard_chunks
 
-        discard_passes(session.chunks)
+        discard_chunks(session.chunks)
     refined = stages.once("refine", refine, config.refine, _describe_scene)
     scene = stages.once("georegister", georegister, config.georegister, _describe_georegistration)
     return scene, (*capture.dropped, *frames.dropped, *prediction.dropped, *scene.dropped)

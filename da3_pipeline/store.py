@@ -27,7 +27,7 @@ __all__ = ["Session", "file_stamps", "sources_fingerprint"]
 
 _NAME = ".da3"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, BadZipFile)
-_CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: a pass has its own folder
+_CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: each has its own folder
 
 
 def file_stamps(settings: object) -> list[tuple[str, int, int]]:
@@ -141,7 +141,7 @@ class Session:
 
     @property
     def chunks(self) -> Path:
-        """Where inference keeps finished passes of the network, and the maps of long captures."""
+        """Where inference keeps finished chunks, and the maps of long captures."""
         return self._folder / "chunks"
 
     def forget(self) -> None:

@@ -9,11 +9,11 @@ from .config import InferConfig
 
 if TYPE_CHECKING:
     from .prediction_file import save_predictions
-    from .sequence.chunk_store import discard_passes
+    from .sequence.chunk_store import discard_chunks
     from .stage import run
 
-__all__ = ["InferConfig", "discard_passes", "run", "save_predictions"]
+__all__ = ["InferConfig", "discard_chunks", "run", "save_predictions"]
 
 __getattr__ = lazy_names(
-    __name__, {"discard_passes": "sequence.chunk_store", "run": "stage", "save_predictions": "prediction_file"}
+    __name__, {"discard_chunks": "sequence.chunk_store", "run": "stage", "save_predictions": "prediction_file"}
 )

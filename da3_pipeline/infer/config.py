@@ -49,7 +49,7 @@ class InferConfig(Settings):
         default=None, ge=2, description="views that the network sees at once; default: as many as memory and time allow"
     )
     chunk_overlap: int = Field(
-        default=8, ge=2, description="frames that two neighbouring passes share when one pass cannot hold all frames"
+        default=8, ge=2, description="frames that two neighbouring chunks share when one pass cannot hold all frames"
     )
     loop_closure: bool = Field(
         default=True, description="in long captures, look for places that are visited again and take the drift out"

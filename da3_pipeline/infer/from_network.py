@@ -1,4 +1,4 @@
-"""The network run over the frames of this run: planning, passes, one prediction of them."""
+"""The network run over the frames of this run: planning, chunks, one prediction of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .given_poses import given_cameras, known_poses
 from .network_pass import NetworkPass, refuse_monocular
 from .preprocess import Layout, common_layouts
 from .sequence.chunk_store import ChunkStore, recall, remember
-from .sequence.run import MERGED, PredictedSequence, SequenceSettings, predict_sequence
+from .sequence.run import MERGED, PredictedSequence, SequencePlan, predict_sequence
 from .views import RawViews
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class NetworkViews:
     """The frames that the network says something of, what it says, and the frames that are left out.
 
     `confidence` (N,): the median of each view's. The views are in the world of the known poses where there are any.
-    It took `passes` passes; of the revisits that were `tried`, `loops` closed.
+    It took `chunks` chunks; of the revisits that were `tried`, `loops` closed.
     """
 
     frames: tuple[Frame, ...]
@@ -56,7 +56,7 @@ class NetworkViews:
     confidence: Float
     pixel_maps: tuple[PixelMap, ...]
     dropped: tuple[Dropped, ...]
-    passes: int
+    chunks: int
     tried: int
     loops: int
 
@@ -66,7 +66,7 @@ def views_from_network(
 ) -> NetworkViews:
     """Run the configured network over the frames.
 
-    Finished passes are kept in `workspace` and found there by a later run; the maps of a long capture stay there and
+    Finished chunks are kept in `workspace` and found there by a later run; the maps of a long capture stay there and
     are memory-mapped. Raises InferenceError where nothing can be read, the network gives nothing usable, memory does
     not suffice or a device is absent, and WeightsError where the network cannot be loaded.
     """
@@ -89,18 +89,20 @@ def views_from_network(
         maps = tuple(layout.pixel_map for layout in layouts)
         given = given_cameras(frames, maps)
 
-        def run_pass(indices: Int, pixels: Bytes) -> RawViews:
+        def predict_chunk(indices: Int, pixels: Bytes) -> RawViews:
             return network_pass(pixels, None if given is None else given.subset(indices))
 
         store = ChunkStore(folder, fingerprint(identity, plan.size), [frame.fingerprint for frame in frames])
-        settings = SequenceSettings(
+        sequence_plan = SequencePlan(
             plan.views_per_pass, config.chunk_overlap, tied=given is not None, close_loops=config.loop_closure
         )
         note = f"frames predicted at {plan.size[0]} x {plan.size[1]} px"
         with FrameReader([frame.path for frame in frames], layouts, config.reading_threads) as reader:
-            sequence = predict_sequence(reader, run_pass, store, settings, progress, known_poses(frames), note)
+            sequence = predict_sequence(
+                reader, predict_chunk, store, sequence_plan, progress, known_poses(frames), note
+            )
         merged = sequence.merged
-        if merged is not None and (workspace is None or sequence.passes == 1):
+        if merged is not None and (workspace is None or sequence.chunks == 1):
             merged = replace(merged, views=merged.views.in_memory())
             shutil.rmtree(folder / MERGED, ignore_errors=True)
     return _outcome(frames, maps, replace(sequence, merged=merged), config.model)
@@ -108,7 +110,7 @@ def views_from_network(
 
 @contextmanager
 def _workspace(folder: Path | None) -> Iterator[Path]:
-    """The folder for finished passes, or one that lives as long as the run."""
+    """The folder for finished chunks, or one that lives as long as the run."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
@@ -118,7 +120,7 @@ def _workspace(folder: Path | None) -> Iterator[Path]:
 
 
 def _identity(frames: Sequence[Frame], config: InferConfig) -> str:
-    """A digest of all that decides what a pass gives but its size and frames."""
+    """A digest of all that decides what a chunk says but its frames and their size."""
     settings = config.model_dump(mode="json", exclude=_WITHOUT_INFLUENCE)
     checkpoint = Path(config.model)
     status = checkpoint.stat() if checkpoint.is_file() else None
@@ -153,7 +155,7 @@ def _plan(cost: NetworkCost, network: Network, frames: Sequence[Frame], config: 
 
 
 def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before: dict[str, int]) -> Plan:
-    """The plan that an interrupted run began with, so that its passes fit; a smaller pass where memory has shrunk."""
+    """The plan that an interrupted run began with, so that its chunks fit; smaller ones where memory has shrunk."""
     if not before or not before["views_per_pass"] >= 1:
         return plan
     shapes = sorted({(frame.width, frame.height) for frame in frames})
@@ -185,7 +187,7 @@ def _outcome(
         merged.confidence,
         tuple(maps[index] for index in merged.kept),
         tuple(Dropped(frames[index].name, dropped[index]) for index in sorted(dropped)),
-        sequence.passes,
+        sequence.chunks,
         sequence.tried,
         sequence.loops,
     )

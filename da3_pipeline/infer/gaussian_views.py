@@ -1,7 +1,7 @@
 """Gaussians of single views, in a form that no change of world touches, and one cloud of them all at the end.
 
 They are kept in the axes of their camera with the view's typical depth as unit. Whatever happens to poses and depth in
-between (given worlds, overlapping passes that are blended), they follow both.
+between (given worlds, overlapping chunks that are blended), they follow both.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from .gaussian_views import gaussians_by_view
 from .given_poses import GivenCameras, in_given_world
 from .metric_depth import MetricDepth
 from .preprocess import normalise
-from .sequence.passes import PassTooLargeError
+from .sequence.chunks import ChunkTooLargeError
 from .views import RawViews, typical_depth
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class NetworkPass:
     def __call__(self, pixels: Bytes, given: GivenCameras | None) -> RawViews:
         """The views of (V, h, w, 3) pixels; in the given world where their cameras are given.
 
-        Raises PassTooLargeError when memory runs out.
+        Raises ChunkTooLargeError when memory runs out.
         """
         import torch
 
@@ -58,7 +58,7 @@ class NetworkPass:
                 return self._views(pixels, given)
         except (RuntimeError, MemoryError) as error:
             if memory_ran_out(error):
-                raise PassTooLargeError(self._exhausted(pixels)) from error
+                raise ChunkTooLargeError(self._exhausted(pixels)) from error
             raise
 
     def _views(self, pixels: Bytes, given: GivenCameras | None) -> RawViews:

@@ -30,8 +30,8 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
 
     Frames that cannot be read, that a file does not know, or that come out without finite numbers are dropped
     with a reason. Poses are in the world of the known poses where frames have them, else in the prior's own.
-    `workspace`: a folder in which finished passes of the network are kept, so that an interrupted run resumes; the
-    maps of a capture that takes several passes stay there and are memory-mapped, so it must outlive the prediction.
+    `workspace`: a folder in which finished chunks are kept, so that an interrupted run resumes; the
+    maps of a capture that takes several chunks stay there and are memory-mapped, so it must outlive the prediction.
     Where the network knows metres, sky or Gaussians, the prediction has them.
     Raises InferenceError where no frame is left or the network has no cameras, WeightsError where it cannot be loaded,
     UsageError where Gaussians or metres are asked of what has none.

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry.alignment import umeyama
-from da3_pipeline.geometry.poses import Sim3, centres
-from da3_pipeline.geometry.robust_alignment import align_cameras_robustly
+from da3_pipeline.geometry.poses import Sim3, centres, nearest_rotation
+from da3_pipeline.geometry.robust_alignment import align_cameras_robustly, robust_alignment
 
 GOLDEN = Path(__file__).parents[1] / "data" / "model" / "unit_umeyama.npz"
 TRUTH = Sim3(0.4, Rotation.from_rotvec([0.3, -1.2, 0.5]).as_matrix(), np.array([1.0, -2.0, 0.5]))
@@ -84,3 +86,24 @@ def test_the_same_seed_gives_the_same_answer() -> None:
     first, second = (align_cameras_robustly(source, target, seed=5) for _ in range(2))
     assert first.scale == second.scale
     np.testing.assert_array_equal(first.rotation, second.rotation)
+
+
+@given(seed=st.integers(0, 2**16), count=st.integers(2, 8))
+def test_a_similarity_between_trajectories_is_found(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    poses = _cameras(rng.normal(size=(count, 3)), seed)
+    scale = float(np.exp(rng.normal(scale=0.7)))
+    truth = Sim3(scale, nearest_rotation(rng.normal(size=(3, 3))), rng.normal(scale=3.0, size=3))
+    found = robust_alignment(poses, truth.apply_to_cameras(poses))
+    assert found.scale == pytest.approx(truth.scale, rel=1e-9)
+    np.testing.assert_allclose(found.rotation, truth.rotation, atol=1e-9)
+    np.testing.assert_allclose(found.translation, truth.translation, atol=1e-7)
+
+
+def test_cameras_that_stand_still_have_scale_one() -> None:
+    poses = np.tile(np.eye(3, 4), (3, 1, 1))
+    target = poses.copy()
+    target[:, 0, 3] = -5.0
+    found = robust_alignment(poses, target)
+    assert found.scale == 1.0
+    np.testing.assert_allclose(found.translation, [5, 0, 0])

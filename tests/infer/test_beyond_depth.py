@@ -186,7 +186,7 @@ def test_a_metric_model_without_metres_is_refused(
 
 
 @pytest.mark.parametrize("views", [3, 4])
-def test_passes_of_a_long_capture_carry_all_of_it(make_frames: Frames, checkpoints: dict[str, str], views: int) -> None:
+def test_chunks_of_a_long_capture_carry_all_of_it(make_frames: Frames, checkpoints: dict[str, str], views: int) -> None:
     frames = make_frames([(84, 56)] * 7)
     prediction = infer(
         frames,

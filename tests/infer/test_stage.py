@@ -22,7 +22,6 @@ from da3_pipeline.errors import InferenceError, WeightsError
 from da3_pipeline.geometry import Camera, Sim3, nearest_rotation
 from da3_pipeline.geometry.robust_alignment import robust_alignment
 from da3_pipeline.infer import InferConfig, run
-from da3_pipeline.infer.alignment import align_views
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.model import VARIANTS, ModelConfig
 from da3_pipeline.progress import SilentProgress
@@ -187,7 +186,7 @@ def with_poses(frames: FrameSet, poses: NDArray[np.float64], known: Sequence[int
 
 
 @pytest.mark.parametrize("views_per_pass", [None, 12, 5])
-def test_passes_are_merged_into_the_truth(
+def test_chunks_are_merged_into_the_truth(
     monkeypatch: pytest.MonkeyPatch,
     numbered_frames: Callable[[int], FrameSet],
     true_views: Views,
@@ -199,7 +198,8 @@ def test_passes_are_merged_into_the_truth(
     prediction = infer(numbered_frames(40), process_res_px=28, max_views_per_pass=views_per_pass)
     assert all(len(indices) <= (views_per_pass or 40) for indices, _, _ in oracle.calls)
     found = RawViews(prediction.depth, prediction.conf, prediction.cam_from_world, truth.intrinsics)
-    moved = found.moved(align_views(found, truth))
+    growth = float(np.median(truth.depth / found.depth))
+    moved = found.moved(robust_alignment(found.cam_from_world, truth.cam_from_world, growth))
     np.testing.assert_allclose(moved.cam_from_world, truth.cam_from_world, atol=1e-3)
     np.testing.assert_allclose(moved.depth, truth.depth, rtol=1e-3)
     # The photographs are twice the size of the views, and so are the cameras.

@@ -17,7 +17,7 @@ from ...infer.frame_reader import FrameReader
 from ...infer.from_network import views_from_network
 from ...infer.preprocess import common_layouts
 from ...infer.sequence.chunk_store import ChunkStore
-from ...infer.sequence.run import SequenceSettings, predict_sequence
+from ...infer.sequence.run import SequencePlan, predict_sequence
 from ...metering import Meter
 from ...progress import SilentProgress
 from ...types import Frame
@@ -54,21 +54,21 @@ def _network(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
     result = views_from_network(frames, config, SilentProgress(), workspace)
     kept = [images.index(frame.path) for frame in result.frames]
     _write(workspace, np.array(kept), result.views.cam_from_world, result.views.intrinsics)
-    return {"passes": result.passes, "tried": result.tried, "loops": result.loops}
+    return {"chunks": result.chunks, "tried": result.tried, "loops": result.loops}
 
 
 def _simulated(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
     count = len(request["images"])
     capture = render_capture(Path(request["cache"]), request["seed"], count, SilentProgress())
     layouts = common_layouts([tuple(request["size"])] * count, _NETWORK_PX, "upper_bound_resize")
-    settings = SequenceSettings(request["views_per_pass"], InferConfig().chunk_overlap, close_loops=request["loops"])
+    plan = SequencePlan(request["views_per_pass"], InferConfig().chunk_overlap, close_loops=request["loops"])
     store = ChunkStore(workspace, "simulated", [str(index) for index in range(count)])
     with FrameReader(capture.images, layouts) as reader:
         network = SimulatedNetwork(capture, request["seed"])
-        result = predict_sequence(reader, network, store, settings, SilentProgress())
+        result = predict_sequence(reader, network, store, plan, SilentProgress())
     if result.merged is not None:
         _write(workspace, result.merged.kept, result.merged.views.cam_from_world, result.merged.views.intrinsics)
-    return {"passes": result.passes, "tried": result.tried, "loops": result.loops}
+    return {"chunks": result.chunks, "tried": result.tried, "loops": result.loops}
 
 
 def _write(workspace: Path, kept: np.ndarray, cam_from_world: np.ndarray, intrinsics: np.ndarray) -> None:

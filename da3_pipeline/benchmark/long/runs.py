@@ -1,7 +1,7 @@
 """What a long capture costs and how good it gets: memory, time, trajectory and surfaces of a rendered tour.
 
 Every length runs in a fresh process that sees pictures only; truth stays here. With `simulated` the network is one
-that is as good as the best published (`simulated_network`), which shows what is made of good passes.
+that is as good as the best published (`simulated_network`), which shows what is made of good chunks.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progres
     The last tells what is owed to the depth alone. Rendering the tour takes minutes and happens once.
     """
     capture = render_capture(options.cache, options.seed, max(lengths), progress)
-    costs = [f"{'frames':>6}{'passes':>8}{'loops':>9}{'peak MB':>9}{'seconds':>9}{'CPU s a frame':>15}"]
+    costs = [f"{'frames':>6}{'chunks':>8}{'loops':>9}{'peak MB':>9}{'seconds':>9}{'CPU s a frame':>15}"]
     errors = [f"{'frames':>6}{'path m':>8}  {'ATE m (of the path)':<32}{'far':<24}{'doubled':<24}".rstrip()]
     errors.append(
         " " * 16 + f"{'open':<16}{'closed':<16}" + 2 * f"{'open':<8}{'closed':<8}{'true':<8}".rstrip().ljust(24)
@@ -73,7 +73,7 @@ def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progres
         path_m = float(np.linalg.norm(np.diff(centres(part.cam_from_world), axis=0), axis=1).sum())
         loops = f"{run['loops']}/{run['tried']}"
         cost = f"{run['peak_mb']:>9.0f}{run['seconds']:>9.1f}{run['cpu_s'] / length:>15.3f}"
-        costs.append(f"{length:>6}{run['passes']:>8}{loops:>9}{cost}")
+        costs.append(f"{length:>6}{run['chunks']:>8}{loops:>9}{cost}")
         ate = "".join(f"{f'{one.ate_m:.2f} ({one.ate_m / path_m:.2%})':<16}" for one in (left_open, closed))
         shares = "".join(
             f"{_percent(value):<8}"
@@ -84,7 +84,7 @@ def measure_long(lengths: Sequence[int], options: LongOptions, progress: Progres
         progress.step(done + 1, len(lengths), "lengths measured")
     what = "simulated network" if options.simulated else options.model
     head = (
-        f"{what}, tour {options.seed}, {options.views_per_pass} views in a pass; far and doubled: by {_THICKNESS_M} m"
+        f"{what}, tour {options.seed}, {options.views_per_pass} views in a chunk; far and doubled: by {_THICKNESS_M} m"
     )
     return "\n".join([head, "", *costs, "", *errors])
 
@@ -94,7 +94,7 @@ def _percent(share: float) -> str:
 
 
 def _run_fresh(part: TourCapture, options: LongOptions, workspace: Path, loops: bool) -> dict[str, float]:
-    """One run in a new interpreter; a second one in the same workspace finds the passes of the first."""
+    """One run in a new interpreter; a second one in the same workspace finds the chunks of the first."""
     request = {
         "images": [str(image) for image in part.images],
         "size": [part.camera.width, part.camera.height],

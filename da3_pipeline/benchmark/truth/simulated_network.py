@@ -1,7 +1,7 @@
-"""A network that is as good as the best published ones, for judging what is made of its passes.
+"""A network that is as good as the best published ones, for judging what is made of its chunks.
 
-It knows the truth and answers like a network: every pass in a world and scale of its own, with a drift that grows
-smoothly along the pass, depth that is off by a few per cent in broad patches, and, asked about two places that have
+It knows the truth and answers like a network: every chunk in a world and scale of its own, with a drift that grows
+smoothly along the chunk, depth that is off by a few per cent in broad patches, and, asked about two places that have
 nothing in common, the cameras of one and the same place. It describes a picture by its colours in a coarse grid.
 """
 
@@ -18,10 +18,10 @@ from .tour_capture import TourCapture
 __all__ = ["SimulatedNetwork"]
 
 
-_TURN_RAD = np.radians(0.6)  # sigma of the drift over a pass of 48 views: orientation,
+_TURN_RAD = np.radians(0.6)  # sigma of the drift over a chunk of 48 views: orientation,
 _STRETCH = 0.02  # length of the path,
 _SCALE = 0.02  # and depth
-_PASS_VIEWS = 48
+_CHUNK_VIEWS = 48
 _DEPTH_PATCHES = 0.03
 _PATCHES = (4, 5)
 _SAME_PLACE_M, _SAME_PLACE_DEG = 6.0, 50.0
@@ -89,9 +89,9 @@ def _drifted(poses: Float, rng: np.random.Generator) -> Float:
 
 
 def _wander(rng: np.random.Generator, count: int) -> Float:
-    """A smooth random curve that begins at 0 and is about 1 after as many steps as a usual pass has views."""
+    """A smooth random curve that begins at 0 and is about 1 after as many steps as a usual chunk has views."""
     slope, bend = rng.normal(size=2)
-    time = np.arange(count) / _PASS_VIEWS
+    time = np.arange(count) / _CHUNK_VIEWS
     return np.asarray(0.8 * slope * time + 0.6 * bend * time**2)
 
 

@@ -37,10 +37,6 @@ class Plan:
     views_per_pass: int
     peak_bytes: int
 
-    def passes_joint(self, count: int) -> bool:
-        """Whether all `count` frames are seen at once."""
-        return self.views_per_pass >= count
-
 
 def make_plan(
     sources: Sequence[tuple[int, int]], resolution_px: int, method: ResizeMethod, cost: NetworkCost, limits: Limits

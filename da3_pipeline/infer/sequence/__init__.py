@@ -1,1 +1,1 @@
-"""A capture of any length through passes of bounded size."""
+"""A capture of any length from chunks of bounded size."""

@@ -1,7 +1,7 @@
-"""One view of every frame out of the passes that saw it, so that no surface appears twice.
+"""One view of every frame out of the chunks that saw it, so that no surface appears twice.
 
-Where two passes overlap, their cameras and depths are mixed with weights that fall to the ends of each pass: the
-trajectory has no step there, and the depth changes over from one pass to the other at the same pace as the camera.
+Where two chunks overlap, their cameras and depths are mixed with weights that fall to the ends of each chunk: the
+trajectory has no step there, and the depth changes over from one chunk to the other at the same pace as the camera.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arrays import Float, Float32
+from ...arrays import Float, Float32, Int
 from ...geometry import Sim3, centres, nearest_rotation, sim3_of
-from .chunk_store import StoredPass
+from .chunk_store import StoredChunk
 
-__all__ = ["Contribution", "blended_camera", "blended_maps", "contributions"]
+__all__ = ["Contribution", "blended_camera", "blended_maps", "contributions", "view_weights"]
 
 
 _NEGLIGIBLE, _LEAST = 1e-3, 1e-9
@@ -26,24 +26,41 @@ _MAX_PIXELS = 4096
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one pass says of a frame: its view at `position`, moved by `world_from_view`, with a weight."""
+    """What one chunk says of a frame: its view at `position`, moved by `world_from_view`, with a weight."""
 
-    source: StoredPass
+    source: StoredChunk
     position: int
     world_from_view: Sim3
     weight: float
 
 
+def view_weights(runs: Sequence[Int]) -> list[Float]:
+    """For every chunk the weight of each frame of its run: 1, falling to its ends where neighbours share frames.
+
+    Over the chunks that share a frame the weights add up to 1.
+    """
+    weights = []
+    for order, run in enumerate(runs):
+        weight = np.ones(len(run))
+        for neighbour, ascending in ((order - 1, True), (order + 1, False)):
+            if 0 <= neighbour < len(runs):
+                common = np.flatnonzero(np.isin(run, runs[neighbour]))
+                ramp = np.arange(1, len(common) + 1) / (len(common) + 1)
+                weight[common] *= ramp if ascending else ramp[::-1]
+        weights.append(weight)
+    return weights
+
+
 def contributions(
-    passes: Sequence[StoredPass], placed: Sequence[Float], weights: Sequence[Float]
+    chunks: Sequence[StoredChunk], placed: Sequence[Float], weights: Sequence[Float]
 ) -> dict[int, list[Contribution]]:
     """For every frame its usable views, the weightiest first, weights adding up to 1; no entry where there is none.
 
-    `placed`: for every pass (V, 4, 4) similarities that take each of its views into the world. `weights`: for every
-    pass (V,) by position; a view of weight 0 (an anchor) is taken where no other is left.
+    `placed`: for every chunk (V, 4, 4) similarities that take each of its views into the world. `weights`: for every
+    chunk (V,) by position; a view of weight 0 (an anchor) is taken where no other is left.
     """
     found: dict[int, list[Contribution]] = {}
-    for source, world_from_view, weight in zip(passes, placed, weights, strict=True):
+    for source, world_from_view, weight in zip(chunks, placed, weights, strict=True):
         for position in np.flatnonzero(source.usable):
             one = Contribution(
                 source, int(position), sim3_of(world_from_view[position]), max(float(weight[position]), _LEAST)

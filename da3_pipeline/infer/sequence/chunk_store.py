@@ -1,6 +1,6 @@
-"""What passes of the network gave, kept on disk, so that memory holds a few frames and a killed run resumes.
+"""Chunks kept on disk, so that memory holds a few frames and a killed run resumes.
 
-`WORKSPACE/<name>/` holds one .npy file for each field of the views, and `pass.json`: which frames were seen, which
+`WORKSPACE/<name>/` holds one .npy file for each field of the views, and `chunk.json`: which frames were seen, which
 could not be read, and a digest of everything that decided the result. A folder is written beside its place and
 renamed into it, so it is either whole or absent; one with another digest is as good as absent.
 """
@@ -22,19 +22,22 @@ from ...fingerprint import fingerprint
 from ..views import RawViews
 from .array_file import ArrayFile
 
-__all__ = ["ChunkStore", "StoredPass", "discard_passes", "recall", "remember"]
+__all__ = ["ChunkStore", "StoredChunk", "discard_chunks", "recall", "remember"]
 
 
 _MAPS = frozenset({"depth", "conf", "sky", "gaussians"})
 """Fields of the size of pictures, which stay on disk; the others are small and are kept in memory as well."""
 
 _COMPARED = frozenset({"depth", "conf", "sky"})
-"""Of these, what passes are compared by."""
+"""Of these, what chunks are compared by."""
 
 
 @dataclass(frozen=True)
-class StoredPass:
-    """One pass on disk. `indices` (V,) ascending frames it saw; `usable` (V,); `unreadable`: frame to reason."""
+class StoredChunk:
+    """What one pass of the network predicted, on disk.
+
+    `indices` (V,) ascending frames it saw; `usable` (V,); `unreadable`: frame to reason.
+    """
 
     folder: Path
     indices: Int
@@ -47,7 +50,7 @@ class StoredPass:
         return len(self.indices)
 
     def views(self, positions: Sequence[int] | Int) -> RawViews:
-        """The views at positions (0..V-1) within this pass, read into memory; without fields heavier than depth."""
+        """The views at positions (0..V-1) within this chunk, read into memory; without fields heavier than depth."""
         chosen = np.asarray(positions, np.int64)
         arrays = {name: array[chosen] for name, array in self.small.items()}
         for name in _COMPARED & self.maps.keys():
@@ -60,7 +63,7 @@ class StoredPass:
 
 
 class ChunkStore:
-    """The passes below one folder; `settings` is a digest of all that decides a result but the frames in a pass."""
+    """The chunks below one folder; `settings` is a digest of all that decides a result but the frames in a chunk."""
 
     def __init__(self, folder: Path, settings: str, fingerprints: Sequence[str]) -> None:
         self.folder = folder
@@ -68,11 +71,11 @@ class ChunkStore:
         self._fingerprints = fingerprints
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, name: str) -> StoredPass | None:
-        """The pass of this name; None where it is absent, damaged, or made of other frames or settings."""
+    def find(self, name: str) -> StoredChunk | None:
+        """The chunk of this name; None where it is absent, damaged, or made of other frames or settings."""
         folder = self.folder / name
         try:
-            record = json.loads((folder / "pass.json").read_text(encoding="utf-8"))
+            record = json.loads((folder / "chunk.json").read_text(encoding="utf-8"))
             indices = np.array(record["indices"], np.int64)
             unreadable = {int(index): str(reason) for index, reason in record["unreadable"]}
             if record["digest"] != self._digest(indices, unreadable):
@@ -83,10 +86,10 @@ class ChunkStore:
             usable = np.array(record["usable"], bool)
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
-        return StoredPass(folder, indices, usable, unreadable, small, maps)
+        return StoredChunk(folder, indices, usable, unreadable, small, maps)
 
-    def keep(self, name: str, indices: Int, views: RawViews, unreadable: dict[int, str] | None = None) -> StoredPass:
-        """Write a pass and return it as `find` would."""
+    def keep(self, name: str, indices: Int, views: RawViews, unreadable: dict[int, str] | None = None) -> StoredChunk:
+        """Write a chunk and return it as `find` would."""
         folder, fresh = self.folder / name, self.folder / f"{name}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
@@ -101,7 +104,7 @@ class ChunkStore:
             "unreadable": sorted(unreadable.items()),
             "fields": sorted(arrays),
         }
-        (fresh / "pass.json").write_text(json.dumps(record), encoding="utf-8")
+        (fresh / "chunk.json").write_text(json.dumps(record), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         kept = self.find(name)
@@ -130,7 +133,7 @@ def recall(folder: Path, key: str) -> dict[str, Any]:
         return {}
 
 
-def discard_passes(folder: Path) -> None:
-    """Give back the disk space of finished passes below a workspace; the maps of the finished prediction stay."""
-    for one in folder.glob("*/pass.json"):
+def discard_chunks(folder: Path) -> None:
+    """Give back the disk space of finished chunks below a workspace; the maps of the finished prediction stay."""
+    for one in folder.glob("*/chunk.json"):
         shutil.rmtree(one.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Whether two stretches of a capture that one pass has seen together really show the same place.
+"""Whether two stretches of a capture that one chunk holds together really show the same place.
 
 A network asked about two places that only look alike still answers with cameras and depth. So its answer is held
 against itself and against the photographs: points of one stretch, carried into a picture of the other, must meet the
@@ -45,7 +45,7 @@ _NOTHING = Consistency(0.0, 0.0, -1.0)
 
 
 def mutual_consistency(first: RawViews, second: RawViews, first_pixels: Bytes, second_pixels: Bytes) -> Consistency:
-    """Two groups of views of one pass, with their pixels (V, h, w, 3), against each other.
+    """Two groups of views of one chunk, with their pixels (V, h, w, 3), against each other.
 
     For each view of the one group the best counterpart in the other; of these the median, by correlation.
     """

@@ -1,8 +1,8 @@
 """Places that are visited again: looked for by descriptors, asked of the network, believed only when all agrees.
 
-A false loop is worse than none. Two stretches that look alike are shown to the network in one pass; its answer must
-fit the passes in which each of them was seen before, and the two stretches must show the same surfaces and the same
-picture of them. What passes that still has to agree with the rest of the pose graph, which can switch it off.
+A false loop is worse than none. Two stretches that look alike are shown to the network together; its answer must
+fit the chunks in which each of them was seen before, and the two stretches must show the same surfaces and the same
+picture of them. What is left still has to agree with the rest of the pose graph, which can switch it off.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ...arrays import Float, Int
 from ...geometry import invert_sim3, sim3_adjoint, sim3_matrix
 from ...progress import Progress
 from .chunk_alignment import ChunkAlignment, Spread, align_chunks, information_at
+from .chunks import ChunkPredictor, ChunkTooLargeError
 from .loop_check import mutual_consistency
-from .passes import PassRunner, PassTooLargeError
-from .pieces import Pieces
+from .placement import Segments
 from .pose_graph import Edge
 from .revisits import Revisit, find_revisits
 
@@ -29,10 +29,10 @@ logger = logging.getLogger(__name__)
 
 _HALF_WINDOW = 4  # frames to either side of the one that looks alike
 _FEWEST_VIEWS = 3
-_LEAST_AGREEING = 0.5  # of the frames of a window with the pass that they come from
+_LEAST_AGREEING = 0.5  # of the frames of a window with the chunk that they come from
 _MOST_SPREAD = Spread(rotation_deg=5.0, centre=0.1, log_scale=0.15)
 _LEAST_SEEN, _LEAST_EVIDENCE = 0.25, 0.3
-_JOINT = Spread(rotation_deg=2.0, centre=0.08, log_scale=0.04)  # what a pass over two far stretches is trusted to
+_JOINT = Spread(rotation_deg=2.0, centre=0.08, log_scale=0.04)  # what a chunk of two far stretches is trusted to
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,25 @@ class LoopSearch:
 
 @dataclass(frozen=True)
 class _Window:
-    """A stretch of frames inside one pass: the pass's order, positions in it, frame indices."""
+    """A stretch of frames inside one chunk: the chunk's order, positions in it, frame indices."""
 
     order: int
     positions: Int
     frames: Int
 
 
-def close_loops(pieces: Pieces, runner: PassRunner, progress: Progress) -> LoopSearch:
-    """Edges between pieces that show the same place. Tries at most one revisit for every pass, so time stays linear."""
-    orders, positions = _best_seen(pieces)
-    described = [one.small.get("descriptors") for one in pieces.passes]
+def close_loops(segments: Segments, predict: ChunkPredictor, progress: Progress) -> LoopSearch:
+    """Edges between segments that show the same place, from at most as many tries as chunks: time stays linear."""
+    orders, positions = _best_seen(segments)
+    described = [one.small.get("descriptors") for one in segments.chunks]
     if any(array is None for array in described):
         return LoopSearch((), 0)
     rows = [described[order][position] for order, position in zip(orders, positions, strict=True)]
-    revisits = find_revisits(np.stack(rows), orders, len(pieces.passes))
+    revisits = find_revisits(np.stack(rows), orders, len(segments.chunks))
     edges = []
     for tried, revisit in enumerate(revisits):
-        windows = [_window(pieces, int(orders[row]), int(positions[row])) for row in (revisit.first, revisit.second)]
-        edge = _verified(pieces, windows[0], windows[1], runner, revisit)
+        windows = [_window(segments, int(orders[row]), int(positions[row])) for row in (revisit.first, revisit.second)]
+        edge = _verified(segments, windows[0], windows[1], predict, revisit)
         if edge is not None:
             edges.append(edge)
         progress.step(tried + 1, len(revisits), "revisits checked")
@@ -71,10 +71,10 @@ def close_loops(pieces: Pieces, runner: PassRunner, progress: Progress) -> LoopS
     return LoopSearch(tuple(edges), len(revisits))
 
 
-def _best_seen(pieces: Pieces) -> tuple[Int, Int]:
-    """Of every usable frame, ascending: the pass in which it is most central, its position there."""
+def _best_seen(segments: Segments) -> tuple[Int, Int]:
+    """Of every usable frame, ascending: the chunk in which it is most central, its position there."""
     best: dict[int, tuple[int, int, int]] = {}
-    for order, one in enumerate(pieces.passes):
+    for order, one in enumerate(segments.chunks):
         for position in np.flatnonzero(one.usable):
             margin = min(int(position), len(one) - 1 - int(position))
             frame = int(one.indices[position])
@@ -87,38 +87,40 @@ def _best_seen(pieces: Pieces) -> tuple[Int, Int]:
     )
 
 
-def _window(pieces: Pieces, order: int, position: int) -> _Window:
-    one = pieces.passes[order]
+def _window(segments: Segments, order: int, position: int) -> _Window:
+    one = segments.chunks[order]
     around = np.arange(max(0, position - _HALF_WINDOW), min(len(one), position + _HALF_WINDOW + 1))
     around = around[one.usable[around]]
     return _Window(order, around, one.indices[around])
 
 
-def _verified(pieces: Pieces, first: _Window, second: _Window, runner: PassRunner, revisit: Revisit) -> Edge | None:
+def _verified(
+    segments: Segments, first: _Window, second: _Window, predict: ChunkPredictor, revisit: Revisit
+) -> Edge | None:
     """The edge between two windows, or None where anything speaks against it."""
     indices = np.concatenate([first.frames, second.frames])
     if min(len(first.frames), len(second.frames)) < _FEWEST_VIEWS or (np.diff(indices) <= 0).any():
         return None
     name = f"loop-{first.frames[0]:06d}-{second.frames[0]:06d}"
     try:
-        joint = runner(name, indices)
-    except PassTooLargeError:
+        joint = predict(name, indices)
+    except ChunkTooLargeError:
         return None
     except OSError as error:  # a photograph that could be read before
         logger.warning("the revisit of frame %d cannot be checked: %s", second.frames[0], error)
         return None
     here, there = joint.views(np.arange(len(first.frames))), joint.views(np.arange(len(first.frames), len(indices)))
-    to_first = align_chunks(here, pieces.passes[first.order].views(first.positions))
-    to_second = align_chunks(there, pieces.passes[second.order].views(second.positions))
+    to_first = align_chunks(here, segments.chunks[first.order].views(first.positions))
+    to_second = align_chunks(there, segments.chunks[second.order].views(second.positions))
     if to_first is None or to_second is None or not (_fits(to_first) and _fits(to_second)):
         return None
-    pixels = runner.reader.stack(indices)
+    pixels = predict.reader.stack(indices)
     found = mutual_consistency(here, there, pixels[: len(here)], pixels[len(here) :])
-    runner.reader.release()
+    predict.reader.release()
     logger.debug("frames %d and %d: similarity %.2f, %s", *indices[[0, -1]], revisit.similarity, found)
     if found.seen < _LEAST_SEEN or found.evidence < _LEAST_EVIDENCE:
         return None
-    nodes = [pieces.node(one.order, float(np.median(one.positions))) for one in (first, second)]
+    nodes = [segments.node(one.order, float(np.median(one.positions))) for one in (first, second)]
     depth = float(np.nanmedian(np.where(here.depth > 0, here.depth, np.nan)))
     middle = here.cam_from_world[len(here) // 2]
     return _edge(nodes, to_first, to_second, information_at(middle, depth, _JOINT))
@@ -135,7 +137,7 @@ def _fits(alignment: ChunkAlignment) -> bool:
 
 
 def _edge(nodes: list[int], to_first: ChunkAlignment, to_second: ChunkAlignment, joint: Float) -> Edge:
-    """first_from_second through the joint pass; covariances of the three steps add up, each carried to the first."""
+    """first_from_second through the joint chunk; covariances of the three steps add up, each carried to the first."""
     first_from_joint, second_from_joint = (sim3_matrix(one.target_from_source) for one in (to_first, to_second))
     first_from_second = first_from_joint @ invert_sim3(second_from_joint)
     covariance = np.linalg.inv(to_first.information)

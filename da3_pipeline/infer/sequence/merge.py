@@ -1,4 +1,4 @@
-"""From placed passes to one view of each frame: small arrays in memory, maps written frame by frame."""
+"""From placed chunks to one view of each frame: small arrays in memory, maps written frame by frame."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...progress import Progress
 from ..views import RawViews
 from .array_file import ArrayFile, ArrayWriter
 from .blending import Contribution, blended_camera, blended_maps, contributions
-from .chunk_store import StoredPass
+from .chunk_store import StoredChunk
 
-__all__ = ["MergedViews", "merge_passes"]
+__all__ = ["MergedViews", "merge_chunks"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class MergedViews:
     confidence: Float
 
 
-def merge_passes(
-    passes: Sequence[StoredPass],
+def merge_chunks(
+    chunks: Sequence[StoredChunk],
     placed: Sequence[Float],
     weights: Sequence[Float],
     folder: Path,
     known: Mapping[int, Float],
     progress: Progress,
 ) -> MergedViews | None:
-    """Blend the passes; the maps are written below `folder` and returned memory-mapped. None without a usable view.
+    """Blend the chunks; the maps are written below `folder` and returned memory-mapped. None without a usable view.
 
     `placed`, `weights`: see `contributions`. `known`: given cam_from_world (3, 4) of frames, which they keep.
     """
-    found = contributions(passes, placed, weights)
+    found = contributions(chunks, placed, weights)
     if not found:
         return None
     kept = np.array(list(found), np.int64)
@@ -61,7 +61,7 @@ def merge_passes(
 
 
 def _write_maps(
-    example: StoredPass, found: Mapping[int, Sequence[Contribution]], folder: Path, progress: Progress
+    example: StoredChunk, found: Mapping[int, Sequence[Contribution]], folder: Path, progress: Progress
 ) -> Float:
     """Every map of every frame into one file for each kind; the median confidence of each frame."""
     folder.mkdir(parents=True, exist_ok=True)

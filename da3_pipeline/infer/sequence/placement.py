@@ -1,4 +1,8 @@
-"""Where the passes lie in one world: overlaps, closed loops and given poses, weighed against each other."""
+"""Where the chunks lie in one world: overlaps, closed loops and given poses, weighed against each other.
+
+A long chunk is bent in itself. So the pose graph moves segments of a dozen views, tied to their neighbours in the chunk
+as firmly as a chunk is usually straight.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,20 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from ...arrays import Bool, Float
-from ...geometry import sim3_matrix
-from .chunk_alignment import align_chunks, align_to_cameras
-from .pieces import Pieces
+from ...arrays import Bool, Float, Int
+from ...geometry import invert_sim3, sim3_exp, sim3_log, sim3_matrix
+from .chunk_alignment import Spread, align_chunks, align_to_cameras, information_at
+from .chunk_store import StoredChunk
 from .pose_graph import Edge, chained, solve_graph
 
-__all__ = ["Placement", "overlap_edges", "place"]
+__all__ = ["Placement", "Segments", "cut_into_segments", "overlap_edges", "place"]
 
 
 logger = logging.getLogger(__name__)
 
-_FEW_PASSES = 12  # up to here every pass is compared with every other
+_SEGMENT_VIEWS = 12
+_BEND = Spread(rotation_deg=1.0, centre=0.03, log_scale=0.02)  # from one segment to the next
+_FEW_CHUNKS = 12  # up to here every chunk is compared with every other
 _MOST_SHARED = 24  # frames of an overlap that are read
 _KEPT = 0.25  # weight under which a loop counts as switched off
 _SEVERAL_LOOPS, _MOST_LOOPS = 3, 0.7
@@ -28,53 +34,107 @@ _BENDS = (2.0, 4.0)  # further, wrong loops would find room as well
 
 
 @dataclass(frozen=True)
+class Segments:
+    """Chunks cut into short segments, the nodes of the pose graph, which may move against each other: a chunk bends.
+
+    `first` (C,): the node of each chunk's first segment; `middles`: for each chunk, where in it the segments have their
+    middles; `count` nodes in all.
+    """
+
+    chunks: tuple[StoredChunk, ...]
+    first: Int
+    middles: tuple[Float, ...]
+    count: int
+
+    def node(self, order: int, position: float) -> int:
+        """The node that a position in a chunk belongs to."""
+        return int(self.first[order] + np.abs(self.middles[order] - position).argmin())
+
+    def edges(self, bend: float = 1.0) -> list[Edge]:
+        """That the segments of a chunk are where the chunk has them, up to `bend` times what chunks bend by usually."""
+        edges = []
+        for order, one in enumerate(self.chunks):
+            for left in range(len(self.middles[order]) - 1):
+                between = round(self.middles[order][left : left + 2].mean())
+                node = int(self.first[order]) + left
+                edges.append(Edge(node, node + 1, np.eye(4), _information(one, between) / bend**2))
+        return edges
+
+    def by_view(self, nodes: Float) -> list[Float]:
+        """For each chunk (V, 4, 4) similarities of its views, steadily changing from segment to segment."""
+        placed = []
+        for order, one in enumerate(self.chunks):
+            own = nodes[self.first[order] : self.first[order] + len(self.middles[order])]
+            if len(own) == 1:
+                placed.append(np.tile(own[0], (len(one), 1, 1)))
+                continue
+            place = np.interp(np.arange(len(one)), self.middles[order], np.arange(len(own)))
+            left = np.minimum(place.astype(np.int64), len(own) - 2)
+            step = sim3_log(invert_sim3(own[:-1]) @ own[1:])
+            placed.append(own[left] @ sim3_exp((place - left)[:, None] * step[left]))
+        return placed
+
+
+@dataclass(frozen=True)
 class Placement:
-    """For each pass (V, 4, 4) world_from_view of its views; how many of the loops the graph agreed with."""
+    """For each chunk (V, 4, 4) world_from_view of its views; how many of the loops the graph agreed with."""
 
     placed: list[Float]
     loops: int
 
 
-def overlap_edges(pieces: Pieces) -> list[Edge]:
-    """What the frames say that two passes share: neighbours, any and the first, and all where passes are few."""
-    passes = pieces.passes
-    everyone = range(len(passes))
+def cut_into_segments(chunks: Sequence[StoredChunk], bending: bool) -> Segments:
+    """Each chunk in segments of about a dozen views; in one where they are not `bending`: held straight by anchors."""
+    middles = []
+    for one in chunks:
+        segments = max(1, round(len(one) / _SEGMENT_VIEWS)) if bending else 1
+        borders = np.linspace(0, len(one), segments + 1)
+        middles.append((borders[:-1] + borders[1:] - 1) / 2)
+    lengths = np.array([len(middle) for middle in middles])
+    first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return Segments(tuple(chunks), first.astype(np.int64), tuple(middles), int(lengths.sum()))
+
+
+def overlap_edges(segments: Segments) -> list[Edge]:
+    """What the frames say that two chunks share: neighbours, any and the first, and all where chunks are few."""
+    chunks = segments.chunks
+    everyone = range(len(chunks))
     pairs = list(combinations(everyone, 2))
-    if len(passes) > _FEW_PASSES:
+    if len(chunks) > _FEW_CHUNKS:
         pairs = sorted({*pairwise(everyone), *((0, other) for other in everyone[1:])})
     edges = []
     for first, second in pairs:
-        _, here, there = np.intersect1d(passes[first].indices, passes[second].indices, return_indices=True)
-        usable = np.flatnonzero(passes[first].usable[here] & passes[second].usable[there])
+        _, here, there = np.intersect1d(chunks[first].indices, chunks[second].indices, return_indices=True)
+        usable = np.flatnonzero(chunks[first].usable[here] & chunks[second].usable[there])
         if len(usable) > _MOST_SHARED:
             usable = usable[np.linspace(0, len(usable) - 1, _MOST_SHARED).round().astype(np.int64)]
         if not len(usable):
             if second == first + 1:
-                logger.warning("nothing ties frame %d to the frames before it", passes[second].indices[0])
+                logger.warning("nothing ties frame %d to the frames before it", chunks[second].indices[0])
             continue
         here, there = here[usable], there[usable]
-        alignment = align_chunks(passes[second].views(there), passes[first].views(here))
+        alignment = align_chunks(chunks[second].views(there), chunks[first].views(here))
         if alignment is not None:
-            nodes = pieces.node(first, float(np.median(here))), pieces.node(second, float(np.median(there)))
+            nodes = segments.node(first, float(np.median(here))), segments.node(second, float(np.median(there)))
             edges.append(Edge(*nodes, sim3_matrix(alignment.target_from_source), alignment.information))
     return edges
 
 
-def place(pieces: Pieces, edges: Sequence[Edge], known: Mapping[int, Float]) -> Placement:
-    """Solve for all pieces.
+def place(segments: Segments, edges: Sequence[Edge], known: Mapping[int, Float]) -> Placement:
+    """Solve for all segments.
 
-    The world is that of the poses `known` by frame, where there are any, else that of the first pass. How much a pass
-    is bent in itself depends on the network and cannot be seen in the pass: it is taken for as little as leaves most
+    The world is that of the poses `known` by frame, where there are any, else that of the first chunk. How much a chunk
+    is bent in itself depends on the network and cannot be seen in the chunk: it is taken for as little as leaves most
     of several loops standing, which were each verified by themselves.
     """
-    edges = [*edges, *_edges_to_given(pieces, known)]
-    tied = any(pieces.count in (edge.first, edge.second) for edge in edges)
-    root = pieces.count if tied else 0
+    edges = [*edges, *_edges_to_given(segments, known)]
+    tied = any(segments.count in (edge.first, edge.second) for edge in edges)
+    root = segments.count if tied else 0
     loops = np.array([edge.closes_loop for edge in edges], bool)
 
     def solve(bend: float) -> tuple[Float, Bool]:
-        graph = [*edges, *pieces.edges(bend)]
-        solution = solve_graph(chained(pieces.count + tied, graph, root), graph, root)
+        graph = [*edges, *segments.edges(bend)]
+        solution = solve_graph(chained(segments.count + tied, graph, root), graph, root)
         return solution.world_from_node, solution.weight[: len(edges)][loops] > _KEPT
 
     nodes, held = usual = solve(1.0)
@@ -87,21 +147,33 @@ def place(pieces: Pieces, edges: Sequence[Edge], known: Mapping[int, Float]) -> 
             nodes, held = usual
     if len(held):
         logger.info("%d of %d loops hold", held.sum(), len(held))
-    return Placement(pieces.by_view(nodes), int(held.sum()))
+    return Placement(segments.by_view(nodes), int(held.sum()))
 
 
-def _edges_to_given(pieces: Pieces, known: Mapping[int, Float]) -> list[Edge]:
-    """From the given world, the node after the last piece, to every piece that holds frames whose poses are known."""
+def _edges_to_given(segments: Segments, known: Mapping[int, Float]) -> list[Edge]:
+    """From the given world, the node after the last segment, to every segment with frames whose poses are known."""
     edges = []
-    for order, one in enumerate(pieces.passes):
+    for order, one in enumerate(segments.chunks):
         by_node: dict[int, list[int]] = {}
         for row, frame in enumerate(one.indices):
             if int(frame) in known and one.usable[row]:
-                by_node.setdefault(pieces.node(order, row), []).append(row)
+                by_node.setdefault(segments.node(order, row), []).append(row)
         for node, rows in by_node.items():
             given = np.stack([known[int(one.indices[row])] for row in rows])
             alignment = align_to_cameras(one.views(rows), given)
             if alignment is not None:
                 matrix = sim3_matrix(alignment.target_from_source)
-                edges.append(Edge(pieces.count, node, matrix, alignment.information))
+                edges.append(Edge(segments.count, node, matrix, alignment.information))
     return edges
+
+
+def _information(one: StoredChunk, position: int) -> Float:
+    """At the usable view nearest to a position; that of a view at the origin at depth 1 where there is none."""
+    usable = np.flatnonzero(one.usable)
+    if not len(usable):
+        return information_at(np.eye(3, 4), 1.0, _BEND)
+    nearest = int(usable[np.abs(usable - position).argmin()])
+    depth = one.maps["depth"][nearest]
+    with np.errstate(invalid="ignore"):
+        known = depth[np.isfinite(depth) & (depth > 0)]
+    return information_at(one.small["cam_from_world"][nearest], float(np.median(known)), _BEND)

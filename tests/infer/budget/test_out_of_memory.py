@@ -1,4 +1,4 @@
-"""Memory that runs out in a pass: recognised, and answered with smaller passes."""
+"""Memory that runs out in a pass: recognised, and answered with smaller chunks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from da3_pipeline.infer.budget.out_of_memory import memory_ran_out
 from da3_pipeline.infer.config import InferConfig
 from da3_pipeline.infer.network_pass import NetworkPass
-from da3_pipeline.infer.sequence.passes import PassTooLargeError
+from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError
 from da3_pipeline.model import DepthAnything3, build
 
 _LITTLE_SPACE = """
@@ -75,6 +75,6 @@ def test_a_pass_that_does_not_fit_is_too_large_and_a_smaller_one_runs() -> None:
     network.__class__ = Limited
     run = NetworkPass(network, torch.device("cpu"), InferConfig())
     pixels = np.zeros((4, 28, 42, 3), np.uint8)
-    with pytest.raises(PassTooLargeError, match="4 views of 42 x 28 px"):
+    with pytest.raises(ChunkTooLargeError, match="4 views of 42 x 28 px"):
         run(pixels, None)
     assert run(pixels[:2], None).depth.shape == (2, 28, 42)

@@ -1,4 +1,4 @@
-"""Where passes overlap, cameras and depth change over together, and one surface stays one surface."""
+"""Where chunks overlap, cameras and depth change over together, and one surface stays one surface."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from da3_pipeline.geometry import Sim3, centres, rotation_angle_deg, sim3_exp, sim3_matrix
 from da3_pipeline.infer.sequence.array_file import ArrayFile, ArrayWriter
 from da3_pipeline.infer.sequence.blending import blended_camera, blended_maps, contributions
-from da3_pipeline.infer.sequence.chunk_store import ChunkStore, StoredPass
-from da3_pipeline.infer.sequence.merge import merge_passes
+from da3_pipeline.infer.sequence.chunk_store import ChunkStore, StoredChunk
+from da3_pipeline.infer.sequence.merge import merge_chunks
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.progress import SilentProgress
 
@@ -27,9 +27,9 @@ def views(poses: NDArray[np.float64], depth: NDArray[np.float32], conf: float = 
     return RawViews(depth, np.full_like(depth, conf), poses, np.tile(matrix, (count, 1, 1)))
 
 
-def stored(folder: Path, indices: Sequence[int], content: RawViews) -> StoredPass:
+def stored(folder: Path, indices: Sequence[int], content: RawViews) -> StoredChunk:
     store = ChunkStore(folder, "settings", [str(frame) for frame in range(100)])
-    return store.keep(f"pass-{indices[0]}", np.array(indices), content)
+    return store.keep(f"chunk-{indices[0]}", np.array(indices), content)
 
 
 def facing(distances: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
@@ -44,8 +44,8 @@ def everywhere(transform: Sim3, count: int) -> NDArray[np.float64]:
     return np.tile(sim3_matrix(transform), (count, 1, 1))
 
 
-def test_a_wall_that_two_passes_put_in_different_places_becomes_one_and_does_not_jump(tmp_path: Path) -> None:
-    """The second pass stands 0.3 further back and sees everything 10 % deeper: the changeover is steady."""
+def test_a_wall_that_two_chunks_put_in_different_places_becomes_one_and_does_not_jump(tmp_path: Path) -> None:
+    """The second chunk stands 0.3 further back and sees everything 10 % deeper: the changeover is steady."""
     poses, depth = facing(np.linspace(4, 5, 10))
     first = stored(tmp_path, range(6), views(poses[:6], depth[:6]))
     second = stored(tmp_path, range(2, 10), views(poses[2:], depth[2:]))
@@ -61,7 +61,7 @@ def test_a_wall_that_two_passes_put_in_different_places_becomes_one_and_does_not
         walls.append(place[2] + float(np.median(blended_maps(found[frame])["depth"])))
         places.append(place[2])
         assert np.ptp(blended_maps(found[frame])["depth"]) < 1e-5
-    ends = 0.0, 0.1  # where either pass puts the wall
+    ends = 0.0, 0.1  # where either chunk puts the wall
     assert walls[0] == pytest.approx(ends[0], abs=1e-5)
     assert walls[-1] == pytest.approx(ends[1], abs=1e-5)
     assert np.abs(np.diff(walls)).max() < 0.04
@@ -126,10 +126,10 @@ def test_merging_nothing_usable_is_none_and_fields_follow(tmp_path: Path) -> Non
     poses, depth = facing([5.0, 6.0])
     nothing = stored(tmp_path / "a", [0, 1], views(poses, np.zeros_like(depth)))
     eye = np.tile(np.eye(4), (2, 1, 1))
-    assert merge_passes([nothing], [eye], [np.ones(2)], tmp_path / "m", {}, SilentProgress()) is None
+    assert merge_chunks([nothing], [eye], [np.ones(2)], tmp_path / "m", {}, SilentProgress()) is None
     full = views(poses, depth)
     sky = RawViews(**{**full.arrays(), "sky": depth > 5.5, "descriptors": np.eye(2, dtype=np.float32)})
-    merged = merge_passes(
+    merged = merge_chunks(
         [stored(tmp_path / "b", [4, 7], sky)], [eye], [np.ones(2)], tmp_path / "n", {}, SilentProgress()
     )
     assert merged is not None
@@ -139,7 +139,7 @@ def test_merging_nothing_usable_is_none_and_fields_follow(tmp_path: Path) -> Non
     np.testing.assert_array_equal(merged.views.descriptors, np.eye(2))
 
 
-def test_heavy_fields_stay_on_disk_when_passes_are_compared(tmp_path: Path) -> None:
+def test_heavy_fields_stay_on_disk_when_chunks_are_compared(tmp_path: Path) -> None:
     poses, depth = facing([5.0, 6.0])
     heavy = RawViews(**{**views(poses, depth).arrays(), "gaussians": np.zeros((2, HEIGHT, WIDTH, 38), np.float32)})
     one = stored(tmp_path, [0, 1], heavy)

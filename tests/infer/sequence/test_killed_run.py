@@ -1,4 +1,4 @@
-"""A run that is killed between and within passes, and one that is run again in the same workspace."""
+"""A run that is killed between and within chunks, and one that is run again in the same workspace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from da3_pipeline import model
-from da3_pipeline.infer import InferConfig, discard_passes, run
+from da3_pipeline.infer import InferConfig, discard_chunks, run
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore
 from da3_pipeline.model import ModelConfig
 from da3_pipeline.progress import SilentProgress
@@ -84,7 +84,7 @@ def assert_equal(a: Prediction, b: Prediction) -> None:
 
 
 def finished(workspace: Path) -> set[Path]:
-    return {path.parent for path in workspace.glob("*/pass.json") if path.parent.suffix != ".new"}
+    return {path.parent for path in workspace.glob("*/chunk.json") if path.parent.suffix != ".new"}
 
 
 def test_a_killed_run_goes_on_where_it_was(
@@ -100,10 +100,10 @@ def test_a_killed_run_goes_on_where_it_was(
         time.sleep(0.005)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    before = {path: (path / "pass.json").stat().st_mtime_ns for path in finished(workspace)}
+    before = {path: (path / "chunk.json").stat().st_mtime_ns for path in finished(workspace)}
     assert len(before) >= 3
     resumed = predict(workspace)
-    after = {path: (path / "pass.json").stat().st_mtime_ns for path in finished(workspace)}
+    after = {path: (path / "chunk.json").stat().st_mtime_ns for path in finished(workspace)}
     assert all(after[path] == time_ns for path, time_ns in before.items())
     assert_equal(resumed, predict(tmp_path / "whole"))
 
@@ -115,21 +115,21 @@ def test_a_finished_run_is_found_whole_and_needs_no_network(
     assert isinstance(first.depth, np.memmap)
 
     def no_more(*_: object) -> None:
-        raise AssertionError("a finished pass was run again")
+        raise AssertionError("a finished chunk was predicted again")
 
     monkeypatch.setattr("da3_pipeline.infer.network_pass.NetworkPass.__call__", no_more)
     assert_equal(first, predict(tmp_path))
-    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="run again"):
+    with monkeypatch.context() as patch, pytest.raises(AssertionError, match="predicted again"):
         patch.setitem(STAGE_VERSIONS, "infer", STAGE_VERSIONS["infer"] + 1)
         predict(tmp_path)
     kept = np.array(first.depth[5])
-    discard_passes(tmp_path)
+    discard_chunks(tmp_path)
     assert not finished(tmp_path)
     np.testing.assert_array_equal(first.depth[5], kept)
 
 
 def test_a_run_goes_on_with_the_plan_that_it_began_with(predict: Callable[..., Prediction], tmp_path: Path) -> None:
-    """More memory on the second try must not make the finished passes useless."""
+    """More memory on the second try must not make the finished chunks useless."""
     first = predict(tmp_path / "a", max_views_per_pass=10)
     again = predict(tmp_path / "a", max_views_per_pass=12)
     assert_equal(first, again)
@@ -141,12 +141,12 @@ def test_without_a_workspace_everything_is_in_memory(predict: Callable[..., Pred
     assert_equal(prediction, predict(tmp_path))
 
 
-def test_a_damaged_pass_is_as_good_as_absent(predict: Callable[..., Prediction], tmp_path: Path) -> None:
+def test_a_damaged_chunk_is_as_good_as_absent(predict: Callable[..., Prediction], tmp_path: Path) -> None:
     first = predict(tmp_path)
     expected = np.array(first.depth)
     folders = sorted(finished(tmp_path))
     depth = folders[1] / "depth.npy"
     depth.write_bytes(depth.read_bytes()[:-100])
-    (folders[2] / "pass.json").write_text("{")
+    (folders[2] / "chunk.json").write_text("{")
     assert ChunkStore(tmp_path, "any", []).find(folders[2].name) is None
     np.testing.assert_array_equal(predict(tmp_path).depth, expected)

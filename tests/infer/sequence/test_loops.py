@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from da3_pipeline.geometry import Sim3, centres, compose, invert, nearest_rotation, sim3_exp
 from da3_pipeline.geometry.pose_metrics import centre_rmse
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore
+from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError
 from da3_pipeline.infer.sequence.loop_check import mutual_consistency
-from da3_pipeline.infer.sequence.passes import PassTooLargeError
 from da3_pipeline.infer.sequence.revisits import find_revisits
-from da3_pipeline.infer.sequence.run import PredictedSequence, SequenceSettings, predict_sequence
+from da3_pipeline.infer.sequence.run import PredictedSequence, SequencePlan, predict_sequence
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.progress import SilentProgress
 
@@ -31,7 +31,7 @@ def walk(tower: Any) -> Any:
 
 
 class Drifting:
-    """Knows the tower; every pass turns a little too much from view to view, and lies in a world of its own."""
+    """Knows the tower; every chunk turns a little too much from view to view, and lies in a world of its own."""
 
     def __init__(self, walk: Any, excess_deg: float = 0.12, deceived: bool = False) -> None:
         self.walk = walk
@@ -80,8 +80,8 @@ class TowerReader:
 
 def predict(folder: Path, walk: Any, network: Any, close_loops: bool) -> PredictedSequence:
     store = ChunkStore(folder, "settings", [str(frame) for frame in range(len(walk.pixels))])
-    settings = SequenceSettings(24, 6, close_loops=close_loops)
-    return predict_sequence(TowerReader(walk), network, store, settings, SilentProgress())  # type: ignore[arg-type]
+    plan = SequencePlan(24, 6, close_loops=close_loops)
+    return predict_sequence(TowerReader(walk), network, store, plan, SilentProgress())  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -97,12 +97,12 @@ def error(result: PredictedSequence, walk: Any) -> float:
 def test_a_closed_loop_takes_the_drift_out_of_the_trajectory(walk: Any, tmp_path: Path) -> None:
     network = Drifting(walk)
     with_loops = predict(tmp_path, walk, network, close_loops=True)
-    passes = len(network.calls)
+    predicted = len(network.calls)
     without = predict(tmp_path, walk, network, close_loops=False)
-    assert len(network.calls) == passes  # nothing is computed again
+    assert len(network.calls) == predicted  # nothing is computed again
     assert without.loops == without.tried == 0
     assert with_loops.loops >= 2
-    assert with_loops.tried <= with_loops.passes
+    assert with_loops.tried <= with_loops.chunks
     assert error(without, walk) > 0.2
     assert error(with_loops, walk) < 0.3 * error(without, walk)
 
@@ -137,7 +137,7 @@ def test_without_descriptors_or_memory_the_walk_is_left_open(walk: Any, tmp_path
 
     def no_room_for_loops(indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
         if (np.diff(indices) > 1).any():
-            raise PassTooLargeError("memory ran out")
+            raise ChunkTooLargeError("memory ran out")
         return network(indices, pixels)
 
     result = predict(tmp_path / "full", walk, no_room_for_loops, close_loops=True)
