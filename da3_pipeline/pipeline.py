@@ -67,7 +67,8 @@ def run(
         if not stages.records[-1].reused:
             from .export import write_report
 
-            write_report(session.output, scene, result, stages.records, config.model_dump(mode="json"), dropped)
+            told, settings = config.model_dump(mode="json"), config.export.report
+            write_report(session.output, scene, result, stages.records, told, dropped, settings)
     return Outcome(scene, result, tuple(stages.records), dropped)
 
 

@@ -19,8 +19,6 @@ from .ignored import IgnoredPixels
 
 __all__ = ["scene_gaussians", "write_gaussians"]
 
-_FILM_ON_GPU = (960, 120, None)  # longer side in pixels, frames, Gaussians at most
-_FILM_ON_CPU = (320, 48, 150_000)
 _GOLDEN_RATIO = (1 + 5**0.5) / 2
 
 
@@ -45,7 +43,7 @@ def write_gaussians(
         write_gaussians_ply(folder / "gaussians.ply", cloud)
         write_spz(folder / "gaussians.spz", cloud)
         if config.orbit_video:
-            _film(folder / "orbit.mp4", cloud, scene, frames, progress)
+            _film(folder / "orbit.mp4", cloud, scene, frames, config, progress)
     return {"gaussians_predicted": len(scene.prediction.gaussians), "gaussians": len(cloud)}
 
 
@@ -89,17 +87,19 @@ def _view(prediction: Prediction, frame: int, masked: Bool | None) -> View:
     return View(prediction.cam_from_world[frame], camera, (left, top, right, bottom), hidden)
 
 
-def _film(path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int], progress: Progress) -> None:
+def _film(
+    path: Path, cloud: GaussianCloud, scene: Scene, frames: Sequence[int], config: ExportConfig, progress: Progress
+) -> None:
     """A loop around the scene; small, short and of fewer Gaussians where there is no GPU."""
     from ..gaussians import Renderer, gsplat_is_usable, render_video
 
-    side_px, length, limit = _FILM_ON_GPU if gsplat_is_usable() else _FILM_ON_CPU
+    film = config.film_on_gpu if gsplat_is_usable() else config.film_on_cpu
     poses = scene.cam_from_world[list(frames)]
-    path_poses = orbit_path(poses, _typical_depth(cloud, scene.cam_from_world), length)
+    path_poses = orbit_path(poses, _typical_depth(cloud, scene.cam_from_world), film.frames)
     camera = scene.cameras[scene.frames[frames[0]].camera_id]
-    shrink = min(1.0, side_px / max(camera.width, camera.height))
+    shrink = min(1.0, film.side_px / max(camera.width, camera.height))
     small = camera.resized(max(2, round(camera.width * shrink)), max(2, round(camera.height * shrink)))
-    render_video(path, Renderer(_thinned(cloud, limit)), small, path_poses, progress)
+    render_video(path, Renderer(_thinned(cloud, film.max_gaussians)), small, path_poses, progress)
 
 
 def _typical_depth(cloud: GaussianCloud, cam_from_world: Float) -> float:

@@ -20,7 +20,6 @@ __all__ = ["ImageColours", "by_lens", "copy_images"]
 Item = TypeVar("Item")
 
 _WORKERS = 4
-_SIDE_PX = 1024  # colours of seed points need no more
 
 
 def copy_images(
@@ -61,16 +60,17 @@ def by_lens(items: Sequence[Item], lenses: Sequence[Undistortion | None]) -> lis
 class ImageColours:
     """Colours at pixels of images, read at reduced size."""
 
-    def __init__(self, paths: dict[int, Path], sizes: dict[int, tuple[int, int]]) -> None:
-        """`paths` and `sizes` (width, height) by frame."""
+    def __init__(self, paths: dict[int, Path], sizes: dict[int, tuple[int, int]], max_side_px: int) -> None:
+        """`paths` and `sizes` (width, height) by frame; images are read at no more than `max_side_px`."""
         self._paths = paths
         self._sizes = sizes
+        self._max_side_px = max_side_px
 
     def __call__(self, frame: int, pixels: Float) -> Bytes:
         """(n, 3) RGB of a frame at (n, 2) pixels inside it."""
         if not len(pixels):
             return np.zeros((0, 3), np.uint8)
-        image = read_rgb(self._paths[frame], max_side_px=_SIDE_PX)
+        image = read_rgb(self._paths[frame], max_side_px=self._max_side_px)
         size = np.array([image.shape[1], image.shape[0]])
         columns, rows = np.clip((pixels * size / self._sizes[frame]).astype(np.intp), 0, size - 1).T
         return image[rows, columns]

@@ -24,9 +24,6 @@ from .tracks import tracks_seen_in
 __all__ = ["ModelTracks", "model_tracks"]
 
 
-_NEIGHBOURS = 6
-
-
 @dataclass(frozen=True)
 class ModelTracks:
     """Tracks over the scene's frames, those that were matched in the images first.
@@ -48,11 +45,11 @@ def model_tracks(
     parts = [tracks]
     sources = [np.full(len(tracks), -1)]
     bare = set(frames) - set(tracks.observation_frame.tolist())
-    neighbours = overlapping_views(views, _NEIGHBOURS) if bare else []
+    neighbours = overlapping_views(views, config.synthetic_track_views, config.consistency) if bare else []
     for position, view in enumerate(views):
         if view.frame in bare:
             others = [views[other] for other in neighbours[position]]
-            part = _from_depth(view, others, config.synthetic_tracks_per_image)
+            part = _from_depth(view, others, config)
             parts.append(part)
             sources.append(np.full(len(part), view.frame))
     joined = _joined(parts)
@@ -62,16 +59,16 @@ def model_tracks(
     return ModelTracks(joined, np.concatenate(sources).astype(np.int64), measured)
 
 
-def _from_depth(view: DepthView, neighbours: Sequence[DepthView], count: int) -> Tracks:
+def _from_depth(view: DepthView, neighbours: Sequence[DepthView], config: ExportConfig) -> Tracks:
     """Tracks that start at pixel centres of the view's depth map, with the neighbours that confirm them.
 
     The error of a point is the mean round trip through the confirming maps. Points that several views confirm come
     first; where none does, single observations are what there is.
     """
-    rows, columns = _spread(np.isfinite(view.depth), count)
+    rows, columns = _spread(np.isfinite(view.depth), config.synthetic_tracks_per_image)
     own = view.pixels(rows, columns)
     points = view.world_points(rows, columns)
-    answer = support(view, points, neighbours)
+    answer = support(view, points, neighbours, config.consistency)
     misses_px = round_trip_px(view, own, neighbours, answer)
     confirmed = answer.agrees.any(axis=1)
     keep = confirmed if confirmed.any() else answer.clear

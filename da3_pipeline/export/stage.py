@@ -48,11 +48,11 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
     pose and shows anything to use, or the folder cannot be written or holds files of others in those places.
     """
     frames, dropped = usable_frames(scene, config)
-    lenses = undistortions(scene, frames) if config.undistort else {}
+    lenses = undistortions(scene, frames, config.undistortion) if config.undistort else {}
     ignored = IgnoredPixels(scene, frames, lenses)
     tracks_before = len(scene.tracks)
     scene = replace(scene, tracks=usable_tracks(scene, ignored))
-    frames, bare = without_bare_frames(scene, frames, ignored)
+    frames, bare = without_bare_frames(scene, frames, ignored, config)
     views, refused = trusted_depth(scene, frames, ignored, config)
     model = model_tracks(scene, frames, views, ignored, config)
     frames, blind = _observed(scene, frames, model)
@@ -167,7 +167,7 @@ def _colours(folder: Path, content: _Content) -> ImageColours:
         original = content.scene.frames[frame]
         paths[frame] = folder / image.name if lens is None else source
         sizes[frame] = (original.width, original.height)
-    return ImageColours(paths, sizes)
+    return ImageColours(paths, sizes, content.config.colour_side_px)
 
 
 def _coloured(model: ModelTracks, colour_at: ImageColours) -> ModelTracks:

@@ -15,16 +15,16 @@ from ..arrays import Bool, Bytes, Float, Float32
 from ..errors import ExportError
 from ..geometry import Camera
 from ..types import Scene
+from .config import UndistortionConfig
 
 __all__ = ["Undistortion", "forget_maps", "undistortions"]
 
 Maps = tuple[Float32, Float32]
 
-_WIDEST = math.tan(math.radians(60))  # half a field of view: what lies beyond is mostly stretching
 _SAME_PX = 1e-4
 _ROUND_TRIP_PX = 0.1
 _PROBES = 64  # along each side
-_SHRINK, _SMALLEST = 0.98, 0.2
+_SHRINK = 0.98
 _BAND = 256  # rows of a map computed at once
 
 _one_map = threading.Lock()
@@ -34,18 +34,18 @@ _one_map = threading.Lock()
 class Undistortion:
     """From the images of a camera to those of a pinhole camera of the same centre, axes and focal lengths.
 
-    The pinhole camera's image is the largest upright rectangle, at most 120 degrees wide and high, of which every pixel
-    shows a pixel of the original: it has no blank borders. That of a pinhole camera is its own. Depth along the axis is
-    the same in both.
+    The pinhole camera's image is the largest upright rectangle, of bounded width and height in degrees, of which every
+    pixel shows a pixel of the original: it has no blank borders. That of a pinhole camera is its own. Depth along the
+    axis is the same in both.
     """
 
     distorted: Camera
     pinhole: Camera
 
     @classmethod
-    def of(cls, camera: Camera, camera_id: str) -> Undistortion:
+    def of(cls, camera: Camera, camera_id: str, config: UndistortionConfig) -> Undistortion:
         """Raises ExportError for a model that has no flat picture, or a distortion that folds all of it."""
-        return cls(camera, _pinhole_inside(camera, camera_id))
+        return cls(camera, _pinhole_inside(camera, camera_id, config))
 
     @cached_property
     def is_identity(self) -> bool:
@@ -82,10 +82,10 @@ class Undistortion:
         return np.asarray(cv2.remap(used.astype(np.uint8), across, down, cv2.INTER_NEAREST) > 0)
 
 
-def undistortions(scene: Scene, frames: Sequence[int]) -> Mapping[str, Undistortion]:
+def undistortions(scene: Scene, frames: Sequence[int], config: UndistortionConfig) -> Mapping[str, Undistortion]:
     """By camera_id, for the cameras of those frames."""
     names = dict.fromkeys(scene.frames[frame].camera_id for frame in frames)
-    return {name: Undistortion.of(scene.cameras[name], name) for name in names}
+    return {name: Undistortion.of(scene.cameras[name], name, config) for name in names}
 
 
 def forget_maps() -> None:
@@ -93,7 +93,7 @@ def forget_maps() -> None:
     _computed_maps.cache_clear()
 
 
-def _pinhole_inside(camera: Camera, camera_id: str) -> Camera:
+def _pinhole_inside(camera: Camera, camera_id: str, config: UndistortionConfig) -> Camera:
     """The pinhole camera; its image shrinks until nothing in it is blank, or seen twice by a lens model that folds."""
     try:
         K = camera.K
@@ -103,9 +103,9 @@ def _pinhole_inside(camera: Camera, camera_id: str) -> Camera:
     plain = Camera.from_matrix(K, camera.width, camera.height)
     if Undistortion(camera, plain).is_identity:
         return plain
-    corners = _inscribed(camera)
+    corners = _inscribed(camera, math.tan(math.radians(config.widest_deg / 2)))
     share = 1.0
-    while share > _SMALLEST:
+    while share > config.smallest_share:
         pinhole = _with_corners(K, share * corners)
         if min(pinhole.width, pinhole.height) > 0 and _is_covered(pinhole, camera):
             return pinhole
@@ -115,25 +115,25 @@ def _pinhole_inside(camera: Camera, camera_id: str) -> Camera:
     )
 
 
-def _inscribed(camera: Camera) -> Float:
+def _inscribed(camera: Camera, widest: float) -> Float:
     """(2, 2) upper left and lower right corner, on the plane z = 1, of what the border of the image encloses.
 
-    Parts of the border beyond 120 degrees, behind the camera, or that no ray reaches do not bound it; 120 degrees do.
+    Parts of the border beyond `widest` there, behind the camera, or that no ray reaches do not bound it; `widest` does.
     """
     along = np.linspace(0, 1, _PROBES)
     ends = np.repeat([[0.0], [1.0]], _PROBES, axis=0).ravel()
     size = np.array([camera.width, camera.height], np.float64)
-    corners = np.array([[-_WIDEST, -_WIDEST], [_WIDEST, _WIDEST]])
+    corners = np.array([[-widest, -widest], [widest, widest]])
     for axis in (0, 1):
         border = np.zeros((2 * _PROBES, 2))
         border[:, axis], border[:, 1 - axis] = ends, np.tile(along, 2)
         pixels = border * size
         rays = camera.unproject(pixels)
         back = camera.project(np.column_stack([rays, np.ones(len(rays))]))
-        real = (np.linalg.norm(back - pixels, axis=1) < _ROUND_TRIP_PX) & (np.abs(rays[:, 1 - axis]) <= _WIDEST)
+        real = (np.linalg.norm(back - pixels, axis=1) < _ROUND_TRIP_PX) & (np.abs(rays[:, 1 - axis]) <= widest)
         first, last = rays[real & (ends == 0), axis], rays[real & (ends == 1), axis]
-        corners[0, axis] = np.max(first, initial=-_WIDEST)
-        corners[1, axis] = np.min(last, initial=_WIDEST)
+        corners[0, axis] = np.max(first, initial=-widest)
+        corners[1, axis] = np.min(last, initial=widest)
     return corners
 
 

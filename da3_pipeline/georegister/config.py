@@ -10,7 +10,40 @@ from ..errors import UsageError
 from ..settings import Settings
 from .distance_option import parse_distance
 
-__all__ = ["GeoregisterConfig"]
+__all__ = ["GeoregisterConfig", "LengthConfig"]
+
+
+class LengthConfig(Settings):
+    """How exactly the ends of a measured length are found in the scene; sigmas are one sigma.
+
+    All are chosen; lengths on scenes of known size come out right within what they add up to (tests/georegister).
+    """
+
+    tape_sigma: float = Field(
+        default=0.005, gt=0, description="of a length, relative: the tape, and what its ends are held to"
+    )
+    pose_sigma_px: float = Field(
+        default=1.0, gt=0, description="a refined camera is placed to what moves its picture by so much"
+    )
+    prior_pose_sigma: float = Field(
+        default=0.05, gt=0, description="of any other camera, as a share of the typical depth in its picture"
+    )
+    click_share: float = Field(
+        default=0.001, gt=0, description="of the longer side of a picture: how exactly people point"
+    )
+    near_share: float = Field(
+        default=0.005, ge=0, description="of the longer side: a matched point as near as this is the surface itself"
+    )
+    near_px: float = Field(default=3.0, gt=0, description="or as near as this, in small pictures")
+    neighbours: int = Field(
+        default=20, ge=1, description="matched points that correct the depth map, where none is near: the nearest"
+    )
+    fewest_neighbours: int = Field(default=5, ge=1, description="of those, below which the depth map stays uncorrected")
+    track_sigma: float = Field(
+        default=0.01, ge=0, description="of the depth of matched points, relative; their spread adds to it"
+    )
+    map_sigma: float = Field(default=0.01, ge=0, description="of a corrected depth map, likewise")
+    uncorrected_sigma: float = Field(default=0.05, ge=0, description="of a depth map that nothing corrects, likewise")
 
 
 class GeoregisterConfig(Settings):
@@ -27,6 +60,24 @@ class GeoregisterConfig(Settings):
     max_relative_sigma: float = Field(
         default=0.2, gt=0, description="a scale less certain than this (one sigma) is reported but not applied"
     )
+    max_tilt_sigma_deg: float = Field(
+        default=10.0,
+        gt=0,
+        le=90,
+        description="GPS whose up is less certain than this does not turn the scene: cameras know better (chosen)",
+    )
+    network_sigma: float = Field(
+        default=0.1,
+        gt=0,
+        description="least uncertainty of the network's metres, relative: AbsRel of the metric network over five "
+        "benchmarks is 0.07 to 0.13 (the paper, table 11)",
+    )
+    disagreement_sigmas: float = Field(
+        default=2.0,
+        gt=0,
+        description="between two sources of the scale, beyond which the user is warned (5 % by chance)",
+    )
+    length: LengthConfig = LengthConfig()
 
     @model_validator(mode="after")
     def _measurable(self) -> GeoregisterConfig:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import UsageError
 from ..geometry import centres
 from ..types import Scene
+from .config import LengthConfig
 from .distance_option import Distance, End, parse_distance
 from .estimates import ScaleEstimate
 from .surface import SurfacePoint, Surfaces
@@ -18,14 +19,11 @@ from .surface import SurfacePoint, Surfaces
 __all__ = ["distance_estimate"]
 
 
-_TAPE_SIGMA = 0.005  # of the measured length: tape, and what its ends are held to
-_POSE_SIGMA_PX = 1.0  # a refined camera is placed to what moves its picture by so much
-_PRIOR_POSE_SIGMA = 0.05  # of the typical depth
 _SUGGESTIONS = 3
 _EXPORTED = ("", ".jpg", ".jpeg", ".png")  # suffixes under which a frame of another format is found in images/
 
 
-def distance_estimate(scene: Scene, texts: Sequence[str]) -> ScaleEstimate | None:
+def distance_estimate(scene: Scene, texts: Sequence[str], config: LengthConfig) -> ScaleEstimate | None:
     """The scale from one or more measured lengths, weighted by their certainty; None where none is given.
 
     Where several contradict each other their spread is the uncertainty. Raises UsageError for a frame that is not
@@ -33,7 +31,7 @@ def distance_estimate(scene: Scene, texts: Sequence[str]) -> ScaleEstimate | Non
     """
     if not texts:
         return None
-    surfaces = Surfaces(scene)
+    surfaces = Surfaces(scene, config)
     measured = [_measured(surfaces, parse_distance(text)) for text in texts]
     logs, sigmas = (np.array(column) for column in zip(*measured, strict=True))
     weight = sigmas**-2 / (sigmas**-2).sum()
@@ -58,7 +56,7 @@ def _measured(surfaces: Surfaces, distance: Distance) -> tuple[float, float]:
         raise UsageError(
             f"--distance {distance.text}: its ends cannot be told apart in the scene; measure a longer one"
         )
-    return float(np.log(distance.metres / length)), float(np.hypot(sigma, _TAPE_SIGMA))
+    return float(np.log(distance.metres / length)), float(np.hypot(sigma, surfaces.config.tape_sigma))
 
 
 def _shown(surfaces: Surfaces, distance: Distance, end: End) -> SurfacePoint:
@@ -82,11 +80,11 @@ def _shown(surfaces: Surfaces, distance: Distance, end: End) -> SurfacePoint:
 
 def _centre(surfaces: Surfaces, frame: int) -> SurfacePoint:
     """A camera centre, as certain as its picture is sharp, or as the prior is."""
-    scene, depth = surfaces.scene, surfaces.typical_depth(frame)
+    scene, config, depth = surfaces.scene, surfaces.config, surfaces.typical_depth(frame)
     depth = depth if np.isfinite(depth) else 0.0
     focal_px = scene.cameras[scene.frames[frame].camera_id].focal_px
     refined = scene.pose_source[frame] == "refined"
-    sigma = depth * (_POSE_SIGMA_PX / focal_px if refined else _PRIOR_POSE_SIGMA)
+    sigma = depth * (config.pose_sigma_px / focal_px if refined else config.prior_pose_sigma)
     return SurfacePoint(centres(scene.cam_from_world[frame]), sigma**2 * np.eye(3))
 
 

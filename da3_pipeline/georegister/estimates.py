@@ -20,9 +20,6 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["distance", "gps", "network"]
 
-_DISAGREE = 2.0  # sigmas
-_NETWORK_SIGMA = 0.1  # AbsRel of the metric network over five benchmarks is 0.07 to 0.13 (SPEC section 3, table 11)
-
 
 @dataclass(frozen=True)
 class ScaleEstimate:
@@ -34,7 +31,7 @@ class ScaleEstimate:
     relative_sigma: float
 
 
-def network_estimate(scene: Scene) -> ScaleEstimate | None:
+def network_estimate(scene: Scene, config: GeoregisterConfig) -> ScaleEstimate | None:
     """The prior's own metres, carried into the scene by the depth scales, whose spread adds to the uncertainty."""
     metric = scene.prediction.metric
     posed = np.array([source != "none" for source in scene.pose_source], bool)
@@ -45,7 +42,7 @@ def network_estimate(scene: Scene) -> ScaleEstimate | None:
     middle = float(np.median(logs))
     spread = 1.4826 * float(np.median(np.abs(logs - middle)))
     own = metric.relative_sigma if np.isfinite(metric.relative_sigma) else 0.0
-    sigma = float(np.hypot(max(own, _NETWORK_SIGMA), spread))
+    sigma = float(np.hypot(max(own, config.network_sigma), spread))
     return ScaleEstimate("network", f"the network ({metric.source})", metric.metres_per_unit / np.exp(middle), sigma)
 
 
@@ -78,14 +75,14 @@ _ABSENT = {
 }
 
 
-def warn_of_disagreement(estimates: Sequence[ScaleEstimate]) -> float:
+def warn_of_disagreement(estimates: Sequence[ScaleEstimate], config: GeoregisterConfig) -> float:
     """The largest difference of two sources in units of its sigma; one line of warning where that is too much."""
     worst = 0.0
     for a, b in combinations(estimates, 2):
         difference = abs(np.log(a.metres_per_unit / b.metres_per_unit))
         sigmas = float(difference / np.hypot(a.relative_sigma, b.relative_sigma))
         worst = max(worst, sigmas)
-        if sigmas > _DISAGREE:
+        if sigmas > config.disagreement_sigmas:
             logger.warning(
                 "scale: by %s lengths are %.3g of those by %s, %.1f sigma apart; check both",
                 b.source, b.metres_per_unit / a.metres_per_unit, a.source, sigmas,

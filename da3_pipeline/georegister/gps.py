@@ -14,13 +14,12 @@ from ..geometry.gps_alignment import GpsAlignment
 from ..geometry.gps_fit import GpsFit, fit_gps
 from ..geometry.gravity import Up
 from ..types import Scene
+from .config import GeoregisterConfig
 from .estimates import ScaleEstimate
 
 __all__ = ["GpsFix", "gps_fix"]
 
 logger = logging.getLogger(__name__)
-
-_MOST_TILT_DEG = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,10 @@ class GpsFix:
         source = f"GPS of {self.photos} photos"
         return ScaleEstimate("gps", source, self.alignment.enu_from_scene.scale, self.alignment.relative_sigma)
 
-    def orients(self, max_relative_sigma: float) -> bool:
+    def orients(self, config: GeoregisterConfig) -> bool:
         """Whether it says which way is up and north; heading is as certain as scale, from the same vectors."""
-        sure = self.alignment.relative_sigma <= max_relative_sigma
-        return sure and self.alignment.tilt_sigma_deg <= _MOST_TILT_DEG
+        sure = self.alignment.relative_sigma <= config.max_relative_sigma
+        return sure and self.alignment.tilt_sigma_deg <= config.max_tilt_sigma_deg
 
 
 def gps_fix(scene: Scene, up: Up | None) -> GpsFix | None:

@@ -36,16 +36,15 @@ def run(scene: Scene, config: GeoregisterConfig, progress: Progress) -> Scene:
     progress.step(0, 1, "metres and the vertical")
     up, told_by = _scene_up(scene)
     gps = gps_fix(scene, up)
-    found = (distance_estimate(scene, config.distance), gps.estimate if gps else None, network_estimate(scene))
+    by_length = distance_estimate(scene, config.distance, config.length)
+    found = (by_length, gps.estimate if gps else None, network_estimate(scene, config))
     estimates = [estimate for estimate in found if estimate is not None]
     chosen = choose(estimates, config)
-    disagreement = warn_of_disagreement(estimates)
+    disagreement = warn_of_disagreement(estimates, config)
     if _is_given(scene):
         placement = _kept(chosen)
     else:
-        placement = _placement(
-            scene, chosen, gps if gps and gps.orients(config.max_relative_sigma) else None, up, told_by
-        )
+        placement = _placement(scene, chosen, gps if gps and gps.orients(config) else None, up, told_by)
     figures = _figures(estimates, gps, placement, disagreement)
     return _moved(scene, placement, figures)
 

@@ -9,14 +9,9 @@ import numpy as np
 from ..arrays import Float, Int
 from ..geometry import invert, transform_points
 from ..types import Scene
+from .config import LengthConfig
 
 __all__ = ["SurfacePoint", "Surfaces"]
-
-
-_NEAR_SHARE, _NEAR_PX = 0.005, 3.0  # of the longer side: a matched point as near as this is the surface itself
-_NEIGHBOURS, _FEWEST_NEIGHBOURS = 20, 5
-_TRACK_SIGMA, _MAP_SIGMA, _UNCORRECTED_SIGMA = 0.01, 0.01, 0.05  # relative floors
-_CLICK_SHARE = 0.001  # of the longer side: how exactly people point, one sigma
 
 
 @dataclass(frozen=True)
@@ -30,8 +25,9 @@ class SurfacePoint:
 class Surfaces:
     """What the frames of a scene show, and how far it is."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, config: LengthConfig) -> None:
         self.scene = scene
+        self.config = config
         self._by_frame = scene.tracks.by_frame(len(scene.frames))
 
     def at(self, frame: int, pixel: tuple[float, float]) -> SurfacePoint | None:
@@ -48,7 +44,7 @@ class Surfaces:
         world_from_cam = invert(self.scene.cam_from_world[frame])
         point = transform_points(world_from_cam, (ray * depth)[None])[0]
         along = world_from_cam[:, :3] @ ray
-        across = depth * _CLICK_SHARE * max(camera.width, camera.height) / camera.focal_px
+        across = depth * self.config.click_share * max(camera.width, camera.height) / camera.focal_px
         return SurfacePoint(point, sigma**2 * np.outer(along, along) + across**2 * np.eye(3))
 
     def typical_depth(self, frame: int) -> float:
@@ -62,26 +58,26 @@ class Surfaces:
 
     def _depth_at(self, frame: int, pixel: Float) -> tuple[float, float] | None:
         """z-depth and its sigma, scene units."""
-        scene, tracks = self.scene, self.scene.tracks
+        scene, tracks, config = self.scene, self.scene.tracks, self.config
         camera, mine = scene.cameras[scene.frames[frame].camera_id], self._by_frame[frame]
         depths = _track_depths(scene, frame, mine)
         mine, depths = mine[depths > 0], depths[depths > 0]
         distance_px = np.linalg.norm(tracks.observation_xy[mine] - pixel, axis=1)
-        near = distance_px <= max(_NEAR_PX, _NEAR_SHARE * max(camera.width, camera.height))
+        near = distance_px <= max(config.near_px, config.near_share * max(camera.width, camera.height))
         if near.any():
             depth = float(np.median(depths[near]))
-            return depth, float(np.hypot(_TRACK_SIGMA * depth, _spread(depths[near])))
+            return depth, float(np.hypot(config.track_sigma * depth, _spread(depths[near])))
         here, step = _map_depth(scene, frame, pixel)
         if not here > 0:
             return None
-        order = np.argsort(distance_px, kind="stable")[: 2 * _NEIGHBOURS]
+        order = np.argsort(distance_px, kind="stable")[: 2 * config.neighbours]
         mapped = np.array([_map_depth(scene, frame, tracks.observation_xy[mine[k]])[0] for k in order])
         known = np.isfinite(mapped)
-        ratios = (depths[order][known] / mapped[known])[:_NEIGHBOURS]
-        if len(ratios) < _FEWEST_NEIGHBOURS:
-            return here, float(np.hypot(_UNCORRECTED_SIGMA * here, step))
+        ratios = (depths[order][known] / mapped[known])[: config.neighbours]
+        if len(ratios) < config.fewest_neighbours:
+            return here, float(np.hypot(config.uncorrected_sigma * here, step))
         ratio = float(np.median(ratios))
-        relative = np.hypot(_MAP_SIGMA, _spread(ratios) / ratio)
+        relative = np.hypot(config.map_sigma, _spread(ratios) / ratio)
         return here * ratio, float(np.hypot(relative * here, step) * ratio)
 
 

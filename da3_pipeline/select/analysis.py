@@ -10,18 +10,14 @@ import numpy as np
 from ..arrays import Bool, Float, Int
 from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
+from .config import SelectConfig
 from .exposure import measured_exposure
 from .flow import reduced
 from .motion import MotionTracker, Step, find_cuts
 from .places import Places
 from .sharpness import sharpness
 
-__all__ = ["SHARPNESS_SIDE_PX", "VideoAnalysis", "analyse"]
-
-SHARPNESS_SIDE_PX = 960
-"""Motion blur of a pixel or two of HD no longer shows much below this."""
-
-_MOTION_SIDE_PX = 320
+__all__ = ["VideoAnalysis", "analyse"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class VideoAnalysis:
     exposures: dict[int, Exposure]
 
 
-def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -> VideoAnalysis:
+def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None]) -> VideoAnalysis:
     """Decode a clip once at low resolution, a frame in memory at a time; `heard` is told each index passed.
 
     Raises UnreadableVideoError when the file can no longer be opened.
@@ -53,22 +49,24 @@ def analyse(clip: VideoClip, anchor_step: float, heard: Callable[[int], None]) -
     steps: dict[int, Step] = {}
     exposures: dict[int, Exposure] = {}
     visited: list[tuple[int, int]] = []
-    tracker, places, next_place = MotionTracker(anchor_step), Places(anchor_step), 0.0
+    tracker, places, next_place = MotionTracker(config), Places(config), 0.0
     for frame in decode_frames(clip.path, clip.times_s):
         if (frame.width, frame.height) == (clip.width, clip.height):
-            grey = frame.grey(SHARPNESS_SIDE_PX)
-            small = reduced(grey, _MOTION_SIDE_PX)
+            grey = frame.grey(config.sharpness.side_px)
+            small = reduced(grey, config.motion.side_px)
             decoded[frame.index] = True
-            sharp[frame.index] = sharpness(grey)
+            sharp[frame.index] = sharpness(grey, config.sharpness)
             step = steps[frame.index] = tracker.step(small)
-            exposures[frame.index] = replace(measured_exposure(grey), stops=step.stops)
+            exposures[frame.index] = replace(measured_exposure(grey, config.exposure), stops=step.stops)
             if step.travelled >= next_place:
                 visited.append((frame.index, places.visit(small, sharp[frame.index])))
-                next_place = step.travelled + anchor_step
+                next_place = step.travelled + config.anchor_step
         heard(frame.index)
     found = np.flatnonzero(decoded)
     in_order = [steps[index] for index in found.tolist()]
-    cuts = find_cuts(np.array([step.tracked for step in in_order]), np.array([step.likeness for step in in_order]))
+    tracked = np.array([step.tracked for step in in_order])
+    likeness = np.array([step.likeness for step in in_order])
+    cuts = find_cuts(tracked, likeness, config.cuts)
     shot = np.zeros(count, np.int64)
     shot[found] = np.cumsum(cuts)
     travelled = np.zeros(count)

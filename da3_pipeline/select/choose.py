@@ -9,14 +9,13 @@ import numpy as np
 
 from ..arrays import Float, Int
 from .analysis import VideoAnalysis
+from .config import SelectConfig
 from .reasons import Reasons
 from .shots import Shot, common_step, shots_of
 from .training import judge
 
 __all__ = ["Choice", "choose"]
 
-_STILL = 0.25  # of the least step: less motion than this is standing still
-_AGAIN = 1 / 3  # what motion through a place shown before counts for when frames are scarce: enough to close loops
 _SMEARED = "blurred: sharper frames just before and after were taken"
 
 
@@ -33,34 +32,30 @@ class Choice:
     remarks: dict[int, str] = field(default_factory=dict)
 
 
-def choose(
-    analyses: Sequence[VideoAnalysis],
-    times_s: Sequence[Float],
-    min_motion: float,
-    max_frames: int,
-) -> list[Choice]:
+def choose(analyses: Sequence[VideoAnalysis], times_s: Sequence[Float], config: SelectConfig) -> list[Choice]:
     """Equal steps of image motion, the sharpest frame near each; one `Choice` a clip.
 
-    The step is `min_motion`; more, where that is needed to bring all clips together within `max_frames`; down to a
-    quarter of it where the clips would give less than a dozen. Each shot gives at least one frame, and exactly one if
-    the camera stands still; where there are more shots than `max_frames`, those with the most motion give theirs.
+    The step is `config.min_motion`; more, where that is needed to bring all clips together within `config.max_frames`;
+    down to a quarter of it where the clips would give less than a dozen. Each shot gives at least one frame, and
+    exactly one if the camera stands still; where there are more shots than frames wanted, those with the most motion
+    give theirs.
     What a clip shows for the third time is never taken; what it shows for the second time is taken as if it were new
     while the budget lasts, and else at three times the step and for the poses only.
     `times_s` are told in the reasons.
     """
     shots = _all_shots(analyses, 1.0)
-    scarce = sum(shot.count(min_motion) for shot in shots) > max_frames
+    scarce = sum(shot.count(config.min_motion) for shot in shots) > config.max_frames
     if scarce:
-        shots = _all_shots(analyses, _AGAIN)
-    kept = sorted(shots, key=lambda shot: -shot.motion)[:max_frames]
-    step = common_step(kept, min_motion, max_frames)
-    full = f"over the budget of {max_frames} frames" if scarce else ""
-    choices = [Choice(np.zeros(0, np.int64), {}) for _ in analyses]
-    for number in range(len(analyses)):
-        mine = [shot for shot in kept if shot.clip == number]
-        choices[number] = _choice(mine, step, scarce)
+        shots = _all_shots(analyses, config.spacing.again)
+    kept: list[list[Shot]] = [[] for _ in analyses]
+    for shot in sorted(shots, key=lambda shot: -shot.motion)[: config.max_frames]:
+        kept[shot.clip].append(shot)
+    step = common_step([shot for of_clip in kept for shot in of_clip], config)
+    choices = [_choice(of_clip, step, scarce, config) for of_clip in kept]
+    full = f"over the budget of {config.max_frames} frames" if scarce else ""
+    still, blurred = config.min_motion * config.spacing.still, config.sharpness.blurred_share
     return [
-        _with_reasons(choice, Reasons(analysis, times, choice.taken, min_motion * _STILL, full))
+        _with_reasons(choice, Reasons(analysis, times, choice.taken, still, blurred, full))
         for choice, analysis, times in zip(choices, analyses, times_s, strict=True)
     ]
 
@@ -69,15 +64,15 @@ def _all_shots(analyses: Sequence[VideoAnalysis], again: float) -> list[Shot]:
     return [shot for number, analysis in enumerate(analyses) for shot in shots_of(number, analysis, again)]
 
 
-def _choice(shots: Sequence[Shot], step: float, scarce: bool) -> Choice:
+def _choice(shots: Sequence[Shot], step: float, scarce: bool, config: SelectConfig) -> Choice:
     """What the shots of one clip give; the reasons are those of frames that were taken and given up again."""
     taken: list[int] = []
     smeared: dict[int, str] = {}
     pose_only: dict[int, str] = {}
     remarks: dict[int, str] = {}
     for shot in shots:
-        places = shot.pick(step)
-        found = judge(shot, places, step, revisits_are_redundant=scarce)
+        places = shot.pick(step, config)
+        found = judge(shot, places, step, config, revisits_are_redundant=scarce)
         frame_of = {place: int(shot.frames[place]) for place in places}
         taken += [frame for place, frame in frame_of.items() if place not in found.dropped]
         smeared |= {frame_of[place]: _SMEARED for place in found.dropped}

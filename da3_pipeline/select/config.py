@@ -1,4 +1,8 @@
-"""How many frames of a video are taken, and how far apart."""
+"""How many frames of a video are taken and how far apart; and what tells sharpness, motion, cuts and known places.
+
+A description says what a value means and why it is what it is. "Chosen" is one that nobody has measured; the tables of
+docs/CAPTURE.md (rendered scenes, `bench selection`) were made with all of them as they stand.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,235 @@ from pydantic import Field
 
 from ..settings import Settings
 
-__all__ = ["SelectConfig"]
+__all__ = [
+    "CutConfig",
+    "ExposureConfig",
+    "MotionConfig",
+    "PhotoConfig",
+    "RevisitConfig",
+    "SelectConfig",
+    "SharpnessConfig",
+    "SpacingConfig",
+    "TrainingConfig",
+]
+
+
+class SharpnessConfig(Settings):
+    """What counts as an edge, and how steep edges are where a picture is sharp."""
+
+    side_px: int = Field(
+        default=960,
+        ge=64,
+        description="longer side at which pictures are judged: a pixel or two of blur in HD no longer shows much below",
+    )
+    reach_px: int = Field(
+        default=16, ge=2, description="edges wider than this are shading (chosen: blur of interest is 4 to 16 px wide)"
+    )
+    strongest_share: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="of the pixels, where the picture changes most: there its edges are (chosen)",
+    )
+    least_change: int = Field(
+        default=12, ge=1, le=255, description="grey levels across an edge: noise and compression stay below (chosen)"
+    )
+    least_pixels: int = Field(default=50, ge=1, description="on edges; fewer say nothing of sharpness (chosen)")
+    blurred_share: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="of the sharpness of sharp pictures of the same video, below which one is blurred: some 4 px of "
+        "blur at 960 px, which steepness tells from 1 px with an AUC of 0.96 (docs/CAPTURE.md)",
+    )
+    soft: float = Field(
+        default=0.15,
+        ge=0,
+        le=1,
+        description="no sharp picture of 960 px is below: some 5 px of blur (of 139 real photographs none was)",
+    )
+
+
+class MotionConfig(Settings):
+    """Corners and how they are followed from frame to frame (pyramidal Lucas-Kanade flow)."""
+
+    side_px: int = Field(
+        default=320, ge=64, description="longer side of the pictures in which corners are followed (chosen for speed)"
+    )
+    corners: int = Field(
+        default=150, ge=1, description="at most in a picture; their median moves as the picture does (chosen)"
+    )
+    corner_quality: float = Field(
+        default=0.01, gt=0, lt=1, description="of the best corner's strength that the weakest has (OpenCV's samples)"
+    )
+    corner_spacing: float = Field(
+        default=1 / 40,
+        gt=0,
+        lt=1,
+        description="least, as a share of the longer side: spreads them over the picture (chosen)",
+    )
+    window_px: int = Field(default=15, ge=3, description="of the flow (OpenCV's samples)")
+    levels: int = Field(
+        default=3, ge=0, description="of the flow's pyramid beside the picture: motion of some 60 px (chosen)"
+    )
+    iterations: int = Field(default=10, ge=1, description="of the flow on each level (OpenCV's samples)")
+    precision_px: float = Field(default=0.03, gt=0, description="at which the flow ends (OpenCV's samples)")
+    round_trip_px: float = Field(
+        default=1.0, gt=0, description="that a corner misses when it is followed back: more, and it was lost (chosen)"
+    )
+    least_corners: int = Field(
+        default=30, ge=1, description="for a median that can be trusted; fewer are found anew (chosen)"
+    )
+    least_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of the corners at the anchor that must be left, else they are found anew (chosen)",
+    )
+    least_response: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="of phase correlation, which stands in where corners are missing; below, it is noise (chosen)",
+    )
+    thumbnail_px: int = Field(
+        default=32,
+        ge=4,
+        description="side of the square pictures whose correlation says how alike two frames are (chosen)",
+    )
+
+
+class ExposureConfig(Settings):
+    """Light, of a picture and from frame to frame. Grey levels are those of the display, 0 to 255."""
+
+    black: int = Field(
+        default=3, ge=0, le=255, description="as good as black: compression moves clipped pixels by a level or two"
+    )
+    white: int = Field(default=252, ge=0, le=255, description="as good as white, likewise")
+    patch_px: int = Field(
+        default=25, ge=1, description="around a corner: of 320, in small patches blur alone changes the light (chosen)"
+    )
+    darkest: int = Field(
+        default=16, ge=0, le=255, description="of a patch; below, light is not told from clipping (chosen)"
+    )
+    brightest: int = Field(
+        default=240, ge=0, le=255, description="of a patch; above, light is not told from clipping (chosen)"
+    )
+    least_patches: int = Field(
+        default=10,
+        ge=1,
+        description="that tell a change of exposure; constant exposure was measured as 0.1 to 0.3 stops with these",
+    )
+
+
+class CutConfig(Settings):
+    """Where a film breaks off. All are chosen: rendered cuts are found, pans and flashes are not taken for any."""
+
+    broken_tracked: float = Field(
+        default=0.3, ge=0, le=1, description="share of corners found again, below which it may break"
+    )
+    broken_likeness: float = Field(
+        default=0.6, ge=-1, le=1, description="correlation of thumbnails, below which it may break"
+    )
+    calm_tracked: float = Field(
+        default=0.4, ge=0, le=1, description="share of corners found again before and after a cut: a fast pan has fewer"
+    )
+    calm_likeness: float = Field(
+        default=0.85, ge=-1, le=1, description="or the correlation there, of pictures without corners"
+    )
+
+
+class RevisitConfig(Settings):
+    """When a place counts as shown before. All are chosen."""
+
+    side_px: int = Field(default=160, ge=32, description="longer side of the pictures of places that are kept")
+    candidates: int = Field(
+        default=3, ge=1, description="earlier places that are looked at closely, the most alike first"
+    )
+    least_likeness: float = Field(
+        default=0.6,
+        ge=-1,
+        le=1,
+        description="correlation of thumbnails, of views a fiftieth of the diagonal apart at least",
+    )
+    least_corners: int = Field(default=20, ge=1, description="in a place; fewer cannot say that it is the same")
+    least_found: float = Field(default=0.6, ge=0, le=1, description="share of the corners that are found again")
+    spread: float = Field(
+        default=2.0,
+        ge=1,
+        description="by how much more than the median the farthest fifth of corners may move: there is parallax",
+    )
+
+
+class SpacingConfig(Settings):
+    """Where along the way frames are taken. All are chosen."""
+
+    apart: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="of a step, at least between neighbours; the rest of it is free for sharper frames",
+    )
+    few: int = Field(default=12, ge=2, description="frames, below which clips of little motion are divided more finely")
+    closer: float = Field(
+        default=0.25, gt=0, le=1, description="of the least step, at most so fine: 1 % of the diagonal"
+    )
+    still: float = Field(
+        default=0.25, ge=0, le=1, description="of the least step: less motion than this is standing still"
+    )
+    again: float = Field(
+        default=1 / 3,
+        ge=0,
+        le=1,
+        description="what motion through a place shown before counts for when frames are scarce: enough to close loops",
+    )
+
+
+class TrainingConfig(Settings):
+    """Which chosen frames of videos are trained on. Distances are of image motion, as shares of the diagonal.
+
+    With these, of films with 30 % smeared frames none of those for training is smeared (docs/CAPTURE.md).
+    """
+
+    around: float = Field(
+        default=1.0,
+        gt=0,
+        description="in which frames are compared, to either side: beyond, what is shown is another thing",
+    )
+    sharp_quantile: float = Field(
+        default=0.9, gt=0, le=1, description="of the frames around: what a sharp one has (chosen)"
+    )
+    reach: float = Field(default=0.25, gt=0, description="views so far apart show mostly the same (chosen)")
+    smeared_share: float = Field(
+        default=0.35,
+        ge=0,
+        le=1,
+        description="of the sharpness around: such a frame teaches more wrong than right (chosen)",
+    )
+    connected: float = Field(
+        default=0.12, gt=0, description="neighbours so far apart need nothing between them (chosen)"
+    )
+    connected_steps: float = Field(default=2.5, gt=0, description="and no more than so many steps (chosen)")
+    least_share: float = Field(
+        default=1 / 3, ge=0, le=1, description="of the chosen frames are trained on, whatever they are like (chosen)"
+    )
+    least: int = Field(
+        default=2, ge=2, description="frames for training, whatever they are like: fewer are no data set"
+    )
+
+
+class PhotoConfig(Settings):
+    """Which photographs are trained on: somebody chose to take them, so only gross blur says that one went wrong."""
+
+    smeared_share: float = Field(
+        default=0.35,
+        ge=0,
+        le=1,
+        description="of the others' sharpness, below which one is for the poses only (none of 139 real ones was)",
+    )
+    least_others: int = Field(
+        default=4, ge=1, description="photographs with edges, beside which one can be told to be blurred (chosen)"
+    )
 
 
 class SelectConfig(Settings):
@@ -20,3 +252,16 @@ class SelectConfig(Settings):
         default=True,
         description="frames too blurred or too redundant to train on help the solve alone; False: all train",
     )
+    sharpness: SharpnessConfig = SharpnessConfig()
+    motion: MotionConfig = MotionConfig()
+    exposure: ExposureConfig = ExposureConfig()
+    cuts: CutConfig = CutConfig()
+    revisits: RevisitConfig = RevisitConfig()
+    spacing: SpacingConfig = SpacingConfig()
+    training: TrainingConfig = TrainingConfig()
+    photos: PhotoConfig = PhotoConfig()
+
+    @property
+    def anchor_step(self) -> float:
+        """Image motion after which it is measured from a new anchor, and within which a place is the same."""
+        return self.min_motion / 2

@@ -6,20 +6,20 @@ import cv2
 
 from ..arrays import Bytes, Float
 from ..types import Exposure
+from .config import ExposureConfig
 
 __all__ = ["linear_light", "measured_exposure"]
 
-_BLACK, _WHITE = 3, 252  # compression moves clipped pixels by a level or two
-_GAMMA = 2.2
+_GAMMA = 2.2  # of displays
 
 
-def measured_exposure(grey: Bytes) -> Exposure:
+def measured_exposure(grey: Bytes, config: ExposureConfig) -> Exposure:
     """Of an (H, W) picture as it is displayed: mean brightness in 0..1, shares of pixels as good as black and white."""
     total = grey.size
     return Exposure(
         brightness=cv2.mean(grey)[0] / 255,
-        dark_share=1 - cv2.countNonZero(cv2.compare(grey, _BLACK, cv2.CMP_GT)) / total,
-        bright_share=cv2.countNonZero(cv2.compare(grey, _WHITE, cv2.CMP_GE)) / total,
+        dark_share=1 - cv2.countNonZero(cv2.compare(grey, config.black, cv2.CMP_GT)) / total,
+        bright_share=cv2.countNonZero(cv2.compare(grey, config.white, cv2.CMP_GE)) / total,
     )
 
 

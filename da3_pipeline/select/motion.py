@@ -8,15 +8,11 @@ import cv2
 import numpy as np
 
 from ..arrays import Bool, Bytes, Float, Float32
+from .config import CutConfig, SelectConfig
 from .exposure import linear_light
 from .flow import corners_in, followed, thumbnail
 
 __all__ = ["MotionTracker", "Step", "find_cuts"]
-
-_MIN_TRACKED = 30
-_PATCH_PX = (25, 25)  # of 320: in small patches around corners, blur alone changes the light
-_DARK, _BRIGHT = 16, 240  # grey levels beyond which light is not told from clipping
-_MIN_LIT = 10
 
 
 @dataclass(frozen=True)
@@ -38,11 +34,11 @@ class MotionTracker:
     """Follows corners by optical flow with a round-trip check, from an anchor frame onwards.
 
     Distance is the median net displacement from the anchor, which is moved on once the picture has left it by
-    `anchor_step` (a share of the diagonal): a hand's tremor around one place does not add up, a walk does.
+    `config.anchor_step` (a share of the diagonal): a hand's tremor around one place does not add up, a walk does.
     """
 
-    def __init__(self, anchor_step: float) -> None:
-        self._anchor_step = anchor_step
+    def __init__(self, config: SelectConfig) -> None:
+        self._config = config
         self._previous: Bytes | None = None
         self._thumbnail = np.zeros(0)
         self._origin = self._corners = np.zeros((0, 2), np.float32)
@@ -54,7 +50,8 @@ class MotionTracker:
 
     def step(self, grey: Bytes) -> Step:
         """Take in the next (H, W) frame, all of one size."""
-        mark = thumbnail(grey)
+        config = self._config.motion
+        mark = thumbnail(grey, config)
         previous, before = self._previous, self._thumbnail
         self._previous, self._thumbnail = grey, mark
         if previous is None:
@@ -62,65 +59,66 @@ class MotionTracker:
             return Step(0.0, 1.0, 1.0, 0.0)
         tracked = self._follow(previous, grey)
         diagonal = float(np.hypot(*grey.shape))
-        if len(self._corners) >= _MIN_TRACKED:
+        if len(self._corners) >= config.least_corners:
             net = float(np.median(np.linalg.norm(self._corners - self._origin, axis=1))) / diagonal
         else:
-            net = self._travelled - self._anchored_at + _shift(previous, grey) / diagonal
+            net = self._travelled - self._anchored_at + _shift(previous, grey, config.least_response) / diagonal
         self._travelled = max(self._travelled, self._anchored_at + net)
         self._compare_light(grey)
-        lost = len(self._corners) < _MIN_TRACKED or len(self._corners) < 0.5 * self._anchored
-        if net > self._anchor_step or lost:
+        lost = len(self._corners) < max(config.least_corners, config.least_share * self._anchored)
+        if net > self._config.anchor_step or lost:
             self._anchored_at = self._travelled
             self._anchor(grey)
         return Step(self._travelled, tracked, float(before @ mark), self._stops)
 
     def _anchor(self, grey: Bytes) -> None:
-        self._origin = self._corners = corners_in(grey)
+        self._origin = self._corners = corners_in(grey, self._config.motion)
         self._anchored = len(self._corners)
-        self._levels = _levels(grey, self._corners)
+        self._levels = _levels(grey, self._corners, self._config.exposure.patch_px)
         self._anchor_stops = self._stops
 
     def _follow(self, previous: Bytes, grey: Bytes) -> float:
         """Move the corners into the new frame, lose those that cannot be found; the share that was found."""
         if len(self._corners) == 0:
             return 0.0
-        there, good = followed(previous, grey, self._corners)
+        there, good = followed(previous, grey, self._corners, self._config.motion)
         self._corners, self._origin, self._levels = there[good], self._origin[good], self._levels[good]
         return float(good.mean())
 
     def _compare_light(self, grey: Bytes) -> None:
         """The light around the corners now, over that around them at the anchor; kept as it was where few tell."""
-        now = _levels(grey, self._corners)
-        lit = (np.minimum(now, self._levels) > _DARK) & (np.maximum(now, self._levels) < _BRIGHT)
-        if lit.sum() >= _MIN_LIT:
+        config = self._config.exposure
+        now = _levels(grey, self._corners, config.patch_px)
+        lit = (np.minimum(now, self._levels) > config.darkest) & (np.maximum(now, self._levels) < config.brightest)
+        if lit.sum() >= config.least_patches:
             ratio = linear_light(now[lit]) / linear_light(self._levels[lit])
             self._stops = self._anchor_stops + float(np.median(np.log2(ratio)))
 
 
-def find_cuts(tracked: Float, likeness: Float) -> Bool:
+def find_cuts(tracked: Float, likeness: Float, config: CutConfig) -> Bool:
     """(F,) True at frames that begin a new shot: unlike the frame before and not to be tracked from it.
 
     A fast pan loses its corners as well, but stays more alike, and for more than one frame on end: at a cut the steps
     before and after are good ones.
     """
-    broken = (tracked < 0.3) & (likeness < 0.6)
-    calm = (tracked > 0.4) | (likeness > 0.85)
+    broken = (tracked < config.broken_tracked) & (likeness < config.broken_likeness)
+    calm = (tracked > config.calm_tracked) | (likeness > config.calm_likeness)
     cuts = np.zeros(len(broken), bool)
     for frame in np.flatnonzero(broken):
         cuts[frame] = frame > 0 and calm[frame - 1] and (frame + 1 == len(calm) or calm[frame + 1])
     return cuts
 
 
-def _levels(grey: Bytes, corners: Float32) -> Float:
+def _levels(grey: Bytes, corners: Float32, patch_px: int) -> Float:
     """(n,) mean grey levels around corners."""
     if len(corners) == 0:
         return np.zeros(0)
     column, row = np.clip(corners.round().astype(np.intp), 0, (grey.shape[1] - 1, grey.shape[0] - 1)).T
-    return cv2.blur(grey, _PATCH_PX)[row, column].astype(np.float64)
+    return cv2.blur(grey, (patch_px, patch_px))[row, column].astype(np.float64)
 
 
-def _shift(previous: Bytes, grey: Bytes) -> float:
+def _shift(previous: Bytes, grey: Bytes, least_response: float) -> float:
     """Global translation in pixels by phase correlation, for frames without corners; 0 where it is not credible."""
     window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
     (dx, dy), response = cv2.phaseCorrelate(previous.astype(np.float32), grey.astype(np.float32), window)
-    return float(np.hypot(dx, dy)) if response > 0.1 else 0.0
+    return float(np.hypot(dx, dy)) if response > least_response else 0.0

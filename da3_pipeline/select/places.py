@@ -8,17 +8,10 @@ import cv2
 import numpy as np
 
 from ..arrays import Bytes, Float32
+from .config import SelectConfig
 from .flow import corners_in, followed, reduced, thumbnail
-from .sharpness import BLURRED
 
 __all__ = ["Places"]
-
-_SIDE_PX = 160
-_MOST_ALIKE = 3  # earlier places looked at closely
-_ALIKE = 0.6  # correlation of thumbnails, of views a fiftieth of the diagonal apart at least
-_MIN_CORNERS = 20
-_MIN_FOUND = 0.6
-_SPREAD = 2.0  # the farthest fifth of the corners may be displaced so much more than is allowed in the middle
 
 
 @dataclass
@@ -32,12 +25,12 @@ class _Place:
 
 @dataclass
 class Places:
-    """The views of a clip, `limit` apart at least, and how often each was come back to.
+    """The views of a clip, `config.anchor_step` apart at least, and how often each was come back to.
 
-    limit: of the diagonal; a view displaced by less than this in the median shows the place.
+    A view displaced by less than this share of the diagonal, in the median, shows the place.
     """
 
-    limit: float
+    config: SelectConfig
     _places: list[_Place] = field(default_factory=list)
     _thumbnails: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -46,8 +39,8 @@ class Places:
 
         The view just before counts for nothing, and one that was blurred is a new place when it is shown sharp.
         """
-        mark = thumbnail(grey).astype(np.float32)
-        small = reduced(grey, _SIDE_PX)
+        mark = thumbnail(grey, self.config.motion).astype(np.float32)
+        small = reduced(grey, self.config.revisits.side_px)
         known = self._known(small, mark, sharpness)
         if known is not None:
             known.visits += 1
@@ -60,26 +53,27 @@ class Places:
         earlier = max(0, len(self._places) - 1)
         if not earlier:
             return None
-        alike = self._thumbnails[:earlier] @ mark
-        for index in np.argsort(-alike)[:_MOST_ALIKE].tolist():
+        alike, config = self._thumbnails[:earlier] @ mark, self.config.revisits
+        for index in np.argsort(-alike)[: config.candidates].tolist():
             place = self._places[index]
-            if alike[index] < _ALIKE:
+            if alike[index] < config.least_likeness:
                 return None
-            if place.sharpness >= BLURRED * sharpness and self._same(
+            if place.sharpness >= self.config.sharpness.blurred_share * sharpness and self._same(
                 np.asarray(cv2.imdecode(place.jpeg, 0), np.uint8), small
             ):
                 return place
         return None
 
     def _same(self, place: Bytes, view: Bytes) -> bool:
-        corners = corners_in(place)
-        if len(corners) < _MIN_CORNERS:
+        config, limit = self.config.revisits, self.config.anchor_step
+        corners = corners_in(place, self.config.motion)
+        if len(corners) < config.least_corners:
             return False
-        there, found = followed(place, view, corners)
-        if found.mean() < _MIN_FOUND:
+        there, found = followed(place, view, corners, self.config.motion)
+        if found.mean() < config.least_found:
             return False
         moved = np.linalg.norm(there[found] - corners[found], axis=1) / np.hypot(*view.shape)
-        return bool(np.median(moved) <= self.limit and np.quantile(moved, 0.8) <= _SPREAD * self.limit)
+        return bool(np.median(moved) <= limit and np.quantile(moved, 0.8) <= config.spread * limit)
 
     def _remember(self, place: _Place, mark: Float32) -> None:
         """A place that is shown again is kept once more: it is the view just before the next one."""

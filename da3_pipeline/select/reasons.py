@@ -8,19 +8,23 @@ import numpy as np
 
 from ..arrays import Float, Int
 from .analysis import VideoAnalysis
-from .sharpness import BLURRED
 
 __all__ = ["Reasons"]
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why frames of one clip are left out. `still` is motion that counts as none; `full` is empty within the budget."""
+    """Why frames of one clip are left out.
+
+    still: motion that counts as none. blurred_share: of another's sharpness, below which a frame is blurred. full: what
+    is said of frames beyond the budget, empty within it.
+    """
 
     analysis: VideoAnalysis
     times_s: Float
     taken: Int
     still: float
+    blurred_share: float
     full: str
 
     def of(self, frame: int) -> str:
@@ -36,7 +40,7 @@ class Reasons:
         distance = np.abs(analysis.travelled[same_shot] - analysis.travelled[frame])
         other = int(same_shot[np.lexsort((np.abs(same_shot - frame), distance))[0]])
         apart = f"{abs(self.times_s[other] - self.times_s[frame]):.2f} s away"
-        if analysis.sharpness[frame] < BLURRED * analysis.sharpness[other]:
+        if analysis.sharpness[frame] < self.blurred_share * analysis.sharpness[other]:
             return f"blurred: a sharper frame {apart} was taken"
         if distance.min() < self.still:
             return f"stationary: the frame {apart} shows the same"

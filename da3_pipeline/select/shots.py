@@ -9,15 +9,11 @@ import numpy as np
 
 from ..arrays import Float, Int
 from .analysis import VideoAnalysis
-from .sharpness import BLURRED
+from .config import SelectConfig
 
 __all__ = ["Shot", "common_step", "shots_of"]
 
-_APART = 0.3  # of a step at least between neighbours
-_WINDOW = (1 - _APART) / 2  # of a step to either side of the place aimed at
-_FEW = 12  # frames below which a clip of little motion is looked at more closely
-_CLOSER = 0.25  # of the least step, at most
-_BISECTIONS = 60
+_BISECTIONS = 60  # to the last digit
 
 
 @dataclass(frozen=True)
@@ -43,17 +39,17 @@ class Shot:
         """How many frames the shot gives at this step."""
         return min(1 + int(self.motion / step + 0.5), len(self.frames))
 
-    def pick(self, step: float) -> list[int]:
+    def pick(self, step: float, config: SelectConfig) -> list[int]:
         """Places in the shot: per equal stretch of what it covers the sharpest frame near the middle.
 
         Where all frames there are blurred, and not those farther off, the sharpest between its neighbours.
         """
-        count = self.count(step)
-        stretch = self.motion / count
+        count, apart = self.count(step), config.spacing.apart
+        stretch, window = self.motion / count, (1 - apart) / 2
         places: list[int] = []
         for number in range(count):
             aim = self.covered[0] + (number + 0.5) * stretch
-            near = np.flatnonzero(np.abs(self.covered - aim) <= _WINDOW * stretch)
+            near = np.flatnonzero(np.abs(self.covered - aim) <= window * stretch)
             near = near[near > places[-1]] if places else near
             if len(near):
                 places.append(int(near[np.argmax(self.sharpness[near])]))
@@ -61,9 +57,9 @@ class Shot:
                 nearest = int(np.argmin(np.abs(self.covered - aim)))
                 if not places or nearest > places[-1]:
                     places.append(nearest)
-        return self._out_of_blur(places, _APART * stretch)
+        return self._out_of_blur(places, apart * stretch, config.sharpness.blurred_share)
 
-    def _out_of_blur(self, places: Sequence[int], apart: float) -> list[int]:
+    def _out_of_blur(self, places: Sequence[int], apart: float, blurred_share: float) -> list[int]:
         moved = list(places)
         order = np.arange(len(self.frames))
         for number, place in enumerate(places):
@@ -73,7 +69,7 @@ class Shot:
             if number + 1 < len(places):
                 free &= (order < places[number + 1]) & (self.covered <= self.covered[places[number + 1]] - apart)
             sharpest = int(np.argmax(np.where(free, self.sharpness, -1.0)))
-            if free[sharpest] and self.sharpness[place] < BLURRED * self.sharpness[sharpest]:
+            if free[sharpest] and self.sharpness[place] < blurred_share * self.sharpness[sharpest]:
                 moved[number] = sharpest
         return moved
 
@@ -96,16 +92,17 @@ def shots_of(clip: int, analysis: VideoAnalysis, again: float) -> list[Shot]:
     return shots
 
 
-def common_step(shots: Sequence[Shot], min_motion: float, max_frames: int) -> float:
+def common_step(shots: Sequence[Shot], config: SelectConfig) -> float:
     """`min_motion`, or the least step above it that gives no more than `max_frames`, or one below that gives a few."""
+    min_motion, max_frames = config.min_motion, config.max_frames
 
     def total(step: float) -> int:
         return sum(shot.count(step) for shot in shots)
 
     if total(min_motion) <= max_frames:
-        closer = (float(step) for step in np.geomspace(min_motion, min_motion * _CLOSER, 9))
+        closer = (float(step) for step in np.geomspace(min_motion, min_motion * config.spacing.closer, 9))
         fitting = [step for step in closer if total(step) <= max_frames]
-        return next((step for step in fitting if total(step) >= _FEW), fitting[-1])
+        return next((step for step in fitting if total(step) >= config.spacing.few), fitting[-1])
     low, high = min_motion, 2.1 * max(shot.motion for shot in shots)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

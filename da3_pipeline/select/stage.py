@@ -36,14 +36,9 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
     clips, twin_clips = _without_twins(capture.videos)
     dropped = [*twin_photos, *twin_clips]
     analysed, unreadable = _analysed(clips, config, progress)
-    choices = choose(
-        [analysis for _, analysis in analysed],
-        [clip.times_s for clip, _ in analysed],
-        config.min_motion,
-        config.max_frames,
-    )
+    choices = choose([analysis for _, analysis in analysed], [clip.times_s for clip, _ in analysed], config)
     dropped += unreadable
-    frames = without_smeared(looked_at(photos, progress))
+    frames = without_smeared(looked_at(photos, config, progress), config)
     for (clip, analysis), choice in zip(analysed, choices, strict=True):
         frames += [_frame(clip, analysis, choice, int(index), stills) for index in choice.taken]
         dropped += [Dropped(_name(clip, index), reason) for index, reason in choice.reasons.items()]
@@ -87,7 +82,7 @@ def _analysed(
             progress.step(before + index + 1, total, f"frames of {clip.name} looked at")
 
         try:
-            results.append((clip, analyse(clip, config.min_motion / 2, heard)))
+            results.append((clip, analyse(clip, config, heard)))
         except UnreadableVideoError as error:
             dropped.append(Dropped(clip.name, error.reason))
         before += len(clip.times_s)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from da3_pipeline.errors import ExportError
 from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels, _touched
 from da3_pipeline.export.ply import read_ply
@@ -236,11 +237,12 @@ def test_a_mask_that_vanished_is_named(room: Any, tmp_path: Path) -> None:
 
 def test_the_report_says_how_much_is_masked(room: Any, tmp_path: Path) -> None:
     scene = room(names=("a.png", "b.png", "c.png", "d.png"))
-    plain = report_document(scene, export(scene, tmp_path / "plain"), (), {}, ())
-    assert plain["world"]["masked"] is None and "Masks" not in {row[0] for row in world_rows(plain["world"])}
+    plain = report_document(scene, export(scene, tmp_path / "plain"), (), {}, (), ReportConfig())
+    assert plain["world"]["masked"] is None
+    assert "Masks" not in {row[0] for row in world_rows(plain["world"], ReportConfig())}
     scene = masked(scene, tmp_path, {0: columns_used(0, 120), 2: columns_used(24, WIDTH)})
-    document = report_document(scene, export(scene, tmp_path / "out"), (), {}, ())
-    rows = {what: (value, note) for what, value, note in world_rows(document["world"])}
+    document = report_document(scene, export(scene, tmp_path / "out"), (), {}, (), ReportConfig())
+    rows = {what: (value, note) for what, value, note in world_rows(document["world"], ReportConfig())}
     assert rows["Masks"][0] == "2 images, 15 % of all pixels"
     assert rows["Masks"][1].endswith("2 images are used whole")
     assert [row["masked_share"] for row in document["frames"]] == [0.5, None, pytest.approx(0.1), None]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.export.config import UndistortionConfig
 from da3_pipeline.export.undistortion import Undistortion
 from da3_pipeline.geometry import Camera, transform_points
 from da3_pipeline.imageio import write_mask
@@ -121,7 +122,7 @@ def test_undistorted_images_masks_and_depths_reach_the_trainer(room: Any, tmp_pa
     seeds = outputs.metadata["points3D_xyz"].numpy().astype(np.float64)
     for index, image in enumerate(outputs.image_filenames):
         frame = NAMES.index(image.relative_to(tmp_path / "out" / "images").as_posix())
-        lens = Undistortion.of(FISHEYE["action"], "action")
+        lens = Undistortion.of(FISHEYE["action"], "action", UndistortionConfig())
         observed = scene.tracks.observation_xy[scene.tracks.observation_frame == frame]
         observed = lens.undistorted(observed[lens.shows(observed) & (observed[:, 0] >= 40)])
         pixels = project(outputs.cameras, index, seeds)

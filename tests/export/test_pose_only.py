@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from da3_pipeline.export import ExportConfig, run, write_report
+from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import ExportResult, Exposure, Frame, Scene
 
@@ -103,7 +104,7 @@ def test_the_report_names_them_and_tells_of_light(room: Callable[..., Scene], tm
 
     scene = with_spare(changed(room(), filmed))
     result = exported(scene, tmp_path / "out")
-    write_report(tmp_path / "out", scene, result, (), {}, result.dropped)
+    write_report(tmp_path / "out", scene, result, (), {}, result.dropped, ReportConfig())
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     row = report["frames"][1]
     assert (row["training"], row["image"], row["dropped"]) == (False, None, f"for the poses only: {REMARK}")
@@ -123,9 +124,9 @@ def test_photographs_of_unlike_settings_are_told(room: Callable[..., Scene]) -> 
     def shot(index: int, frame: Frame) -> Frame:
         return replace(frame, exposure=Exposure(0.5, 0.0, 0.0, None, 1 / 100 / (index + 1), 100.0, 2.0))
 
-    (row,) = capture_document(changed(room(), shot).frames)
+    (row,) = capture_document(changed(room(), shot).frames, ReportConfig())
     assert row["source"] == "photographs" and row["stops_range"] == pytest.approx(np.log2(6))
-    ((_, _, note),) = capture_rows([row])
+    ((_, _, note),) = capture_rows([row], ReportConfig())
     assert note == "exposure changes by 2.6 stops: lock it while filming"
-    (unknown,) = capture_document(room().frames)
+    (unknown,) = capture_document(room().frames, ReportConfig())
     assert unknown["stops_range"] is None and unknown["sharpness_median"] is None

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from da3_pipeline.errors import ExportError
 from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.export.config import UndistortionConfig
 from da3_pipeline.export.ply import read_ply
 from da3_pipeline.export.undistortion import Undistortion
 from da3_pipeline.geometry import Camera, transform_points
@@ -250,7 +251,7 @@ def test_fisheye_and_perspective_cameras_become_one_kind(room: Any, tmp_path: Pa
 
 def test_an_image_whose_observations_are_all_cropped_away_still_has_some(room: Any, tmp_path: Path) -> None:
     scene = room(cameras={"phone": LENSES["fisheye"]})
-    lens = Undistortion.of(LENSES["fisheye"], "phone")
+    lens = Undistortion.of(LENSES["fisheye"], "phone", UndistortionConfig())
     keep = (scene.tracks.observation_frame != 2) | ~lens.shows(scene.tracks.observation_xy)
     assert (scene.tracks.observation_frame[keep] == 2).any()
     tracks = replace(
@@ -270,12 +271,12 @@ def test_an_image_whose_observations_are_all_cropped_away_still_has_some(room: A
 
 def test_a_lens_without_a_flat_picture_is_named(room: Any, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="camera ball: EQUIRECTANGULAR has no flat picture"):
-        Undistortion.of(Camera("EQUIRECTANGULAR", 640, 320, (640.0, 320.0)), "ball")
+        Undistortion.of(Camera("EQUIRECTANGULAR", 640, 320, (640.0, 320.0)), "ball", UndistortionConfig())
 
 
 def test_a_lens_model_that_folds_is_cut_to_where_it_does_not() -> None:
     """k1 this strong turns radii back beyond 1.05 focal lengths, inside this image's corners."""
-    lens = Undistortion.of(Camera("SIMPLE_RADIAL", 640, 480, (300.0, 320.0, 240.0, -0.3)), "wide")
+    lens = Undistortion.of(Camera("SIMPLE_RADIAL", 640, 480, (300.0, 320.0, 240.0, -0.3)), "wide", UndistortionConfig())
     assert 0.3 < lens.pinhole.width / 640 < 1
     pixels = grid(lens.pinhole.width, lens.pinhole.height, lens.pinhole.width, lens.pinhole.height)
     np.testing.assert_allclose(lens.undistorted(lens.original(pixels)), pixels, atol=0.1)
@@ -315,7 +316,7 @@ def cameras(draw: st.DrawFn) -> Camera:
 @settings(max_examples=50, deadline=None)
 def test_every_pixel_shows_one_of_the_original_in_the_same_direction(camera: Camera) -> None:
     try:
-        lens = Undistortion.of(camera, "camera")
+        lens = Undistortion.of(camera, "camera", UndistortionConfig())
     except ExportError:
         assume(False)
     pinhole = lens.pinhole
@@ -336,7 +337,7 @@ def test_every_pixel_shows_one_of_the_original_in_the_same_direction(camera: Cam
 def test_the_rectangle_is_as_large_as_it_can_be(camera: Camera) -> None:
     """Each side that is moved out by 3 % leaves the original, or 120 degrees; else, all together reach a fold."""
     try:
-        lens = Undistortion.of(camera, "camera")
+        lens = Undistortion.of(camera, "camera", UndistortionConfig())
     except ExportError:
         assume(False)
     size = np.array([lens.pinhole.width, lens.pinhole.height])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 from da3_pipeline.errors import UsageError
 from da3_pipeline.geometry import transform_points
 from da3_pipeline.georegister import GeoregisterConfig
-from da3_pipeline.georegister.distance import distance_estimate
+from da3_pipeline.georegister.config import LengthConfig
+from da3_pipeline.georegister.distance import distance_estimate as measured_estimate
 from da3_pipeline.georegister.distance_option import End, parse_distance
 from da3_pipeline.types import Dropped, Scene, Tracks
 
 Capture = Callable[..., Any]
+
+distance_estimate = partial(measured_estimate, config=LengthConfig())
 
 
 def test_two_cameras() -> None:

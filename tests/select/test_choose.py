@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.analysis import VideoAnalysis
 from da3_pipeline.select.choose import Choice, choose
 
@@ -31,7 +32,7 @@ def analysis(
 
 def pick(*analyses: VideoAnalysis, step: float = 0.05, budget: int = 300) -> list[Choice]:
     times = [np.arange(len(item.travelled)) / 30 for item in analyses]
-    return choose(analyses, times, step, budget)
+    return choose(analyses, times, SelectConfig(min_motion=step, max_frames=budget))
 
 
 def test_steady_motion_gives_equal_steps() -> None:

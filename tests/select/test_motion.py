@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 
+from da3_pipeline.select import SelectConfig
+from da3_pipeline.select.config import CutConfig, SharpnessConfig
 from da3_pipeline.select.motion import MotionTracker, Step, find_cuts
-from da3_pipeline.select.sharpness import sharpness
+from da3_pipeline.select.sharpness import sharpness as measured_sharpness
 
 Views = Callable[..., list[np.ndarray]]
 
+sharpness = partial(measured_sharpness, config=SharpnessConfig())
 
-def follow(frames: list[np.ndarray], anchor_step: float = 0.02) -> list[Step]:
-    tracker = MotionTracker(anchor_step)
+
+def follow(frames: list[np.ndarray]) -> list[Step]:
+    tracker = MotionTracker(SelectConfig(min_motion=0.04))
     return [tracker.step(np.ascontiguousarray(frame[..., 0])) for frame in frames]
 
 
 def cuts_of(frames: list[np.ndarray]) -> list[int]:
     steps = follow(frames)
-    cuts = find_cuts(np.array([step.tracked for step in steps]), np.array([step.likeness for step in steps]))
+    tracked, likeness = np.array([(step.tracked, step.likeness) for step in steps]).T
+    cuts = find_cuts(tracked, likeness, CutConfig())
     return np.flatnonzero(cuts).tolist()
 
 
@@ -92,4 +98,4 @@ def test_a_flash_is_no_cut(views: Views) -> None:
 def test_a_cut_into_the_last_frame_and_short_films(views: Views) -> None:
     assert cuts_of(views(1, [0, 4, 8]) + views(2, [0])) == [3]
     assert cuts_of(views(1, [0])) == []
-    assert find_cuts(np.zeros(0), np.zeros(0)).tolist() == []
+    assert find_cuts(np.zeros(0), np.zeros(0), CutConfig()).tolist() == []

@@ -11,6 +11,7 @@ import numpy as np
 from da3_pipeline import ingest
 from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.progress import SilentProgress
+from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.analysis import VideoAnalysis, analyse
 from da3_pipeline.select.places import Places
 
@@ -19,14 +20,14 @@ Film = Callable[..., Path]
 
 
 def visits(views: Views, positions_px: Sequence[float]) -> list[int]:
-    places = Places(limit=0.02)
+    places = Places(SelectConfig(min_motion=0.04))
     return [places.visit(np.ascontiguousarray(view[..., 0]), 0.3) for view in views(1, positions_px)]
 
 
 def analysed(folder: Path, film: Film, frames: Sequence[np.ndarray]) -> VideoAnalysis:
     film(folder / "in" / "clip.mp4", frames)
     (clip,) = ingest.run([folder / "in"], IngestConfig(), SilentProgress()).videos
-    return analyse(clip, 0.02, lambda index: None)
+    return analyse(clip, SelectConfig(min_motion=0.04), lambda index: None)
 
 
 def test_a_walk_shows_nothing_twice(views: Views) -> None:
@@ -42,7 +43,7 @@ def test_there_and_back_and_there_again(views: Views) -> None:
 
 
 def test_a_place_shown_blurred_is_new_when_it_is_shown_sharp(views: Views) -> None:
-    places = Places(limit=0.02)
+    places = Places(SelectConfig(min_motion=0.04))
     frames = [np.ascontiguousarray(view[..., 0]) for view in views(1, [0.0, 90.0, 180.0, 0.0, 90.0, 0.0])]
     assert [
         places.visit(frame, sharp) for frame, sharp in zip(frames, (0.1, 0.3, 0.3, 0.3, 0.3, 0.3), strict=True)
@@ -53,7 +54,7 @@ def test_a_place_shown_blurred_is_new_when_it_is_shown_sharp(views: Views) -> No
 
 
 def test_places_without_features_are_never_the_same() -> None:
-    places = Places(limit=0.02)
+    places = Places(SelectConfig(min_motion=0.04))
     shaded = np.tile(np.linspace(60, 200, 320), (192, 1)).astype(np.uint8)
     assert [places.visit(shaded, 0.0) for _ in range(8)] == [0] * 8
 

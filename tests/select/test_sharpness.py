@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from da3_pipeline.select.config import ExposureConfig, SharpnessConfig
 from da3_pipeline.select.exposure import measured_exposure
-from da3_pipeline.select.sharpness import BLURRED, SOFT, sharpness
+from da3_pipeline.select.sharpness import sharpness as measured_sharpness
 
 SIZE = (480, 640)
+CONFIG = SharpnessConfig()
+
+sharpness = partial(measured_sharpness, config=CONFIG)
 
 
 def bricks(contrast: float = 180.0, cell: int = 12) -> np.ndarray:
@@ -38,13 +44,13 @@ def photographed(picture: np.ndarray, blur: int = 1, noise: float = 1.0) -> np.n
 def test_a_sharp_white_wall_is_sharper_than_a_blurred_brick_wall() -> None:
     plain, smeared = photographed(white_wall()), photographed(bricks(), blur=9)
     assert cv2.Laplacian(smeared, cv2.CV_32F).var() > cv2.Laplacian(plain, cv2.CV_32F).var()
-    assert sharpness(smeared) < BLURRED * sharpness(plain)
+    assert sharpness(smeared) < CONFIG.blurred_share * sharpness(plain)
 
 
 @pytest.mark.parametrize("picture", [bricks(), bricks(40.0, 8), white_wall()], ids=["bricks", "faint", "white"])
 def test_sharp_pictures_of_anything_are_about_as_sharp(picture: np.ndarray) -> None:
     assert sharpness(photographed(picture)) == pytest.approx(sharpness(photographed(bricks())), rel=0.3)
-    assert sharpness(photographed(picture, blur=13)) < SOFT < sharpness(photographed(picture))
+    assert sharpness(photographed(picture, blur=13)) < CONFIG.soft < sharpness(photographed(picture))
 
 
 @settings(max_examples=20, deadline=None)
@@ -64,7 +70,7 @@ def test_nothing_to_see_is_no_blur() -> None:
 def test_brightness_and_clipping() -> None:
     grey = np.full((100, 100), 51, np.uint8)
     grey[:10], grey[10:15] = 1, 255
-    found = measured_exposure(grey)
+    found = measured_exposure(grey, ExposureConfig())
     assert found.brightness == pytest.approx((0.1 * 1 + 0.05 * 255 + 0.85 * 51) / 255)
     assert (found.dark_share, found.bright_share) == (pytest.approx(0.1), pytest.approx(0.05))
     assert found.stops is None and found.iso is None

@@ -32,7 +32,7 @@ def analysis(travelled: np.ndarray, sharpness: np.ndarray, visits: np.ndarray | 
 
 
 def pick(item: VideoAnalysis, step: float = 0.04, budget: int = 300) -> Choice:
-    return choose([item], [np.arange(len(item.travelled)) / 30], step, budget)[0]
+    return choose([item], [np.arange(len(item.travelled)) / 30], SelectConfig(min_motion=step, max_frames=budget))[0]
 
 
 def for_training(choice: Choice) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_photographs_are_compared_with_the_others_of_their_camera_or_where_these
         for camera, values in sharp.items()
         for k, value in enumerate(values)
     ]
-    for photo_in, judged in zip(photos, without_smeared(photos), strict=True):
+    for photo_in, judged in zip(photos, without_smeared(photos, SelectConfig()), strict=True):
         own, camera = photo_in.sharpness, photo_in.camera_id
         others = [other for other in photos if other is not photo_in and other.sharpness]
         same = [other.sharpness for other in others if other.camera_id == camera]
@@ -237,7 +237,7 @@ def test_photographs_are_compared_with_the_others_of_their_camera_or_where_these
         assert judged.training is not blurred
         if blurred:
             assert judged.remark == f"blurred: its edges have {own / median:.2f} of the others' sharpness"
-    assert [frame.name for frame in without_smeared(photos) if not frame.training] == [
+    assert [frame.name for frame in without_smeared(photos, SelectConfig()) if not frame.training] == [
         *("phone/0.jpg", "phone/5.jpg", "slr/0.jpg", "slr/1.jpg"),
     ]
 

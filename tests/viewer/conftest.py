@@ -13,6 +13,7 @@ from PIL import Image
 
 from da3_pipeline.export import ExportConfig, write_report
 from da3_pipeline.export import run as export
+from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.geometry import Camera, PixelMap, Sim3, transform_points
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.store import Session
@@ -95,7 +96,7 @@ def finished(folder: Path, output: Path, **settings: object) -> Path:
     session, record = Session(output), StageRecord("georegister", 0.0, 0.0, reused=False)
     session.save("georegister", "key", scene, record)
     session.save("export", "key", result, record)
-    write_report(output, scene, result, (record,), {}, ())
+    write_report(output, scene, result, (record,), {}, (), ReportConfig())
     return output
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...arrays import Bytes, Float
+from ...export.config import UndistortionConfig
 from ...export.ply import MODEL_PLY_NAME, PLY_NAME, read_ply
 from ...export.undistortion import Undistortion, forget_maps
 from ...gaussians import pinhole_view
@@ -55,7 +56,8 @@ def posed_by_colmap(run: ColmapRun, images: Path, width_px: int) -> PosedScene |
         return None
     model = run.model
     lenses = {
-        key: Undistortion.of(Camera.from_pycolmap(camera), f"{key} of COLMAP") for key, camera in model.cameras.items()
+        key: Undistortion.of(Camera.from_pycolmap(camera), f"{key} of COLMAP", UndistortionConfig())
+        for key, camera in model.cameras.items()
     }
     views = {}
     for image in model.images.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import rankdata, spearmanr
 from ...arrays import Bytes, Float, Int
 from ...geometry import Camera
 from ...progress import Progress
+from ...select.config import SharpnessConfig
 from ...select.sharpness import sharpness
 from .motion_blur import motion_blurred
 
@@ -99,7 +101,7 @@ def _detail_over_contrast(grey: Bytes) -> float:
 MEASURES: dict[str, Callable[[Bytes], float]] = {
     "Laplacian energy": _laplacian_energy,
     "detail over contrast (before)": _detail_over_contrast,
-    "steepness of edges": sharpness,
+    "steepness of edges": partial(sharpness, config=SharpnessConfig()),
 }
 """By name; higher is sharper."""
 

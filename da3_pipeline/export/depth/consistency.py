@@ -9,16 +9,10 @@ import numpy as np
 
 from ...arrays import Bool, Float
 from ...geometry import transform_points
+from ..config import ConsistencyConfig
 from .trusted_depth import DepthView
 
 __all__ = ["Support", "overlapping_views", "round_trip_px", "support"]
-
-
-_PROBES = 8  # a grid of 8x8 pixels stands for a view when overlaps are counted
-_LEAST_OVERLAP = 0.15
-_FULL_PARALLAX_DEG = 8.0
-_TOLERANCE = 0.05  # where no tracks say how exact the depth is
-_LEAST_TOLERANCE, _MOST_TOLERANCE = 0.02, 0.05
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Support:
     clear: Bool
 
 
-def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]:
+def overlapping_views(views: Sequence[DepthView], count: int, config: ConsistencyConfig) -> list[list[int]]:
     """For each view up to `count` others (positions in `views`) that see its surface, with parallax preferred.
 
     Lens distortion is left out: this only counts.
@@ -49,17 +43,18 @@ def overlapping_views(views: Sequence[DepthView], count: int) -> list[list[int]]
     sizes = np.array([(view.camera.width, view.camera.height) for view in views])
     chosen: list[list[int]] = []
     for index, view in enumerate(views):
-        points = _probe(view)
+        points = _probe(view, config.probes)
         scores = np.zeros(len(views))
         if len(points):
-            scores = _overlap(points, projections, sizes) * _parallax(points, centres[index], centres)
+            scores = _overlap(points, projections, sizes, config.least_overlap)
+            scores *= _parallax(points, centres[index], centres, config)
             scores[index] = 0
         ranked = np.argsort(-scores, kind="stable")[:count]
         chosen.append([int(other) for other in ranked if scores[other] > 0])
     return chosen
 
 
-def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> Support:
+def support(view: DepthView, points: Float, neighbours: Sequence[DepthView], config: ConsistencyConfig) -> Support:
     """Ask each neighbour about (n, 3) `points` that were lifted from `view`."""
     shape = (len(points), len(neighbours))
     agrees, against = np.zeros(shape, bool), np.zeros(shape, bool)
@@ -68,9 +63,9 @@ def support(view: DepthView, points: Float, neighbours: Sequence[DepthView]) -> 
         expected, depth[:, column], pixels[:, column] = other.look_up(points)
         known = np.isfinite(depth[:, column])
         ratio = np.divide(depth[:, column], expected, out=np.ones(len(points)), where=known)
-        tolerance = _tolerance(view, other)
+        tolerance = _tolerance(view, other, config)
         agrees[:, column] = known & (np.abs(ratio - 1) < tolerance)
-        against[:, column] = known & (ratio > 1 + 2 * tolerance)
+        against[:, column] = known & (ratio > 1 + config.contradiction * tolerance)
         if other.hidden is not None:
             against[:, column] |= np.abs(other.hidden_at(pixels[:, column]) / expected - 1) < tolerance
     seen = np.asarray(np.isfinite(depth).any(axis=1))
@@ -88,36 +83,35 @@ def round_trip_px(view: DepthView, own_pixels: Float, neighbours: Sequence[Depth
     return misses_px
 
 
-def _tolerance(view: DepthView, other: DepthView) -> float:
+def _tolerance(view: DepthView, other: DepthView, config: ConsistencyConfig) -> float:
     measured = np.array([view.disagreement, other.disagreement])
     if np.isnan(measured).any():
-        return _TOLERANCE
-    return float(np.clip(2 * measured.max(), _LEAST_TOLERANCE, _MOST_TOLERANCE))
+        return config.tolerance
+    return float(np.clip(2 * measured.max(), config.least_tolerance, config.most_tolerance))
 
 
-def _probe(view: DepthView) -> Float:
+def _probe(view: DepthView, probes: int) -> Float:
     """World points of a coarse grid of the view's trusted pixels."""
     height, width = view.depth.shape
-    rows = ((np.arange(_PROBES) + 0.5) / _PROBES * height).astype(np.intp)
-    columns = ((np.arange(_PROBES) + 0.5) / _PROBES * width).astype(np.intp)
+    rows, columns = (((np.arange(probes) + 0.5) / probes * size).astype(np.intp) for size in (height, width))
     grid_rows, grid_columns = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
     known = np.isfinite(view.depth[grid_rows, grid_columns])
     return view.world_points(grid_rows[known], grid_columns[known])
 
 
-def _overlap(points: Float, projections: Float, sizes: Float) -> Float:
+def _overlap(points: Float, projections: Float, sizes: Float, least: float) -> Float:
     """(N,) share of (n, 3) points inside each of N pictures; 0 where it is too small to matter."""
     projected = points @ np.swapaxes(projections[:, :, :3], 1, 2) + projections[:, None, :, 3]
     front = projected[..., 2] > 1e-12
     pixels = projected[..., :2] / np.where(front, projected[..., 2], np.nan)[..., None]
     share = ((pixels > 0) & (pixels < sizes[:, None])).all(axis=-1).mean(axis=1)
-    return np.where(share >= _LEAST_OVERLAP, share, 0.0)
+    return np.where(share >= least, share, 0.0)
 
 
-def _parallax(points: Float, centre: Float, others: Float) -> Float:
-    """(N,) weights: 1 where the median angle between rays is wide enough to tell depths apart, towards 0.1 below."""
+def _parallax(points: Float, centre: Float, others: Float, config: ConsistencyConfig) -> Float:
+    """(N,) weights: 1 where the median angle between rays is wide enough to tell depths apart, less below."""
     own, across = points - centre, points - others[:, None]
     lengths = np.linalg.norm(own, axis=-1) * np.linalg.norm(across, axis=-1)
     cosine = (own * across).sum(axis=-1) / np.maximum(lengths, 1e-300)
     angle_deg = np.degrees(np.arccos(np.clip(np.median(cosine, axis=1), -1, 1)))
-    return np.clip(angle_deg / _FULL_PARALLAX_DEG, 0.1, 1.0)
+    return np.clip(angle_deg / config.full_parallax_deg, config.least_parallax_weight, 1.0)

@@ -10,20 +10,12 @@ import numpy as np
 from scipy import ndimage
 
 from ...arrays import Bool, Float
+from ..config import DepthFitConfig
 
 __all__ = ["DepthFit", "fit_depth", "fit_tracks_alone"]
 
 
 _TERMS = (1, 2, 4)  # scale; scale and power of depth; and a tilt across the image
-_LEAST_PER_TERM = 10
-_LEAST_LOCAL = 60
-_WORTHWHILE = 0.8  # a richer model must cut the held-out difference to this share
-_LOWER = 0.9
-_ROUNDS = 6
-_RIDGE = 1e-6
-_GRID = (16, 24)  # rows and columns at which the local correction is evaluated
-_REACH = 0.12  # its Gaussian kernel, in half image sizes
-_FADE = 0.5  # weight with which it returns to no correction away from the tracks
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class DepthFit:
         return depth * np.exp(correction)
 
 
-def fit_depth(track_depth: Float, map_depth: Float, position: Float) -> DepthFit:
+def fit_depth(track_depth: Float, map_depth: Float, position: Float, config: DepthFitConfig) -> DepthFit:
     """Fit the correction of (n,) positive `map_depth` to `track_depth`, n >= 2.
 
     How rich the correction is, is chosen by two-fold cross-validation of the median relative difference; all fits
@@ -61,26 +53,27 @@ def fit_depth(track_depth: Float, map_depth: Float, position: Float) -> DepthFit
     target = np.log(track_depth) - np.log(map_depth)
     terms, unseen = 1, np.full(len(target), np.inf)
     for candidate in _TERMS:
-        if len(target) < _LEAST_PER_TERM * candidate and candidate > 1:
+        if len(target) < config.least_per_term * candidate and candidate > 1:
             break
         basis = _basis(log_depth, position, candidate)
-        held_out = _held_out_differences(target, partial(_global, basis, target))
-        if candidate == 1 or np.median(held_out) < _WORTHWHILE * np.median(unseen):
+        held_out = _held_out_differences(target, partial(_global, basis, target, config))
+        if candidate == 1 or np.median(held_out) < config.worthwhile * np.median(unseen):
             terms, unseen = candidate, held_out
     basis = _basis(log_depth, position, terms)
-    coefficients = _robust_fit(basis, target)
+    coefficients = _robust_fit(basis, target, config)
     local = None
-    if len(target) >= _LEAST_LOCAL:
-        held_out = _held_out_differences(target, partial(_both, basis, position, target))
-        if np.median(held_out) < _WORTHWHILE * np.median(unseen):
-            local, unseen = _field(position, target - basis @ coefficients), held_out
-    lower = np.sort(unseen)[: max(1, int(_LOWER * len(unseen)))]
+    if len(target) >= config.least_local:
+        held_out = _held_out_differences(target, partial(_both, basis, position, target, config))
+        if np.median(held_out) < config.worthwhile * np.median(unseen):
+            local, unseen = _field(position, target - basis @ coefficients, config), held_out
+    lower = np.sort(unseen)[: max(1, int(config.lower_share * len(unseen)))]
     return DepthFit(tuple(coefficients.tolist()), log_reference, local, float(np.median(unseen)), float(lower.mean()))
 
 
-def fit_tracks_alone(track_depth: Float, position: Float) -> DepthFit:
+def fit_tracks_alone(track_depth: Float, position: Float, config: DepthFitConfig) -> DepthFit:
     """The fit of a depth map that knows nothing: a surface through the tracks, and how well it meets unseen ones."""
-    return fit_depth(track_depth, np.full(len(track_depth), float(np.median(track_depth))), position)
+    flat = np.full(len(track_depth), float(np.median(track_depth)))
+    return fit_depth(track_depth, flat, position, config)
 
 
 def _basis(log_depth: Float, position: Float, terms: int) -> Float:
@@ -93,37 +86,38 @@ def _held_out_differences(target: Float, predict: Callable[[Bool, Bool], Float])
     return np.concatenate([np.abs(np.expm1(predict(~test, test) - target[test])) for test in (odd, ~odd)])
 
 
-def _global(basis: Float, target: Float, train: Bool, test: Bool) -> Float:
-    return basis[test] @ _robust_fit(basis[train], target[train])
+def _global(basis: Float, target: Float, config: DepthFitConfig, train: Bool, test: Bool) -> Float:
+    return basis[test] @ _robust_fit(basis[train], target[train], config)
 
 
-def _both(basis: Float, position: Float, target: Float, train: Bool, test: Bool) -> Float:
-    coefficients = _robust_fit(basis[train], target[train])
-    field = _field(position[train], target[train] - basis[train] @ coefficients)
+def _both(basis: Float, position: Float, target: Float, config: DepthFitConfig, train: Bool, test: Bool) -> Float:
+    coefficients = _robust_fit(basis[train], target[train], config)
+    field = _field(position[train], target[train] - basis[train] @ coefficients, config)
     return basis[test] @ coefficients + _look_up(field, position[test])
 
 
-def _robust_fit(basis: Float, target: Float) -> Float:
+def _robust_fit(basis: Float, target: Float, config: DepthFitConfig) -> Float:
     """Iteratively reweighted least squares with Cauchy weights, scale from the median absolute residual."""
     coefficients: Float = np.zeros(basis.shape[1])
     coefficients[0] = np.median(target)
-    for _ in range(_ROUNDS):
+    for _ in range(config.rounds):
         residual = target - basis @ coefficients
         weighted = basis.T * _cauchy(residual)
         # The ridge decides where all tracks have one depth, or stand in one line.
-        normal = weighted @ basis + _RIDGE * np.eye(len(weighted))
+        normal = weighted @ basis + config.ridge * np.eye(len(weighted))
         coefficients = np.asarray(np.linalg.solve(normal, weighted @ target), dtype=np.float64)
     return coefficients
 
 
-def _field(position: Float, residual: Float) -> Float:
+def _field(position: Float, residual: Float, config: DepthFitConfig) -> Float:
     """Residuals smoothed onto the grid by a Gaussian kernel, twice: the second pass weighs outliers down."""
-    rows, columns = ((np.arange(size) + 0.5) / size * 2 - 1 for size in _GRID)
-    across = np.exp(-0.5 * ((columns[:, None] - position[:, 0]) / _REACH) ** 2)
-    down = np.exp(-0.5 * ((rows[:, None] - position[:, 1]) / _REACH) ** 2)
+    grid = (config.grid_rows, config.grid_columns)
+    rows, columns = ((np.arange(size) + 0.5) / size * 2 - 1 for size in grid)
+    across = np.exp(-0.5 * ((columns[:, None] - position[:, 0]) / config.reach) ** 2)
+    down = np.exp(-0.5 * ((rows[:, None] - position[:, 1]) / config.reach) ** 2)
     weight = _cauchy(residual)
     for _ in range(2):
-        field = np.asarray((down * weight * residual) @ across.T / ((down * weight) @ across.T + _FADE))
+        field = np.asarray((down * weight * residual) @ across.T / ((down * weight) @ across.T + config.fade))
         weight = _cauchy(residual - _look_up(field, position))
     return field
 

@@ -10,21 +10,13 @@ from scipy.spatial import cKDTree
 
 from ...arrays import Bool, Bytes, Float, Int
 from ...types import Tracks
-from ..config import ExportConfig
+from ..config import ExportConfig, SeedConfig
 from .consistency import overlapping_views, support
 from .trusted_depth import DepthView, depth_novelty
 
 __all__ = ["Seeds", "seed_points"]
 
 ColourAt = Callable[[int, Float], Bytes]
-
-_PLENTY = 1000
-_NEIGHBOURS = 4
-_SURPLUS = 2.0  # candidates for each point wanted: some fail the tests, some fall into one voxel
-_FIRST_VOXEL = 0.7  # of the spacing in one view: overlapping views may fill each other's gaps
-_LEAST_VOXEL_GROWTH = 1.05
-_OUTLIER_NEIGHBOURS = 6
-_OUTLIER_SIGMA = 2.5
 
 
 @dataclass(frozen=True)
@@ -46,15 +38,15 @@ def seed_points(
     """At most `config.max_seed_points` points. `colour_at(frame, pixels)` gives colours at original pixels."""
     matched = _best_matched(tracks, measured, config.max_seed_points)
     points, colours = tracks.points[matched], tracks.colours[matched]
-    if len(points) >= _PLENTY:
+    if len(points) >= config.seeds.plenty:
         views = _worth_adding(views, config.min_depth_novelty)
     wanted = config.max_seed_points - len(points)
     if not (config.depth_seeds and views and wanted):
         return Seeds(points, colours, len(points))
-    lifted, tints, spacing = _lifted(views, wanted, colour_at)
+    lifted, tints, spacing = _lifted(views, wanted, colour_at, config)
     everything = np.concatenate([points, lifted])
-    kept = _thinned(everything, len(points), _FIRST_VOXEL * spacing, config.max_seed_points)
-    kept = kept[_dense_enough(everything[kept]) | (kept < len(points))]
+    kept = _thinned(everything, len(points), spacing, config)
+    kept = kept[_dense_enough(everything[kept], config.seeds) | (kept < len(points))]
     all_colours = np.concatenate([colours, tints])
     return Seeds(everything[kept], all_colours[kept], len(points))
 
@@ -80,10 +72,12 @@ def _best_matched(tracks: Tracks, measured: Bool, limit: int) -> Int:
     return np.sort(indices[order[:limit]])
 
 
-def _lifted(views: Sequence[DepthView], wanted: int, colour_at: ColourAt) -> tuple[Float, Bytes, float]:
+def _lifted(
+    views: Sequence[DepthView], wanted: int, colour_at: ColourAt, config: ExportConfig
+) -> tuple[Float, Bytes, float]:
     """Points of all views that other views confirm (or cannot see), their colours, and their typical spacing."""
-    quota = max(1, int(_SURPLUS * wanted / len(views)))
-    neighbours = overlapping_views(views, _NEIGHBOURS)
+    quota = max(1, int(config.seeds.surplus * wanted / len(views)))
+    neighbours = overlapping_views(views, config.seeds.neighbours, config.consistency)
     points: list[Float] = []
     colours: list[Bytes] = []
     spacings: list[float] = []
@@ -92,7 +86,7 @@ def _lifted(views: Sequence[DepthView], wanted: int, colour_at: ColourAt) -> tup
         if not len(rows):
             continue
         candidates, pixels = view.world_points(rows, columns), view.pixels(rows, columns)
-        answer = support(view, candidates, [views[other] for other in others])
+        answer = support(view, candidates, [views[other] for other in others], config.consistency)
         keep = (answer.agrees.any(axis=1) | ~answer.seen) & answer.clear
         points.append(candidates[keep])
         colours.append(colour_at(view.frame, pixels[keep]))
@@ -110,8 +104,9 @@ def _sampled(valid: Bool, quota: int) -> tuple[Int, Int, int]:
     return rows * stride + stride // 2, columns * stride + stride // 2, stride
 
 
-def _thinned(points: Float, matched: int, voxel: float, limit: int) -> Int:
-    """One point a voxel, matched ones all kept; the voxel grows until no more than `limit` are left."""
+def _thinned(points: Float, matched: int, spacing: float, config: ExportConfig) -> Int:
+    """One point a voxel, matched ones all kept; the voxel grows until no more points are left than are wanted."""
+    voxel, limit = config.seeds.first_voxel * spacing, config.max_seed_points
     if len(points) == 0 or voxel <= 0:
         return np.arange(min(len(points), limit))
     while True:
@@ -120,7 +115,7 @@ def _thinned(points: Float, matched: int, voxel: float, limit: int) -> Int:
         if len(kept) <= limit:
             return kept
         # A surface crosses as many voxels as its area holds squares of their edge.
-        voxel *= max(_LEAST_VOXEL_GROWTH, float(np.sqrt(len(kept) / max(limit, 1))))
+        voxel *= max(config.seeds.least_voxel_growth, float(np.sqrt(len(kept) / max(limit, 1))))
 
 
 def _first_in_voxel(points: Float, voxel: float) -> Int:
@@ -133,13 +128,13 @@ def _first_in_voxel(points: Float, voxel: float) -> Int:
     return np.sort(np.unique(cells, axis=0, return_index=True)[1])
 
 
-def _dense_enough(points: Float) -> Bool:
+def _dense_enough(points: Float, config: SeedConfig) -> Bool:
     """Statistical outlier test: the mean distance to the nearest neighbours, on a log scale, by median and MAD."""
-    count = min(_OUTLIER_NEIGHBOURS, len(points) - 1)
+    count = min(config.outlier_neighbours, len(points) - 1)
     if count < 2:
         return np.ones(len(points), bool)
     distances = cKDTree(points).query(points, k=count + 1, workers=-1)[0][:, 1:]
     log_mean = np.log(np.maximum(distances.mean(axis=1), 1e-12))
     centre = np.median(log_mean)
     spread = 1.4826 * np.median(np.abs(log_mean - centre))
-    return log_mean <= centre + _OUTLIER_SIGMA * max(spread, 0.1)
+    return log_mean <= centre + config.outlier_sigmas * max(spread, config.least_outlier_sigma)

@@ -10,13 +10,12 @@ from scipy import ndimage
 
 from ...arrays import Bool
 from ...types import Dropped, Prediction, Scene
+from ..config import ExportConfig
 from ..ignored import IgnoredPixels
 
 __all__ = ["near_sky", "observed_in_sky", "sky_in_image", "sky_share", "without_bare_frames"]
 
 
-_MARGIN = 1  # depth-map pixels; depth beside the skyline is a mixture of both
-_NOTHING_ELSE = 0.99
 _NEIGHBOURHOOD = np.ones((3, 3), bool)
 
 
@@ -47,9 +46,9 @@ def sky_in_image(prediction: Prediction, frame: int) -> Bool | None:
     return np.asarray((share > 0.5) & seen)
 
 
-def near_sky(sky: Bool) -> Bool:
-    """(h, w) the sky of a depth map and a narrow margin around it."""
-    return np.asarray(ndimage.binary_dilation(sky, _NEIGHBOURHOOD, iterations=_MARGIN))
+def near_sky(sky: Bool, margin: int) -> Bool:
+    """(h, w) the sky of a depth map and a margin of so many pixels around it."""
+    return np.asarray(ndimage.binary_dilation(sky, _NEIGHBOURHOOD, iterations=margin)) if margin else sky
 
 
 def sky_share(prediction: Prediction, frames: Sequence[int]) -> float:
@@ -59,7 +58,9 @@ def sky_share(prediction: Prediction, frames: Sequence[int]) -> float:
     return float(np.mean([prediction.sky[frame].mean() for frame in frames]))
 
 
-def without_bare_frames(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels) -> tuple[list[int], list[Dropped]]:
+def without_bare_frames(
+    scene: Scene, frames: Sequence[int], ignored: IgnoredPixels, config: ExportConfig
+) -> tuple[list[int], list[Dropped]]:
     """The frames that show something, and those that show nothing but sky, or what their masks ignore.
 
     A trainer learns nothing from the latter, and those that sample pixels stop at a mask that is black all over.
@@ -67,7 +68,7 @@ def without_bare_frames(scene: Scene, frames: Sequence[int], ignored: IgnoredPix
     kept: list[int] = []
     dropped: list[Dropped] = []
     for frame in frames:
-        reason = _why_bare(scene.prediction, frame, ignored)
+        reason = _why_bare(scene.prediction, frame, ignored, config.bare_share)
         if reason:
             dropped.append(Dropped(scene.frames[frame].name, reason))
         else:
@@ -75,15 +76,15 @@ def without_bare_frames(scene: Scene, frames: Sequence[int], ignored: IgnoredPix
     return kept, dropped
 
 
-def _why_bare(prediction: Prediction, frame: int, ignored: IgnoredPixels) -> str:
-    if ignored.share.get(frame, 0) >= _NOTHING_ELSE:
+def _why_bare(prediction: Prediction, frame: int, ignored: IgnoredPixels, bare_share: float) -> str:
+    if ignored.share.get(frame, 0) >= bare_share:
         return "its mask leaves nothing of it"
     if prediction.sky is None:
         return ""
     sky = prediction.sky[frame]
-    if sky.mean() >= _NOTHING_ELSE:
+    if sky.mean() >= bare_share:
         return "it shows nothing but sky"
-    both = frame in ignored.masked and (sky | ignored.masked[frame]).mean() >= _NOTHING_ELSE
+    both = frame in ignored.masked and (sky | ignored.masked[frame]).mean() >= bare_share
     return "it shows nothing but sky beside what its mask ignores" if both else ""
 
 

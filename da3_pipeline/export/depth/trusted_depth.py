@@ -11,18 +11,12 @@ from scipy import ndimage
 from ...arrays import Bool, Float, Float32, Int
 from ...geometry import Camera, PixelMap, invert, transform_points
 from ...types import Scene
-from ..config import ExportConfig
+from ..config import DepthConfig, ExportConfig
 from ..ignored import IgnoredPixels
 from .depth_fit import fit_depth, fit_tracks_alone
 from .sky import near_sky
 
 __all__ = ["DepthView", "depth_novelty", "trusted_depth"]
-
-
-_MAX_CURVATURE = 0.08  # second difference of inverse depth, relative: a plane has none, an edge its relative height
-_MAX_GRADIENT = 0.15  # first difference, relative: beyond it the surface is seen edge-on
-_BORDER_SHARE = 0.02
-_LEAST_OBSERVATIONS = 12  # fewer tracks in a frame say nothing about its depth
 
 
 @dataclass(frozen=True)
@@ -99,15 +93,17 @@ def trusted_depth(
         if not (np.isfinite(scale) and scale > 0):
             continue
         raw = prediction.depth[frame]
-        solid = raw > 0 if prediction.sky is None else (raw > 0) & ~near_sky(prediction.sky[frame])
+        solid = (
+            raw > 0 if prediction.sky is None else (raw > 0) & ~near_sky(prediction.sky[frame], config.depth.sky_margin)
+        )
         depth = np.where(solid, raw * scale, np.nan).astype(np.float32)
         unused = ignored.in_depth_map(frame)
-        keep = _smooth(np.where(unused, np.nan, depth)) & (prediction.conf[frame] >= floor)
+        keep = _smooth(np.where(unused, np.nan, depth), config.depth) & (prediction.conf[frame] >= floor)
         camera = scene.cameras[scene.frames[frame].camera_id]
         view = DepthView(
             frame, depth, np.nan, np.nan, prediction.pixel_maps[frame], camera, scene.cam_from_world[frame]
         )
-        fitted = _fitted(scene, view, ~unused, by_frame[frame])
+        fitted = _fitted(scene, view, ~unused, by_frame[frame], config.depth)
         if fitted.disagreement > config.max_depth_disagreement:
             refused.append(frame)
         elif keep.any():
@@ -149,7 +145,7 @@ def _confidence_floor(scene: Scene, frames: Sequence[int], ignored: IgnoredPixel
     return float(np.nanpercentile(sample, percentile)) if np.isfinite(sample).any() else -np.inf
 
 
-def _smooth(depth: Float32) -> Bool:
+def _smooth(depth: Float32, config: DepthConfig) -> Bool:
     """Where the surface neither jumps nor is seen edge-on, away from the border.
 
     Inverse depth is affine in the pixels of any plane, so its second difference singles out depth edges whatever
@@ -162,15 +158,16 @@ def _smooth(depth: Float32) -> Bool:
         for axis in (0, 1):
             curvature = ndimage.correlate1d(filled, [1, 0, -2, 0, 1], axis=axis, mode="nearest")
             gradient = ndimage.correlate1d(filled, [-0.5, 0, 0.5], axis=axis, mode="nearest")
-            bad |= ~(np.abs(curvature) <= _MAX_CURVATURE * filled) | (np.abs(gradient) > _MAX_GRADIENT * filled)
+            bad |= ~(np.abs(curvature) <= config.max_curvature * filled)
+            bad |= np.abs(gradient) > config.max_gradient * filled
     bad = ndimage.binary_dilation(bad, iterations=1)
-    margin = max(1, round(_BORDER_SHARE * min(depth.shape)))
+    margin = max(1, round(config.border_share * min(depth.shape)))
     keep = np.zeros(depth.shape, bool)
     keep[margin:-margin, margin:-margin] = ~bad[margin:-margin, margin:-margin]
     return keep
 
 
-def _fitted(scene: Scene, view: DepthView, used: Bool, observations: Int) -> DepthView:
+def _fitted(scene: Scene, view: DepthView, used: Bool, observations: Int, config: DepthConfig) -> DepthView:
     """The view with its depth corrected by the tracks observed in it, and how well it then agrees with them.
 
     Only depth that is `used` (h, w) is compared with them; all of it is corrected.
@@ -181,18 +178,19 @@ def _fitted(scene: Scene, view: DepthView, used: Bool, observations: Int) -> Dep
     track_depth = transform_points(view.cam_from_world, points)[:, 2]
     map_depth = bilinear(np.where(used, view.depth, np.nan), view.pixel_map.to_network(pixels))
     valid = (track_depth > 0) & (map_depth > 0)
-    if valid.sum() < _LEAST_OBSERVATIONS:
+    if valid.sum() < config.least_observations:
         return view
     size = np.array([view.camera.width, view.camera.height])
     position = pixels[valid] / size * 2 - 1
-    fit = fit_depth(track_depth[valid], map_depth[valid], position)
-    novelty = 1 - fit.mean_difference / max(fit_tracks_alone(track_depth[valid], position).mean_difference, 1e-12)
+    fit = fit_depth(track_depth[valid], map_depth[valid], position, config.fit)
+    alone = fit_tracks_alone(track_depth[valid], position, config.fit)
+    novelty = 1 - fit.mean_difference / max(alone.mean_difference, 1e-12)
     rows, columns = np.indices(view.depth.shape)
     everywhere = view.pixels(rows.ravel(), columns.ravel()) / size * 2 - 1
     depth = fit.apply(view.depth.ravel().astype(np.float64), everywhere).reshape(view.depth.shape)
     # Depth far outside what the tracks span is extrapolation (sky, mostly).
-    near, far = np.percentile(track_depth[valid], (1, 99))
-    depth[(depth < near / 2) | (depth > far * 2)] = np.nan
+    near, far = np.percentile(track_depth[valid], (config.span_percent, 100 - config.span_percent))
+    depth[(depth < near / config.extrapolation) | (depth > far * config.extrapolation)] = np.nan
     return replace(view, depth=depth.astype(np.float32), disagreement=fit.disagreement, novelty=novelty)
 
 

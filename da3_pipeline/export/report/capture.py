@@ -9,23 +9,22 @@ from typing import Any
 import numpy as np
 
 from ...types import Exposure, Frame
+from ..config import ReportConfig
 
 __all__ = ["capture_document", "capture_rows", "light_curves"]
 
 _PHOTOGRAPHS = "photographs"
-_UNEVEN_STOPS = 1.0  # the same thing looks twice as bright: trainers show it as haze or patches
-_CLIPPED = 0.05
 _CURVE = (420.0, 80.0)
 _LEAST_RANGE = 1.0  # stops, of the height of a curve
 
 
-def capture_document(frames: Sequence[Frame]) -> list[dict[str, Any]]:
+def capture_document(frames: Sequence[Frame], config: ReportConfig) -> list[dict[str, Any]]:
     """A row for the photographs and for each video; plain values, None where nothing is known.
 
     stops_range: how much light changes from its darkest to its brightest frame, as a power of two; of videos by what
     is tracked, of photographs by the settings in EXIF.
     """
-    return [_source(name, members) for name, members in _by_source(frames).items()]
+    return [_source(name, members, config.clipped_share) for name, members in _by_source(frames).items()]
 
 
 def _by_source(frames: Sequence[Frame]) -> dict[str, list[Frame]]:
@@ -35,7 +34,7 @@ def _by_source(frames: Sequence[Frame]) -> dict[str, list[Frame]]:
     return groups
 
 
-def _source(name: str, frames: Sequence[Frame]) -> dict[str, Any]:
+def _source(name: str, frames: Sequence[Frame], clipped_share: float) -> dict[str, Any]:
     light = [frame.exposure or Exposure() for frame in frames]
     brightness = [item.brightness for item in light if item.brightness is not None]
     clipped = [
@@ -53,7 +52,7 @@ def _source(name: str, frames: Sequence[Frame]) -> dict[str, Any]:
         "sharpness_median": float(np.median(sharp)) if sharp else None,
         "brightness_min": min(brightness, default=None),
         "brightness_max": max(brightness, default=None),
-        "clipped_frames": sum(share > _CLIPPED for share in clipped),
+        "clipped_frames": sum(share > clipped_share for share in clipped),
         "stops_range": max(stops) - min(stops) if len(stops) > 1 else None,
     }
 
@@ -67,23 +66,23 @@ def _stops(exposure: Exposure) -> float | None:
     return None
 
 
-def capture_rows(capture: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+def capture_rows(capture: Sequence[Mapping[str, Any]], config: ReportConfig) -> Iterator[tuple[str, str, str]]:
     """Source, its frames, and what is to be known about them, for people; from the `capture` of a report."""
     for row in capture:
         spare = row["frames"] - row["training"]
         value = f"{row['training']} frames" + (f" and {spare} for the poses only" if spare else "")
-        yield row["source"], value, "; ".join(_remarks(row)) or "nothing remarkable"
+        yield row["source"], value, "; ".join(_remarks(row, config)) or "nothing remarkable"
 
 
-def _remarks(row: Mapping[str, Any]) -> Iterator[str]:
+def _remarks(row: Mapping[str, Any], config: ReportConfig) -> Iterator[str]:
     if row["doubtful"]:
         yield f"{row['doubtful']} are blurred and used because nothing sharper shows the same"
-    if row["stops_range"] is not None and row["stops_range"] >= _UNEVEN_STOPS:
+    if row["stops_range"] is not None and row["stops_range"] >= config.uneven_stops:
         yield f"exposure changes by {row['stops_range']:.1f} stops: lock it while filming"
     elif row["stops_range"] is not None:
         yield f"exposure even within {row['stops_range']:.1f} stops"
     if row["clipped_frames"]:
-        yield f"{row['clipped_frames']} have more than {_CLIPPED:.0%} of their pixels black or white"
+        yield f"{row['clipped_frames']} have more than {config.clipped_share:.0%} of their pixels black or white"
 
 
 def light_curves(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...types import Dropped, ExportResult, Exposure, Scene, StageRecord
+from ..config import ReportConfig
 from ..staging import write_atomically
 from ..tracks import reprojection_errors_px
 from .capture import capture_document
@@ -35,14 +36,17 @@ def write_report(
     stages: Sequence[StageRecord],
     config: Mapping[str, object],
     dropped: Sequence[Dropped],
+    settings: ReportConfig,
 ) -> None:
     """Write report.json and report.html into `folder`; `result` is None where nothing could be exported.
 
-    Raises ExportError where the folder cannot be written.
+    `config` is that of the whole run, as it is told; `settings` is what the report goes by itself. Raises ExportError
+    where the folder cannot be written.
     """
-    document = report_document(scene, result, stages, config, dropped)
+    document = report_document(scene, result, stages, config, dropped, settings)
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
-    write_atomically(folder / "report.html", render_html(document, collect_pictures(folder, scene, result), folder))
+    page = render_html(document, collect_pictures(folder, scene, result), folder, settings)
+    write_atomically(folder / "report.html", page)
     write_atomically(folder / "report.json", text)
 
 
@@ -52,6 +56,7 @@ def report_document(
     stages: Sequence[StageRecord],
     config: Mapping[str, object],
     dropped: Sequence[Dropped],
+    settings: ReportConfig,
 ) -> dict[str, Any]:
     """The content of report.json: plain JSON values, numbers that are not finite as null."""
     refine = config.get("refine")
@@ -67,7 +72,7 @@ def report_document(
         },
         "data_set": _data_set(result),
         "world": world_document(scene, result),
-        "capture": capture_document(scene.frames),
+        "capture": capture_document(scene.frames, settings),
         "figures": scene.figures,
         "candidates": [vars(candidate) for candidate in scene.candidates],
         "cameras": _cameras(scene),

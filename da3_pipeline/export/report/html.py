@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from ..config import ReportConfig
 from .capture import capture_rows, light_curves
 from .pictures import Pictures
 from .world import world_rows
@@ -19,7 +20,7 @@ __all__ = ["render_html"]
 _EXAMPLES = 12
 
 
-def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path) -> str:
+def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, config: ReportConfig) -> str:
     """The page of a report document. Names and reasons are escaped; nothing outside the file is asked for."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("da3_pipeline.export.report"),
@@ -34,8 +35,8 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path) -
         pictures=pictures,
         title=folder.resolve().name,
         tiles=_tiles(document),
-        world=world_rows(document["world"]),
-        capture=list(capture_rows(document["capture"])),
+        world=world_rows(document["world"], config),
+        capture=list(capture_rows(document["capture"], config)),
         curves=light_curves(document["frames"], document["capture"]),
         commands=_commands(folder) if document["data_set"] else [],
         left_out=_by_reason(document["dropped"]),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...types import ExportResult, Scene
+from ..config import ReportConfig
 
 __all__ = ["world_document", "world_rows"]
 
@@ -19,7 +20,6 @@ _UP = {
     "gimbals": "gimbals",
     "gps and gimbals": "GPS and gimbals",
 }
-_DISAGREE_SIGMAS = 2.0
 _GPS = ("photos", "positions", "positions_used", "rms_horizontal_m", "rms_vertical_m")
 _ORIGIN = ("latitude_deg", "longitude_deg", "altitude_m")
 
@@ -61,9 +61,9 @@ def _masked(result: ExportResult) -> dict[str, float]:
     return {"images": len(result.masked_share), "whole": result.images - len(result.masked_share), "share": share}
 
 
-def world_rows(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def world_rows(world: Mapping[str, Any], config: ReportConfig) -> list[tuple[str, str, str]]:
     """What, value and note, for people; from the `world` of a report."""
-    rows = [_scale_row(world), *_other_rows(world), _up_row(world)]
+    rows = [_scale_row(world), *_other_rows(world, config.disagreement_sigmas), _up_row(world)]
     if world["origin"]:
         origin = world["origin"]
         latitude = f"{abs(origin['latitude_deg']):.6f}° {'N' if origin['latitude_deg'] >= 0 else 'S'}"
@@ -112,7 +112,7 @@ def _masked_row(masked: Mapping[str, Any]) -> tuple[str, str, str]:
     return "Masks", value, f"black in masks/, no points in it{whole}"
 
 
-def _other_rows(world: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _other_rows(world: Mapping[str, Any], disagreement_sigmas: float) -> Iterator[tuple[str, str, str]]:
     """What the sources say that the scale is not from, and how far that is from it."""
     length, sigma = world["metres_per_unit"], world["relative_sigma"]
     for other in world["scale_sources"]:
@@ -122,5 +122,5 @@ def _other_rows(world: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         note = "not used: too uncertain, or not wanted"
         if sigma is not None:
             apart = abs(math.log(other["metres_per_unit"] / length)) / math.hypot(sigma, other["relative_sigma"])
-            note = f"{apart:.1f} sigma from it" + ("; check both" if apart > _DISAGREE_SIGMAS else "")
+            note = f"{apart:.1f} sigma from it" + ("; check both" if apart > disagreement_sigmas else "")
         yield f"By {_SOURCES[other['source']]}", value, note

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from da3_pipeline.export.depth.depth_fit import fit_depth, fit_tracks_alone
+from da3_pipeline.export.config import DepthFitConfig
+from da3_pipeline.export.depth import depth_fit
 
 Float = NDArray[np.float64]
+
+fit_depth = partial(depth_fit.fit_depth, config=DepthFitConfig())
+fit_tracks_alone = partial(depth_fit.fit_tracks_alone, config=DepthFitConfig())
 
 
 def samples(count: int, seed: int = 0) -> tuple[Float, Float]:

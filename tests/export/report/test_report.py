@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from da3_pipeline.export import ExportConfig, run, write_report
+from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.export.report.document import report_document
 from da3_pipeline.export.report.world import world_rows
 from da3_pipeline.export.tracks import reprojection_errors_px
@@ -43,7 +44,7 @@ class Page(HTMLParser):
 
 
 def document(scene: Scene, dropped: tuple[Dropped, ...] = ()) -> dict[str, Any]:
-    return report_document(scene, None, STAGES, CONFIG, dropped)
+    return report_document(scene, None, STAGES, CONFIG, dropped, ReportConfig())
 
 
 @pytest.fixture
@@ -53,7 +54,9 @@ def written(room: Any, tmp_path: Path) -> tuple[dict[str, Any], str]:
     folder = tmp_path / "out"
     result = run(scene, ExportConfig(), SilentProgress(), folder)
     blurred = tuple(Dropped(f"clip.mp4/{k:06d}.jpg", "blurred") for k in range(3000))
-    write_report(folder, scene, result, STAGES, CONFIG, (*blurred, Dropped(EVIL, "cannot be <decoded>")))
+    write_report(
+        folder, scene, result, STAGES, CONFIG, (*blurred, Dropped(EVIL, "cannot be <decoded>")), ReportConfig()
+    )
     return json.loads((folder / "report.json").read_text(encoding="utf-8")), (folder / "report.html").read_text()
 
 
@@ -109,7 +112,7 @@ def test_failed_gates_show(room: Any, tmp_path: Path) -> None:
     scene = room()
     gates = tuple(replace(gate, passed=False) for gate in scene.verdict.gates)
     scene = replace(scene, verdict=Verdict(False, gates, "poor: 2 of 66 frames"))
-    write_report(tmp_path, scene, None, STAGES, CONFIG, ())
+    write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
     page = (tmp_path / "report.html").read_text()
     assert "Nothing could be exported" in page and "poor: 2 of 66 frames" in page
     assert 'class="verdict poor"' in page and page.count(">fail<") == 2
@@ -127,7 +130,9 @@ def test_scene_without_any_pose_has_a_report(room: Any, tmp_path: Path) -> None:
         candidates=(),
         verdict=Verdict(False, (), "nothing matched"),
     )
-    write_report(tmp_path, lost, None, (), {}, tuple(Dropped(frame.name, "no pose") for frame in lost.frames))
+    write_report(
+        tmp_path, lost, None, (), {}, tuple(Dropped(frame.name, "no pose") for frame in lost.frames), ReportConfig()
+    )
     report = json.loads((tmp_path / "report.json").read_text())
     assert [row["dropped"] for row in report["frames"]] == ["no pose"] * 6
     assert all(row["median_error_px"] is None and row["depth_scale"] is None for row in report["frames"])
@@ -160,8 +165,8 @@ def test_reprojection_errors_are_those_planted(room: Any) -> None:
 
 def test_reports_replace_each_other(room: Any, tmp_path: Path) -> None:
     scene = room(names=("a.png", "b.png"), track_count=50)
-    write_report(tmp_path, scene, None, STAGES, CONFIG, ())
-    write_report(tmp_path, scene, None, STAGES, {"refine": {"seed": 8}}, ())
+    write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
+    write_report(tmp_path, scene, None, STAGES, {"refine": {"seed": 8}}, (), ReportConfig())
     assert json.loads((tmp_path / "report.json").read_text())["seed"] == 8
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["report.html", "report.json"]
 
@@ -188,8 +193,8 @@ def anchored(scene: Scene) -> Scene:
 
 
 def rows(scene: Scene, result: ExportResult | None = None) -> dict[str, str]:
-    world = report_document(scene, result, STAGES, CONFIG, ())["world"]
-    return {what: f"{value} | {note}" for what, value, note in world_rows(world)}
+    world = report_document(scene, result, STAGES, CONFIG, (), ReportConfig())["world"]
+    return {what: f"{value} | {note}" for what, value, note in world_rows(world, ReportConfig())}
 
 
 def test_the_world_is_told_with_its_sources(room: Any, tmp_path: Path) -> None:
@@ -201,7 +206,7 @@ def test_the_world_is_told_with_its_sources(room: Any, tmp_path: Path) -> None:
         "Origin": "33.900000° S, 151.200000° E, 31.2 m | x is east and y north, ± 0.5°",
         "GPS": "5 of 6 positions agree | cameras are off by 2.1 m RMS in the plane",
     }
-    write_report(tmp_path, scene, None, STAGES, CONFIG, ())
+    write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
     text = Page((tmp_path / "report.html").read_text()).text
     assert "1 unit = 1 m ± 4 %" in text and "± 4 %" in text and "3.8 sigma from it" in text
     world = json.loads((tmp_path / "report.json").read_text())["world"]
