@@ -12,6 +12,7 @@ import numpy as np
 
 from ..arrays import Bytes, Int
 from ..imageio import UnreadableImageError
+from .config import ViewConfig
 from .preprocess import Layout, read_view
 
 __all__ = ["FrameReader"]
@@ -20,9 +21,10 @@ __all__ = ["FrameReader"]
 class FrameReader:
     """Gives the (h, w, 3) network view of any frame; decodes again what was released meanwhile."""
 
-    def __init__(self, paths: Sequence[Path], layouts: Sequence[Layout], threads: int = 0) -> None:
+    def __init__(self, paths: Sequence[Path], layouts: Sequence[Layout], config: ViewConfig, threads: int = 0) -> None:
         self._paths = paths
         self._layouts = layouts
+        self._config = config
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
         self._views: dict[int, Future[Bytes | UnreadableImageError]] = {}
 
@@ -41,7 +43,9 @@ class FrameReader:
         """Begin to decode frames; indices beyond the last one are passed over."""
         for frame in frames:
             if frame < len(self._paths) and frame not in self._views:
-                self._views[frame] = self._pool.submit(read_view, self._paths[frame], self._layouts[frame])
+                self._views[frame] = self._pool.submit(
+                    read_view, self._paths[frame], self._layouts[frame], self._config
+                )
 
     def get(self, frame: int) -> Bytes | UnreadableImageError:
         """The view of a frame, or why there is none."""

@@ -20,8 +20,8 @@ from ..types import Dropped, Frame
 from ..versions import STAGE_VERSIONS
 from .budget.device import memory_limit_bytes, pick_device, require_fused_attention
 from .budget.memory import NetworkCost, weights_in_use
-from .budget.plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
-from .config import InferConfig
+from .budget.plan import Limits, Plan, make_plan
+from .config import InferConfig, ViewConfig
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
 from .network_pass import NetworkPass, refuse_monocular
@@ -39,8 +39,11 @@ logger = logging.getLogger(__name__)
 
 _FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
 _SMALLEST_PUBLISHED_WIDTH = 384
-_LITTLE_KEPT = 0.7
-_WITHOUT_INFLUENCE = {"device", "max_memory_gb", "max_views_per_pass", "reading_threads", "predictions", "loop_closure"}
+_WITHOUT_INFLUENCE = {
+    "budget", "device", "loop_closure", "max_memory_gb", "max_views_per_pass", "predictions", "reading_threads",
+    "sequence",
+}  # fmt: skip
+"""Settings that do not change what a chunk of given frames and size says."""
 
 
 @dataclass(frozen=True)
@@ -79,25 +82,26 @@ def views_from_network(
     with _workspace(workspace) as folder:
         identity = _identity(frames, config)
         cost = _cost(network, frames, config, device.type)
-        plan = _plan(cost, network, frames, config, memory_limit_bytes(device, config.max_memory_gb))
+        plan = _plan(cost, network, frames, config, memory_limit_bytes(device, config))
         plan = _as_before(plan, frames, config, recall(folder, identity))
-        require_fused_attention(device, network.config.heads, cost.tokens(plan.views_per_pass, *plan.size))
+        tokens = cost.tokens(plan.views_per_pass, *plan.size)
+        require_fused_attention(device, network.config.heads, tokens, config.budget)
         remember(folder, identity, {"resolution_px": plan.resolution_px, "views_per_pass": plan.views_per_pass})
         sources = [(frame.width, frame.height) for frame in frames]
-        layouts = common_layouts(sources, plan.resolution_px, config.resize_method)
-        _log_plan(plan, frames, layouts)
+        layouts = common_layouts(sources, plan.resolution_px, config.resize_method, config.views)
+        _log_plan(plan, frames, layouts, config.views)
         maps = tuple(layout.pixel_map for layout in layouts)
-        given = given_cameras(frames, maps)
+        given = given_cameras(frames, maps, config.cameras)
 
         def predict_chunk(indices: Int, pixels: Bytes) -> RawViews:
             return network_pass(pixels, None if given is None else given.subset(indices))
 
         store = ChunkStore(folder, fingerprint(identity, plan.size), [frame.fingerprint for frame in frames])
         sequence_plan = SequencePlan(
-            plan.views_per_pass, config.chunk_overlap, tied=given is not None, close_loops=config.loop_closure
+            plan.views_per_pass, config.chunk_overlap, config.sequence, given is not None, config.loop_closure
         )
         note = f"frames predicted at {plan.size[0]} x {plan.size[1]} px"
-        with FrameReader([frame.path for frame in frames], layouts, config.reading_threads) as reader:
+        with FrameReader([frame.path for frame in frames], layouts, config.views, config.reading_threads) as reader:
             sequence = predict_sequence(
                 reader, predict_chunk, store, sequence_plan, progress, known_poses(frames), note
             )
@@ -147,11 +151,12 @@ def _cost(network: Network, frames: Sequence[Frame], config: InferConfig, device
 
 
 def _plan(cost: NetworkCost, network: Network, frames: Sequence[Frame], config: InferConfig, memory_bytes: int) -> Plan:
-    limits = Limits(memory_bytes, CPU_ATTENTION_RATIO if cost.device == "cpu" else None, config.max_views_per_pass)
+    ratio = config.budget.cpu_attention_ratio if cost.device == "cpu" else None
+    limits = Limits(memory_bytes, ratio, config.max_views_per_pass)
     compact = network.config.embed_dim < _SMALLEST_PUBLISHED_WIDTH
     resolution_px = config.process_res_px or (_COMPACT_RES_PX if compact else _FULL_RES_PX)
     sources = [(frame.width, frame.height) for frame in frames]
-    return make_plan(sources, resolution_px, config.resize_method, cost, limits)
+    return make_plan(sources, resolution_px, config, cost, limits)
 
 
 def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before: dict[str, int]) -> Plan:
@@ -159,7 +164,7 @@ def _as_before(plan: Plan, frames: Sequence[Frame], config: InferConfig, before:
     if not before or not before["views_per_pass"] >= 1:
         return plan
     shapes = sorted({(frame.width, frame.height) for frame in frames})
-    size = common_layouts(shapes, before["resolution_px"], config.resize_method)[0].size
+    size = common_layouts(shapes, before["resolution_px"], config.resize_method, config.views)[0].size
     views = before["views_per_pass"]
     if size == plan.size:
         views = min(views, plan.views_per_pass)
@@ -193,13 +198,13 @@ def _outcome(
     )
 
 
-def _log_plan(plan: Plan, frames: Sequence[Frame], layouts: Sequence[Layout]) -> None:
+def _log_plan(plan: Plan, frames: Sequence[Frame], layouts: Sequence[Layout], config: ViewConfig) -> None:
     logger.info(
         "%d views of %d x %d px, %d in a pass, at most %.2f GB",
         len(frames), *plan.size, plan.views_per_pass, plan.peak_bytes / 2**30,
     )  # fmt: skip
     for frame, layout in zip(frames, layouts, strict=True):
-        if layout.kept_share < _LITTLE_KEPT:
+        if layout.kept_share < config.little_kept:
             logger.warning(
                 "%s: the network sees only the middle %.0f %% of it, because the capture mixes shapes",
                 frame.name, 100 * layout.kept_share,

@@ -12,12 +12,10 @@ from ..geometry import PixelMap, centres
 from ..geometry.robust_alignment import distance_ratio, robust_alignment
 from ..types import Frame
 from .cameras import plausible_focal
+from .config import CameraConfig
 from .views import RawViews
 
 __all__ = ["GivenCameras", "given_cameras", "in_given_world", "known_poses", "onto_known_poses"]
-
-
-_SCALE_TRUST = 3.0  # a scale further than this from what the network was told is noise
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,11 @@ class GivenCameras:
         return GivenCameras(self.cam_from_world[indices], self.intrinsics[indices])
 
 
-def given_cameras(frames: Sequence[Frame], pixel_maps: Sequence[PixelMap]) -> GivenCameras | None:
+def given_cameras(frames: Sequence[Frame], pixel_maps: Sequence[PixelMap], config: CameraConfig) -> GivenCameras | None:
     """What the network can be conditioned on: only if all have a pose and a known camera or EXIF focal length."""
     poses, matrices = [], []
     for frame, pixel_map in zip(frames, pixel_maps, strict=True):
-        K = _intrinsics(frame)
+        K = _intrinsics(frame, config)
         if frame.known_cam_from_world is None or K is None:
             return None
         poses.append(frame.known_cam_from_world)
@@ -52,7 +50,7 @@ def known_poses(frames: Sequence[Frame]) -> dict[int, Float]:
     }
 
 
-def in_given_world(views: RawViews, given: GivenCameras, told_scale: float) -> RawViews:
+def in_given_world(views: RawViews, given: GivenCameras, told_scale: float, config: CameraConfig) -> RawViews:
     """A conditioned prediction in the given world: the given cameras, and depth in their units.
 
     `told_scale` is what one unit of the network's world was when the poses were given to it. The depth scale is
@@ -61,7 +59,8 @@ def in_given_world(views: RawViews, given: GivenCameras, told_scale: float) -> R
     """
     usable = views.usable()
     found = distance_ratio(centres(views.cam_from_world[usable]), centres(given.cam_from_world[usable]))
-    scale = found if found and 1 / _SCALE_TRUST <= found / told_scale <= _SCALE_TRUST else told_scale
+    trust = config.scale_trust
+    scale = found if found and 1 / trust <= found / told_scale <= trust else told_scale
     # A view that came out non-finite keeps its non-finite pose, so that it is dropped like any other.
     finite = np.asarray(np.isfinite(views.cam_from_world).all((1, 2)))
     poses = np.where(finite[:, None, None], given.cam_from_world, views.cam_from_world)
@@ -83,10 +82,10 @@ def onto_known_poses(views: RawViews, frames: Sequence[Frame]) -> RawViews:
     return replace(moved, cam_from_world=poses)
 
 
-def _intrinsics(frame: Frame) -> Float | None:
+def _intrinsics(frame: Frame, config: CameraConfig) -> Float | None:
     if frame.known_camera is not None:
         return frame.known_camera.K
     focal_px = frame.exif_focal_px
-    if focal_px is None or not plausible_focal(focal_px, frame.width, frame.height):
+    if focal_px is None or not plausible_focal(focal_px, frame.width, frame.height, config):
         return None
     return np.array([[focal_px, 0, frame.width / 2], [0, focal_px, frame.height / 2], [0, 0, 1.0]])

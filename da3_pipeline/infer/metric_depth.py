@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Bool, Bytes, Float, Float32
 from ..errors import UsageError
 from ..types import MetricScale
+from .config import CameraConfig
 from .preprocess import normalise
 from .views import RawViews, typical_depth
 
@@ -20,7 +21,6 @@ __all__ = ["MetricDepth", "metric_scale_of"]
 
 
 _RELATIVE = "da3mono-large"
-_FEWEST_PIXELS = 100
 
 
 class MetricDepth:
@@ -29,7 +29,7 @@ class MetricDepth:
     Raises UsageError where `model` is no metric network, WeightsError where it cannot be loaded.
     """
 
-    def __init__(self, model: str, device: torch.device) -> None:
+    def __init__(self, model: str, device: torch.device, config: CameraConfig) -> None:
         from ..model import MonocularNetwork, load
 
         if model == _RELATIVE:
@@ -39,6 +39,7 @@ class MetricDepth:
             raise UsageError(f"the metric model {model}: is no monocular network; da3metric-large has metres")
         self._network = network
         self._device = device
+        self._fewest = config.least_metric_pixels
 
     def __call__(self, pixels: Bytes, views: RawViews) -> RawViews:
         """The views with `sky` and `depth_m`, from their (V, h, w, 3) pixels."""
@@ -46,8 +47,10 @@ class MetricDepth:
         depth_m, skies = np.full(len(views), np.nan), np.zeros(views.depth.shape, bool)
         for index in range(len(views)):
             metres, skies[index] = self._look(pixels[index], views.intrinsics[index])
-            ratio = _weighted_ratio(metres, views.depth[index], views.conf[index], ~skies[index])
-            depth_m[index] = ratio * units[index]
+            usable = _usable(metres, views, index) & ~skies[index]
+            if usable.sum() >= self._fewest:
+                ratio = _weighted_ratio(metres[usable], views.depth[index][usable], views.conf[index][usable])
+                depth_m[index] = ratio * units[index]
         return replace(views, sky=skies, depth_m=depth_m)
 
     def _look(self, pixels: Bytes, intrinsics: Float) -> tuple[Float32, Bool]:
@@ -79,14 +82,16 @@ def metric_scale_of(views: RawViews, source: str) -> MetricScale | None:
     return MetricScale(float(np.exp(middle)), 1.4826 * float(np.median(np.abs(logs - middle))), source)
 
 
-def _weighted_ratio(metres: Float32, depth: Float32, conf: Float32, clear: Bool) -> float:
-    """The median of metres / depth over what is not sky, weighted by confidence; NaN where too little is left."""
+def _usable(metres: Float32, views: RawViews, index: int) -> Bool:
+    """(h, w): where both depths of a view and the confidence are known."""
     with np.errstate(invalid="ignore"):
-        usable = clear & np.isfinite(depth) & (depth > 0) & np.isfinite(conf) & (conf > 0)
-        usable &= np.isfinite(metres) & (metres > 0)
-    if usable.sum() < _FEWEST_PIXELS:
-        return float("nan")
-    ratios, weights = metres[usable].astype(float) / depth[usable], conf[usable].astype(float)
+        known = [np.isfinite(one) & (one > 0) for one in (metres, views.depth[index], views.conf[index])]
+    return np.asarray(known[0] & known[1] & known[2])
+
+
+def _weighted_ratio(metres: Float32, depth: Float32, conf: Float32) -> float:
+    """The median of metres / depth, all (P,), weighted by confidence."""
+    ratios, weights = metres.astype(float) / depth, conf.astype(float)
     order = np.argsort(ratios, kind="stable")
     reached = np.cumsum(weights[order])
     return float(ratios[order][np.searchsorted(reached, reached[-1] / 2)])

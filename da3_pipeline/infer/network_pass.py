@@ -42,7 +42,7 @@ class NetworkPass:
         self._config = config
         if config.compile:
             self._network.compile(dynamic=False)
-        self._metric = None if config.metric_model is None else MetricDepth(config.metric_model, device)
+        self._metric = None if config.metric_model is None else MetricDepth(config.metric_model, device, config.cameras)
         if config.gaussians and not network.config.gaussian_head:
             raise UsageError(f"{config.model} predicts no Gaussians; {' and '.join(_with_gaussians())} do")
 
@@ -70,7 +70,7 @@ class NetworkPass:
         if output.gaussians is not None:
             views = replace(views, gaussians=gaussians_by_view(output.gaussians, views))
         if given is not None:
-            views = in_given_world(views, given, told_scale)
+            views = in_given_world(views, given, told_scale, self._config.cameras)
         return views if self._metric is None else self._metric(pixels, views)
 
     def _forward(self, images: torch.Tensor, given: GivenCameras | None) -> tuple[NetworkOutput, float]:

@@ -19,7 +19,7 @@ import numpy as np
 from ..arrays import Bytes, Float32
 from ..geometry import PixelMap
 from ..imageio import UnreadableImageError, read_rgb
-from .config import ResizeMethod
+from .config import ResizeMethod, ViewConfig
 
 __all__ = ["PATCH_PX", "Layout", "common_layouts", "layout", "normalise", "read_view", "resample"]
 
@@ -27,12 +27,6 @@ PATCH_PX = 14
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
-
-# Beyond 1:2 and 2:1 a picture (a stitched panorama, a strip) does not shape the common rectangle of the others.
-_MAX_ORDINARY_ASPECT = 2.0
-
-_MUCH_LARGER = 3  # from here on, decode at reduced size,
-_DECODED_PER_VIEW = 2  # but still this many times the view
 
 
 @dataclass(frozen=True)
@@ -81,14 +75,16 @@ def layout(source: tuple[int, int], resolution_px: int, method: ResizeMethod) ->
     return Layout(source, (scaled,), (0, 0), scaled).cropped(floor_width, floor_height)
 
 
-def common_layouts(sources: Sequence[tuple[int, int]], resolution_px: int, method: ResizeMethod) -> tuple[Layout, ...]:
+def common_layouts(
+    sources: Sequence[tuple[int, int]], resolution_px: int, method: ResizeMethod, config: ViewConfig
+) -> tuple[Layout, ...]:
     """Layouts of one size for all photographs, given as (width, height) px.
 
     As published, views of unlike size are cropped to the least width and height among them. One departure: a
-    photograph longer than 2:1 among ordinary ones does not shrink that rectangle; it is scaled to cover it.
+    photograph of no ordinary aspect among ordinary ones does not shrink that rectangle; it is scaled to cover it.
     """
     layouts = [layout(source, resolution_px, method) for source in sources]
-    ordinary = [one for one in layouts if max(one.source) <= _MAX_ORDINARY_ASPECT * min(one.source)]
+    ordinary = [one for one in layouts if max(one.source) <= config.ordinary_aspect * min(one.source)]
     deciding = ordinary or layouts
     width = min(one.size[0] for one in deciding)
     height = min(one.size[1] for one in deciding)
@@ -115,13 +111,13 @@ def normalise(views: Bytes) -> Float32:
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def read_view(path: Path, plan: Layout) -> Bytes | UnreadableImageError:
+def read_view(path: Path, plan: Layout, config: ViewConfig) -> Bytes | UnreadableImageError:
     """The (h, w, 3) network view of a file; the error, returned, where the file cannot be used.
 
     Photographs much larger than the view are decoded at reduced size.
     """
-    enough_px = _DECODED_PER_VIEW * max(plan.resizes[0])
-    much_larger = max(plan.source) > _MUCH_LARGER * max(plan.resizes[0])
+    enough_px = config.decoded_per_view * max(plan.resizes[0])
+    much_larger = max(plan.source) > config.much_larger * max(plan.resizes[0])
     try:
         rgb = read_rgb(path, max_side_px=enough_px if much_larger else None)
         _check_shape(path, rgb, plan)

@@ -44,10 +44,10 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
         file = read_predictions(config.predictions)
         kept, views, maps, dropped = views_from_file(file, frames.frames)
         views = onto_known_poses(views, kept)
-        return _prediction(FrameSet(kept, frames.dropped), views, maps, str(config.predictions), dropped)
+        return _prediction(FrameSet(kept, frames.dropped), views, maps, config, dropped)
     result = views_from_network(frames.frames, config, progress, workspace)
     chosen = FrameSet(result.frames, frames.dropped)
-    prediction = _prediction(chosen, result.views, result.pixel_maps, config.model, result.dropped, result.confidence)
+    prediction = _prediction(chosen, result.views, result.pixel_maps, config, result.dropped, result.confidence)
     return replace(
         prediction,
         metric=metric_scale_of(result.views, config.metric_model or config.model),
@@ -59,7 +59,7 @@ def _prediction(
     frames: FrameSet,
     views: RawViews,
     maps: tuple[PixelMap, ...],
-    source: str,
+    config: InferConfig,
     dropped: tuple[Dropped, ...],
     confidence: Float | None = None,
 ) -> Prediction:
@@ -69,15 +69,15 @@ def _prediction(
     if confidence is None:
         finite = (np.nan_to_num(conf, nan=0.0, posinf=0.0, neginf=0.0) for conf in views.conf)
         confidence = np.array([np.median(conf) for conf in finite], float)
-    cameras = shared_cameras(frames.frames, predicted, confidence)
+    cameras = shared_cameras(frames.frames, predicted, confidence, config.cameras)
     return Prediction(
         frames=frames,
-        source=source,
+        source=config.model if config.predictions is None else str(config.predictions),
         depth=views.depth,
         conf=views.conf,
         cam_from_world=views.cam_from_world,
         cameras=cameras,
-        view_intrinsics=view_intrinsics(frames.frames, predicted, cameras),
+        view_intrinsics=view_intrinsics(frames.frames, predicted, cameras, config.cameras),
         pixel_maps=maps,
         descriptors=views.descriptors,
         sky=views.sky,

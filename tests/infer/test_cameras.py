@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from da3_pipeline.geometry import Camera
 from da3_pipeline.infer.cameras import plausible_focal, shared_cameras, view_focals_px, view_intrinsics
+from da3_pipeline.infer.config import CameraConfig
 from da3_pipeline.types import Frame
+
+CONFIG = CameraConfig()
 
 
 def frame(camera_id: str = "phone", exif_focal_px: float | None = None, known: Camera | None = None) -> Frame:
@@ -24,7 +27,7 @@ def matrices(*focals_px: float) -> np.ndarray:
 
 def shared(frames: list[Frame], *focals_px: float, weights: list[float] | None = None) -> Camera:
     weight = np.ones(len(frames)) if weights is None else np.array(weights)
-    return shared_cameras(frames, matrices(*focals_px), weight)[frames[0].camera_id]
+    return shared_cameras(frames, matrices(*focals_px), weight, CONFIG)[frames[0].camera_id]
 
 
 def test_the_median_of_the_predictions_ignores_a_stray_view() -> None:
@@ -65,7 +68,7 @@ def test_implausible_predictions_fall_back_to_a_guess(focal_px: float) -> None:
 
 def test_each_physical_camera_is_its_own() -> None:
     frames = [frame("phone"), frame("drone"), frame("phone")]
-    cameras = shared_cameras(frames, matrices(800, 1500, 800), np.ones(3))
+    cameras = shared_cameras(frames, matrices(800, 1500, 800), np.ones(3), CONFIG)
     assert {name: camera.focal_px for name, camera in cameras.items()} == pytest.approx({"phone": 800, "drone": 1500})
 
 
@@ -73,7 +76,7 @@ def test_views_keep_their_own_prediction_unless_it_is_implausible_or_known() -> 
     known = Camera.from_matrix(matrices(950)[0], 1000, 800)
     frames = [frame("phone"), frame("phone"), frame("drone", known=known)]
     predicted = matrices(800, np.nan, 700)
-    own = view_intrinsics(frames, predicted, shared_cameras(frames, predicted, np.ones(3)))
+    own = view_intrinsics(frames, predicted, shared_cameras(frames, predicted, np.ones(3), CONFIG), CONFIG)
     np.testing.assert_allclose(own, matrices(800, 800, 950))
 
 
@@ -88,5 +91,5 @@ def test_the_shared_focal_lies_among_the_predictions_and_scales_with_them(focals
     focal_px = shared(frames, *focals).focal_px
     assert min(focals) * (1 - 1e-9) <= focal_px <= max(focals) * (1 + 1e-9)
     larger = [f * factor for f in focals]
-    if all(plausible_focal(f, 1000, 800) for f in larger):
+    if all(plausible_focal(f, 1000, 800, CONFIG) for f in larger):
         assert shared(frames, *larger).focal_px == pytest.approx(focal_px * factor)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da3_pipeline.errors import InferenceError
+from da3_pipeline.infer.config import ViewConfig
 from da3_pipeline.infer.from_file import assign, views_from_file, whole_image_map
 from da3_pipeline.infer.prediction_file import PredictionFile
 from da3_pipeline.infer.preprocess import common_layouts
@@ -69,14 +70,14 @@ def test_frames_that_the_file_lacks_are_dropped_with_a_reason(file_of: Callable[
 def test_the_depth_map_of_a_resized_photograph_covers_it(width: int, height: int, resolution_px: int) -> None:
     if max(width, height) > 2 * min(width, height):
         width = height
-    plan = common_layouts([(width, height)], resolution_px, "upper_bound_resize")[0]
+    plan = common_layouts([(width, height)], resolution_px, "upper_bound_resize", ViewConfig())[0]
     found = whole_image_map(frame("a", width, height), *plan.size)
     np.testing.assert_allclose(found.scale, plan.pixel_map.scale, rtol=1e-12)
     assert found.offset == (0.0, 0.0)
 
 
 def test_a_depth_map_of_another_shape_is_a_centred_crop() -> None:
-    layouts = common_layouts([(400, 300), (300, 400)], 504, "upper_bound_resize")
+    layouts = common_layouts([(400, 300), (300, 400)], 504, "upper_bound_resize", ViewConfig())
     for plan, size in zip(layouts, [(400, 300), (300, 400)], strict=True):
         found = whole_image_map(frame("a", *size), *plan.size)
         np.testing.assert_allclose(found.scale, plan.pixel_map.scale, rtol=1e-12)

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Camera, PixelMap, Sim3, nearest_rotation
+from da3_pipeline.infer.config import CameraConfig
 from da3_pipeline.infer.given_poses import GivenCameras, given_cameras, in_given_world, onto_known_poses
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.types import Frame
@@ -18,6 +19,7 @@ from da3_pipeline.types import Frame
 Poses = Callable[..., NDArray[np.float64]]
 Views = Callable[..., RawViews]
 
+CONFIG = CameraConfig()
 IN_METRES = Sim3(4.0, nearest_rotation(np.random.default_rng(2).normal(size=(3, 3))), np.array([10.0, -3.0, 7.0]))
 
 
@@ -30,10 +32,12 @@ def frame(pose: NDArray[np.float64] | None, focal_px: float | None = None, known
 def test_the_network_is_told_only_complete_cameras() -> None:
     pose = np.eye(3, 4)
     full = PixelMap((4.0, 4.0), (0.0, 0.0))
-    assert given_cameras([frame(pose, 900.0), frame(None, 900.0)], [full, full]) is None
-    assert given_cameras([frame(pose)], [full]) is None
-    assert given_cameras([frame(pose, 5.0)], [full]) is None
-    told = given_cameras([frame(pose, 900.0), frame(pose, known=Camera.pinhole(1000, 800, 800.0))], [full, full])
+    assert given_cameras([frame(pose, 900.0), frame(None, 900.0)], [full, full], CONFIG) is None
+    assert given_cameras([frame(pose)], [full], CONFIG) is None
+    assert given_cameras([frame(pose, 5.0)], [full], CONFIG) is None
+    told = given_cameras(
+        [frame(pose, 900.0), frame(pose, known=Camera.pinhole(1000, 800, 800.0))], [full, full], CONFIG
+    )
     assert told is not None
     np.testing.assert_allclose(told.intrinsics[:, 0, 0], [225, 200])
     np.testing.assert_allclose(told.intrinsics[:, :2, 2], [[125, 100]] * 2)
@@ -48,7 +52,7 @@ def conditioned(views: RawViews, world: Sim3, unit: float) -> RawViews:
 def test_depth_comes_back_in_the_given_units(true_views: Views, count: int) -> None:
     views = true_views(count)
     given = GivenCameras(IN_METRES.apply_to_cameras(views.cam_from_world), views.intrinsics)
-    result = in_given_world(conditioned(views, IN_METRES, 2.5), given, told_scale=2.5)
+    result = in_given_world(conditioned(views, IN_METRES, 2.5), given, told_scale=2.5, config=CONFIG)
     np.testing.assert_array_equal(result.cam_from_world, given.cam_from_world)
     np.testing.assert_allclose(result.depth, IN_METRES.scale * views.depth, rtol=1e-5)
 
@@ -61,7 +65,7 @@ def test_collinear_and_coincident_centres_are_defined(true_views: Views) -> None
         poses[:, :, 3] = -(poses[:, :, :3] @ centre[:, :, None])[..., 0]
         line = replace(views, cam_from_world=poses)
         given = GivenCameras(IN_METRES.apply_to_cameras(poses), views.intrinsics)
-        result = in_given_world(conditioned(line, IN_METRES, 2.5), given, told_scale=2.5)
+        result = in_given_world(conditioned(line, IN_METRES, 2.5), given, told_scale=2.5, config=CONFIG)
         np.testing.assert_allclose(result.depth, IN_METRES.scale * views.depth, rtol=1e-5)
 
 
@@ -69,7 +73,9 @@ def test_a_network_that_answers_nonsense_does_not_spoil_the_scale(true_views: Vi
     views = true_views(6)
     given = GivenCameras(IN_METRES.apply_to_cameras(views.cam_from_world), views.intrinsics)
     answer = replace(conditioned(views, IN_METRES, 2.5), cam_from_world=random_poses(6, seed=8, spread=1000.0))
-    np.testing.assert_allclose(in_given_world(answer, given, 2.5).depth, IN_METRES.scale * views.depth, rtol=1e-5)
+    np.testing.assert_allclose(
+        in_given_world(answer, given, 2.5, CONFIG).depth, IN_METRES.scale * views.depth, rtol=1e-5
+    )
 
 
 def test_a_failed_view_stays_failed(true_views: Views) -> None:
@@ -77,7 +83,7 @@ def test_a_failed_view_stays_failed(true_views: Views) -> None:
     given = GivenCameras(views.cam_from_world, views.intrinsics)
     poses = views.cam_from_world.copy()
     poses[2] = np.nan
-    result = in_given_world(replace(views, cam_from_world=poses), given, 1.0)
+    result = in_given_world(replace(views, cam_from_world=poses), given, 1.0, CONFIG)
     np.testing.assert_array_equal(result.usable(), [True, True, False, True])
 
 

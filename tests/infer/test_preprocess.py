@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from da3_pipeline.imageio import UnreadableImageError
-from da3_pipeline.infer.config import ResizeMethod
+from da3_pipeline.infer.config import ResizeMethod, ViewConfig
 from da3_pipeline.infer.frame_reader import FrameReader
 from da3_pipeline.infer.preprocess import PATCH_PX, common_layouts, layout, normalise, read_view, resample
 
 METHODS = get_args(ResizeMethod)
+VIEWS = ViewConfig()
 Golden = Callable[[str], dict[str, NDArray[np.generic]]]
 
 sizes = st.tuples(st.integers(1, 6000), st.integers(1, 6000))
@@ -31,7 +32,7 @@ def test_equals_the_published_preprocessing(golden: Golden, method: ResizeMethod
     reference = golden("unit_preproc")
     key = f"{method}_{resolution_px}"
     images = reference["imgs"].astype(np.uint8)
-    layouts = common_layouts([(640, 480)] * 2, resolution_px, method)
+    layouts = common_layouts([(640, 480)] * 2, resolution_px, method, VIEWS)
     network = normalise(np.stack([resample(image, plan) for image, plan in zip(images, layouts, strict=True)]))
     assert network.shape == tuple(reference[f"{key}_shape"])
     np.testing.assert_array_equal(network[0, :, ::7, ::7], reference[f"{key}_t"])
@@ -43,7 +44,7 @@ def test_equals_the_published_preprocessing(golden: Golden, method: ResizeMethod
 def test_mixed_orientations_are_cropped_as_published(golden: Golden) -> None:
     reference = golden("unit_preproc")
     images = [reference["mixed0"].astype(np.uint8), reference["mixed1"].astype(np.uint8)]
-    layouts = common_layouts([(400, 300), (300, 400)], 504, "upper_bound_resize")
+    layouts = common_layouts([(400, 300), (300, 400)], 504, "upper_bound_resize", VIEWS)
     network = normalise(np.stack([resample(image, plan) for image, plan in zip(images, layouts, strict=True)]))
     np.testing.assert_array_equal(network[:, :, ::7, ::7], reference["mixed_t"])
     original = np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]])
@@ -57,7 +58,7 @@ def test_the_pixel_map_finds_a_spot_of_the_network_view_in_the_photograph(
     method: ResizeMethod, source: tuple[int, int]
 ) -> None:
     width, height = source
-    plan = common_layouts([source, (700, 700)], 224, method)[0]
+    plan = common_layouts([source, (700, 700)], 224, method, VIEWS)[0]
     to_original = plan.pixel_map.to_original(np.array([[0.0, 0.0], plan.size]))
     middle = to_original.mean(0) + np.array([0.13, -0.11]) * (to_original[1] - to_original[0])
     radius = 3.0 * max((*plan.pixel_map.scale, 1.0))
@@ -90,7 +91,7 @@ def test_without_a_crop_the_view_covers_the_photograph_exactly(source: tuple[int
 def test_all_views_of_a_capture_have_one_size_inside_their_photographs(
     sources: list[tuple[int, int]], method: ResizeMethod
 ) -> None:
-    layouts = common_layouts(sources, 252, method)
+    layouts = common_layouts(sources, 252, method, VIEWS)
     assert len({plan.size for plan in layouts}) == 1
     for plan in layouts:
         low, high = plan.pixel_map.to_original(np.array([[0.0, 0.0], plan.size]))
@@ -99,7 +100,7 @@ def test_all_views_of_a_capture_have_one_size_inside_their_photographs(
 
 
 def test_a_panorama_does_not_shrink_the_view_of_the_other_photographs() -> None:
-    layouts = common_layouts([(4000, 3000), (20000, 2000), (4000, 3000)], 504, "upper_bound_resize")
+    layouts = common_layouts([(4000, 3000), (20000, 2000), (4000, 3000)], 504, "upper_bound_resize", VIEWS)
     assert layouts[0].size == layouts[1].size == (504, 378)
     assert layouts[0].kept_share == 1.0
     panorama = layouts[1].pixel_map
@@ -108,7 +109,7 @@ def test_a_panorama_does_not_shrink_the_view_of_the_other_photographs() -> None:
 
 
 def test_panoramas_alone_are_taken_whole() -> None:
-    layouts = common_layouts([(20000, 2000)] * 2, 504, "upper_bound_resize")
+    layouts = common_layouts([(20000, 2000)] * 2, 504, "upper_bound_resize", VIEWS)
     assert layouts[0].size == (504, 56)
     assert layouts[0].kept_share == 1.0
 
@@ -119,8 +120,8 @@ def test_reads_in_order_and_passes_errors_on(tmp_path: Path) -> None:
         Image.new("RGB", (40, 30), (10 * index, 0, 0)).save(path)
     paths[1].write_bytes(b"no photograph")
     Image.new("RGB", (30, 40)).save(paths[2])
-    layouts = common_layouts([(40, 30)] * 4, 28, "upper_bound_resize")
-    with FrameReader(paths, layouts, threads=2) as reader:
+    layouts = common_layouts([(40, 30)] * 4, 28, "upper_bound_resize", VIEWS)
+    with FrameReader(paths, layouts, VIEWS, threads=2) as reader:
         views = [reader.get(frame) for frame in range(4)]
     assert isinstance(views[1], UnreadableImageError)
     assert isinstance(views[2], UnreadableImageError)
@@ -138,8 +139,8 @@ def test_reduced_decoding_keeps_the_picture_in_place(tmp_path: Path) -> None:
     picture = np.stack([255 * x, 255 * y, 127 + 120 * np.sin(9 * x) * np.cos(7 * y)], axis=2).astype(np.uint8)
     path = tmp_path / "large.jpg"
     Image.fromarray(picture).save(path, quality=97, subsampling=0)
-    plan = common_layouts([(2400, 1600)], 252, "upper_bound_resize")[0]
-    view = read_view(path, plan)
+    plan = common_layouts([(2400, 1600)], 252, "upper_bound_resize", VIEWS)[0]
+    view = read_view(path, plan, VIEWS)
     assert not isinstance(view, OSError)
     difference = view.astype(float) - resample(picture, plan)
     assert np.abs(difference).mean() < 1.0

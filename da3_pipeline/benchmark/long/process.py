@@ -60,10 +60,11 @@ def _network(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
 def _simulated(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
     count = len(request["images"])
     capture = render_capture(Path(request["cache"]), request["seed"], count, SilentProgress())
-    layouts = common_layouts([tuple(request["size"])] * count, _NETWORK_PX, "upper_bound_resize")
-    plan = SequencePlan(request["views_per_pass"], InferConfig().chunk_overlap, close_loops=request["loops"])
+    layouts = common_layouts([tuple(request["size"])] * count, _NETWORK_PX, "upper_bound_resize", InferConfig().views)
+    config = InferConfig()
+    plan = SequencePlan(request["views_per_pass"], config.chunk_overlap, config.sequence, close_loops=request["loops"])
     store = ChunkStore(workspace, "simulated", [str(index) for index in range(count)])
-    with FrameReader(capture.images, layouts) as reader:
+    with FrameReader(capture.images, layouts, InferConfig().views) as reader:
         network = SimulatedNetwork(capture, request["seed"])
         result = predict_sequence(reader, network, store, plan, SilentProgress())
     if result.merged is not None:

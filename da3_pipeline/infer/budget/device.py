@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from ...errors import InferenceError
+from ..config import BudgetConfig, InferConfig
 from .memory import free_memory_bytes
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["memory_limit_bytes", "pick_device", "precision", "require_fused_attention"]
 
 _HEAD_DIM = 64
-_HARMLESS_SCORES_BYTES = 2**30
-_SHARE_OF_FREE = 0.8  # the allocator's slack and what else grows meanwhile
 
 
 def pick_device(name: str) -> torch.device:
@@ -37,14 +36,14 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def memory_limit_bytes(device: torch.device, max_memory_gb: float | None) -> int:
-    """What a pass may take on `device`: what the user allows, else four fifths of what is free now."""
+def memory_limit_bytes(device: torch.device, config: InferConfig) -> int:
+    """What a pass may take on `device`: what the user allows, else most of what is free now."""
     import torch
 
-    if max_memory_gb is not None:
-        return int(max_memory_gb * 2**30)
+    if config.max_memory_gb is not None:
+        return int(config.max_memory_gb * 2**30)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory_bytes()
-    return int(_SHARE_OF_FREE * free)
+    return int(config.budget.share_of_free * free)
 
 
 def precision(device: torch.device) -> AbstractContextManager[object]:
@@ -56,14 +55,15 @@ def precision(device: torch.device) -> AbstractContextManager[object]:
     return contextlib.nullcontext()
 
 
-def require_fused_attention(device: torch.device, heads: int, tokens: int) -> None:
+def require_fused_attention(device: torch.device, heads: int, tokens: int, config: BudgetConfig) -> None:
     """Make sure that attention among `tokens` does not hold all its scores at once; no matter on a CPU or for few.
 
     PyTorch falls back to a kernel that does where no other can run, silently. Raises InferenceError that says what
     to do about it.
     """
     scores_bytes = heads * tokens**2 * 4
-    if device.type != "cuda" or scores_bytes <= _HARMLESS_SCORES_BYTES or _has_fused_attention(device):
+    harmless = scores_bytes <= config.harmless_scores_gb * 2**30
+    if device.type != "cuda" or harmless or _has_fused_attention(device):
         return
     raise InferenceError(
         f"attention among {tokens} tokens would take {scores_bytes / 2**30:.0f} GB on {device}, because PyTorch offers "

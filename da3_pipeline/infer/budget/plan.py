@@ -6,17 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import InferenceError
-from ..config import ResizeMethod
+from ..config import InferConfig
 from ..preprocess import PATCH_PX, common_layouts
 from .memory import NetworkCost
 
-__all__ = ["CPU_ATTENTION_RATIO", "Limits", "Plan", "make_plan"]
-
-CPU_ATTENTION_RATIO = 4.0
-
-_LEAST_SHARE_FOR_ONE_PASS = 0.5
-_LEAST_RESOLUTION_PX = 56
-_LEAST_CHUNK_VIEWS = 24
+__all__ = ["Limits", "Plan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -39,24 +33,24 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[tuple[int, int]], resolution_px: int, method: ResizeMethod, cost: NetworkCost, limits: Limits
+    sources: Sequence[tuple[int, int]], resolution_px: int, config: InferConfig, cost: NetworkCost, limits: Limits
 ) -> Plan:
     """The best plan for photographs of the given (width, height) px.
 
-    All frames in one pass are preferred, for which the resolution may fall to half of what was asked; else
-    the highest resolution at which two dozen frames fit; else the highest at which two do. InferenceError if none.
+    All frames in one pass are preferred, for which the resolution may fall to a share of what was asked; else
+    the highest resolution at which a chunk of some size fits; else the highest at which two do. InferenceError if none.
     """
-    count = len(sources)
+    count, budget = len(sources), config.budget
     shapes = sorted(set(sources))
-    steps = range(resolution_px, min(resolution_px, _LEAST_RESOLUTION_PX) - 1, -PATCH_PX)
+    steps = range(resolution_px, min(resolution_px, budget.least_resolution_px) - 1, -PATCH_PX)
     candidates = []
     for step in steps:
-        width, height = common_layouts(shapes, step, method)[0].size
+        width, height = common_layouts(shapes, step, config.resize_method, config.views)[0].size
         views = _most_views(count, width, height, cost, limits)
         peak_bytes = cost.peak_bytes(max(views, 1), width, height, count - views)
         candidates.append(Plan(step, (width, height), views, peak_bytes))
-    chunk = min(count, _LEAST_CHUNK_VIEWS, limits.views or count)
-    for least_views, least_share in ((count, _LEAST_SHARE_FOR_ONE_PASS), (chunk, 0.0), (min(count, 2), 0.0)):
+    chunk = min(count, budget.least_chunk_views, limits.views or count)
+    for least_views, least_share in ((count, budget.least_share_for_one_pass), (chunk, 0.0), (min(count, 2), 0.0)):
         for plan in candidates:
             if plan.views_per_pass >= least_views and plan.resolution_px >= least_share * resolution_px:
                 return plan

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from ...arrays import Float, Float32, Int
 from ...geometry import Sim3, centres, nearest_rotation, sim3_of
+from ..config import BlendConfig
 from .chunk_store import StoredChunk
 
 __all__ = ["Contribution", "blended_camera", "blended_maps", "contributions", "view_weights"]
 
 
-_NEGLIGIBLE, _LEAST = 1e-3, 1e-9
-_SAME_SURFACE = 0.08  # of depth; two values further apart belong to different surfaces and are not averaged
-_MAX_PIXELS = 4096
+_LEAST = 1e-9  # a weight that is none, but can be shared out
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def view_weights(runs: Sequence[Int]) -> list[Float]:
 
 
 def contributions(
-    chunks: Sequence[StoredChunk], placed: Sequence[Float], weights: Sequence[Float]
+    chunks: Sequence[StoredChunk], placed: Sequence[Float], weights: Sequence[Float], config: BlendConfig
 ) -> dict[int, list[Contribution]]:
     """For every frame its usable views, the weightiest first, weights adding up to 1; no entry where there is none.
 
@@ -66,12 +65,12 @@ def contributions(
                 source, int(position), sim3_of(world_from_view[position]), max(float(weight[position]), _LEAST)
             )
             found.setdefault(int(source.indices[position]), []).append(one)
-    return {frame: _shares(found[frame]) for frame in sorted(found)}
+    return {frame: _shares(found[frame], config.negligible) for frame in sorted(found)}
 
 
-def _shares(found: list[Contribution]) -> list[Contribution]:
+def _shares(found: list[Contribution], negligible: float) -> list[Contribution]:
     found = sorted(found, key=lambda one: -one.weight)
-    found = [one for one in found if one.weight >= _NEGLIGIBLE * found[0].weight]
+    found = [one for one in found if one.weight >= negligible * found[0].weight]
     total = sum(one.weight for one in found)
     return [replace(one, weight=one.weight / total) for one in found]
 
@@ -91,7 +90,7 @@ def blended_camera(found: Sequence[Contribution]) -> tuple[Float, Float]:
     return np.column_stack([rotation, -rotation @ centre]), np.einsum("n,nij->ij", weight, matrices)
 
 
-def blended_maps(found: Sequence[Contribution]) -> dict[str, NDArray[np.generic]]:
+def blended_maps(found: Sequence[Contribution], config: BlendConfig) -> dict[str, NDArray[np.generic]]:
     """The maps of a frame by field name: depth in world units, confidence; of any other the weightiest view's."""
     first = found[0]
     maps = {name: file[first.position] for name, file in first.source.maps.items()}
@@ -104,11 +103,13 @@ def blended_maps(found: Sequence[Contribution]) -> dict[str, NDArray[np.generic]
         depths.append(one.source.maps["depth"][one.position] * np.float32(one.world_from_view.scale))
         confs.append(one.source.maps["conf"][one.position])
     weights = [one.weight for one in found]
-    maps["depth"], maps["conf"] = _mix(depths, confs, weights)
+    maps["depth"], maps["conf"] = _mix(depths, confs, weights, config)
     return maps
 
 
-def _mix(depths: list[Float32], confs: list[Float32], weights: list[float]) -> tuple[Float32, Float32]:
+def _mix(
+    depths: list[Float32], confs: list[Float32], weights: list[float], config: BlendConfig
+) -> tuple[Float32, Float32]:
     """Weighted means in the logarithm of depth: of the frame's scale, and of its shape where the surfaces agree."""
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = [np.where(depth > 0, np.log(depth), np.nan) for depth in depths]
@@ -117,12 +118,12 @@ def _mix(depths: list[Float32], confs: list[Float32], weights: list[float]) -> t
     conf_numerator = np.zeros_like(reference)
     shift = 0.0
     for log_depth, conf, weight in zip(logs, confs, weights, strict=True):
-        offset = _median_offset(log_depth, reference)
+        offset = _median_offset(log_depth, reference, config.sampled_pixels)
         shift += weight * offset
         shape = log_depth - np.float32(offset)
         pixel = weight * np.nan_to_num(np.maximum(conf, 1e-6), nan=0.0, posinf=1.0, neginf=0.0)
         with np.errstate(invalid="ignore"):
-            agrees = np.isfinite(shape) & (~np.isfinite(reference) | (np.abs(shape - reference) < _SAME_SURFACE))
+            agrees = np.isfinite(shape) & (~np.isfinite(reference) | (np.abs(shape - reference) < config.same_surface))
         pixel = np.where(agrees, pixel, 0.0)
         numerator += pixel * np.where(agrees, shape, 0.0)
         conf_numerator += pixel * np.where(agrees, conf, 0.0)
@@ -134,8 +135,8 @@ def _mix(depths: list[Float32], confs: list[Float32], weights: list[float]) -> t
     return depth.astype(np.float32), conf.astype(np.float32)
 
 
-def _median_offset(log_depth: Float32, reference: Float32) -> float:
-    stride = max(1, reference.size // _MAX_PIXELS)
+def _median_offset(log_depth: Float32, reference: Float32, pixels: int) -> float:
+    stride = max(1, reference.size // pixels)
     difference = (log_depth - reference).ravel()[::stride]
     difference = difference[np.isfinite(difference)]
     return float(np.median(difference)) if len(difference) else 0.0

@@ -17,30 +17,14 @@ from scipy.spatial.transform import Rotation
 from ...arrays import Bool, Float
 from ...geometry import Sim3, centres, sim3_exp, sim3_matrix, sim3_of
 from ...geometry.robust_alignment import robust_alignment
+from ..config import AlignmentConfig, Spread
 from ..views import RawViews
 
-__all__ = ["ChunkAlignment", "Spread", "align_chunks", "align_to_cameras", "information_at"]
+__all__ = ["ChunkAlignment", "align_chunks", "align_to_cameras", "information_at"]
 
 
-_MAX_PIXELS = 4096
-_ROUNDS = 8
 _STEP = 1e-6
 _STILL = 1e-8  # a last step of a ten-thousandth of a frame's sigma
-_CAUCHY = 9.0  # squared residuals of a frame at which its weight is a half; 7 are expected
-_FLOOR = np.array([np.radians(0.05), 0.001, 0.001])  # numbers below are rounding: no agreement is worth more
-_EXPECTED = np.array([np.radians(1.0), 0.02, 0.03])  # what a spread is taken for while few frames tell,
-_EXPECTED_FRAMES = 2.0  # and how many frames that is worth
-_SCALE_PRIOR = 1.0  # sigma of the logarithm of the scale where neither depth nor motion tells it
-_CONF_RANGE = (0.25, 4.0)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """One sigma of one frame: rotation_deg; centre, in units of the frame's depth; log_scale."""
-
-    rotation_deg: float
-    centre: float
-    log_scale: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +55,7 @@ class _Shared:
     weight: Float
 
 
-def align_chunks(source: RawViews, target: RawViews) -> ChunkAlignment | None:
+def align_chunks(source: RawViews, target: RawViews, config: AlignmentConfig) -> ChunkAlignment | None:
     """The similarity that takes `source` onto `target`, two predictions of the same frames; None without a usable one.
 
     Defined for whatever is left: a single frame, a camera that stands still or only turns, frames of nothing but sky.
@@ -80,14 +64,14 @@ def align_chunks(source: RawViews, target: RawViews) -> ChunkAlignment | None:
     if not len(keep):
         return None
     source, target = source.subset(keep), target.subset(keep)
-    shared = _compare(source, target)
+    shared = _compare(source, target, config)
     known = np.isfinite(shared.log_ratio)
     scale = float(np.exp(np.median(shared.log_ratio[known]))) if known.any() else None
     first = robust_alignment(source.cam_from_world, target.cam_from_world, scale)
-    return _fit(sim3_matrix(first), shared)
+    return _fit(sim3_matrix(first), shared, config)
 
 
-def align_to_cameras(source: RawViews, cam_from_world: Float) -> ChunkAlignment | None:
+def align_to_cameras(source: RawViews, cam_from_world: Float, config: AlignmentConfig) -> ChunkAlignment | None:
     """The similarity that takes `source` onto given poses (N, 3, 4) of the same frames; None without a usable view.
 
     The scale comes from the distances between the cameras; it stays 1 where they are not apart.
@@ -101,7 +85,7 @@ def align_to_cameras(source: RawViews, cam_from_world: Float) -> ChunkAlignment 
         depth = np.array([np.median(depth[np.isfinite(depth) & (depth > 0)]) for depth in source.depth], float)
     unknown = np.full(len(source), np.nan)
     shared = _shared(source.cam_from_world, cam_from_world, first.scale * depth, unknown, np.ones(len(source)))
-    return _fit(sim3_matrix(first), shared)
+    return _fit(sim3_matrix(first), shared, config)
 
 
 def information_at(cam_from_world: Float, depth: float, spread: Spread) -> Float:
@@ -109,20 +93,23 @@ def information_at(cam_from_world: Float, depth: float, spread: Spread) -> Float
     one = cam_from_world[None]
     shared = _shared(one, one, np.array([depth]), np.zeros(1), np.ones(1))
     jacobian = _jacobian(np.eye(4), shared)[0]
-    sigma = np.array([np.radians(spread.rotation_deg), spread.centre, spread.log_scale])
-    return np.asarray(np.einsum("ra,r,rb->ab", jacobian, _per_row(sigma) ** -2.0, jacobian))
+    return np.asarray(np.einsum("ra,r,rb->ab", jacobian, _per_row(_sigma(spread)) ** -2.0, jacobian))
 
 
-def _compare(source: RawViews, target: RawViews) -> _Shared:
+def _compare(source: RawViews, target: RawViews, config: AlignmentConfig) -> _Shared:
     ratios, depths, confidences = (np.full(len(source), np.nan) for _ in range(3))
     for index in range(len(source)):
-        ratios[index], depths[index], confidences[index] = _depth_agreement(source, target, index)
+        ratios[index], depths[index], confidences[index] = _depth_agreement(
+            source, target, index, config.sampled_pixels
+        )
     centre = centres(target.cam_from_world)
     reach = float(np.median(np.linalg.norm(centre - centre.mean(0), axis=1)))
     depths = np.where(np.isfinite(depths), depths, np.nanmedian(depths) if np.isfinite(depths).any() else reach or 1.0)
     typical = np.nanmedian(confidences) if np.isfinite(confidences).any() else np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
-        weight = np.nan_to_num(confidences / typical, nan=1.0, posinf=1.0).clip(*_CONF_RANGE)
+        weight = np.nan_to_num(confidences / typical, nan=1.0, posinf=1.0).clip(
+            config.least_confidence, config.most_confidence
+        )
     return _shared(source.cam_from_world, target.cam_from_world, depths, ratios, weight)
 
 
@@ -130,9 +117,9 @@ def _shared(source: Float, target: Float, depth: Float, log_ratio: Float, weight
     return _Shared(source[:, :, :3], centres(source), target[:, :, :3], centres(target), depth, log_ratio, weight)
 
 
-def _depth_agreement(source: RawViews, target: RawViews, index: int) -> tuple[float, float, float]:
+def _depth_agreement(source: RawViews, target: RawViews, index: int, pixels: int) -> tuple[float, float, float]:
     """Weighted median log ratio of a frame's depths (NaN where there are none), its depth, its confidence."""
-    stride = max(1, source.depth[index].size // _MAX_PIXELS)
+    stride = max(1, source.depth[index].size // pixels)
     a, b, conf_a, conf_b = (
         array[index].ravel()[::stride].astype(np.float64)
         for array in (source.depth, target.depth, source.conf, target.conf)
@@ -156,29 +143,29 @@ def _weighted_median(values: Float, weights: Float) -> float:
     return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
-def _fit(matrix: Float, shared: _Shared) -> ChunkAlignment:
+def _fit(matrix: Float, shared: _Shared, config: AlignmentConfig) -> ChunkAlignment:
     """Reweighted Gauss-Newton from a robust first guess."""
     measured = np.isfinite(shared.log_ratio)
     prior_log_scale = np.log(sim3_of(matrix).scale)
-    sigma = _sigmas(_residuals(matrix, shared), shared.weight, measured)
-    for _ in range(_ROUNDS):
+    sigma = _sigmas(_residuals(matrix, shared), shared.weight, measured, config)
+    for _ in range(config.max_rounds):
         residuals = _residuals(matrix, shared)
-        agreement = _agreement(residuals, sigma)
+        agreement = _agreement(residuals, sigma, config.half_weight)
         weight = shared.weight * agreement
-        sigma = _sigmas(residuals, weight, measured)
+        sigma = _sigmas(residuals, weight, measured, config)
         jacobian = _jacobian(matrix, shared)
         scaled = weight[:, None] / _per_row(sigma) ** 2
         hessian = np.einsum("fra,fr,frb->ab", jacobian, scaled, jacobian)
         gradient = np.einsum("fra,fr,fr->a", jacobian, scaled, residuals)
-        hessian[6, 6] += 1 / _SCALE_PRIOR**2
-        gradient[6] += (np.log(sim3_of(matrix).scale) - prior_log_scale) / _SCALE_PRIOR**2
+        hessian[6, 6] += 1 / config.scale_sigma**2
+        gradient[6] += (np.log(sim3_of(matrix).scale) - prior_log_scale) / config.scale_sigma**2
         step = np.linalg.solve(hessian, gradient)
         matrix = sim3_exp(-step) @ matrix
         if step @ hessian @ step < _STILL * weight.sum():
             break
     scaled = weight[:, None] / weight.sum() / _per_row(sigma) ** 2
     information = np.einsum("fra,fr,frb->ab", jacobian, scaled, jacobian)
-    spread = Spread(float(np.degrees(sigma[0])), float(sigma[1]), float(sigma[2]))
+    spread = Spread(rotation_deg=float(np.degrees(sigma[0])), centre=float(sigma[1]), log_scale=float(sigma[2]))
     return ChunkAlignment(sim3_of(matrix), information, spread, float(np.mean(agreement > 0.5)))
 
 
@@ -203,19 +190,24 @@ def _jacobian(matrix: Float, shared: _Shared) -> Float:
     return np.stack(columns, axis=-1)
 
 
-def _sigmas(residuals: Float, weight: Float, measured: Bool) -> Float:
+def _sigmas(residuals: Float, weight: Float, measured: Bool, config: AlignmentConfig) -> Float:
     """(3,) spread of each kind of residual, drawn to what is expected where few frames tell."""
     squares = np.stack([(residuals[:, :3] ** 2).mean(1), (residuals[:, 3:6] ** 2).mean(1), residuals[:, 6] ** 2])
     counted = np.stack([weight, weight, weight * measured])
-    variance = (squares * counted).sum(1) + _EXPECTED_FRAMES * _EXPECTED**2
-    return np.maximum(np.sqrt(variance / (counted.sum(1) + _EXPECTED_FRAMES)), _FLOOR)
+    variance = (squares * counted).sum(1) + config.expected_frames * _sigma(config.expected) ** 2
+    return np.maximum(np.sqrt(variance / (counted.sum(1) + config.expected_frames)), _sigma(config.floor))
+
+
+def _sigma(spread: Spread) -> Float:
+    """(3,) in radians, units of depth, logarithm."""
+    return np.array([np.radians(spread.rotation_deg), spread.centre, spread.log_scale])
 
 
 def _per_row(sigma: Float) -> Float:
     return np.repeat(sigma, (3, 3, 1))
 
 
-def _agreement(residuals: Float, sigma: Float) -> Float:
+def _agreement(residuals: Float, sigma: Float, half_weight: float) -> Float:
     """(F,) Cauchy's weight of each frame."""
     squared = ((residuals / _per_row(sigma)) ** 2).sum(1)
-    return np.asarray(1 / (1 + squared / _CAUCHY))
+    return np.asarray(1 / (1 + squared / half_weight))

@@ -22,7 +22,6 @@ from ..views import RawViews
 from .chunk_store import ChunkStore, StoredChunk
 
 __all__ = [
-    "ANCHORED_UP_TO",
     "AnchoredChunk",
     "ChunkPredictor",
     "ChunkTooLargeError",
@@ -38,9 +37,6 @@ __all__ = [
 PredictChunk = Callable[[Int, Bytes], RawViews]
 """One pass of the network: frame indices (V,) and their pixels (V, h, w, 3) to their views, jointly predicted. May
 raise ChunkTooLargeError."""
-
-ANCHORED_UP_TO = 200
-"""Frames from which on a capture is walked through instead of hung on anchors."""
 
 logger = logging.getLogger(__name__)
 

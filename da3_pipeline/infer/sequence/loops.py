@@ -15,7 +15,8 @@ import numpy as np
 from ...arrays import Float, Int
 from ...geometry import invert_sim3, sim3_adjoint, sim3_matrix
 from ...progress import Progress
-from .chunk_alignment import ChunkAlignment, Spread, align_chunks, information_at
+from ..config import LoopConfig, SequenceConfig
+from .chunk_alignment import ChunkAlignment, align_chunks, information_at
 from .chunks import ChunkPredictor, ChunkTooLargeError
 from .loop_check import mutual_consistency
 from .placement import Segments
@@ -26,13 +27,6 @@ __all__ = ["LoopSearch", "close_loops"]
 
 
 logger = logging.getLogger(__name__)
-
-_HALF_WINDOW = 4  # frames to either side of the one that looks alike
-_FEWEST_VIEWS = 3
-_LEAST_AGREEING = 0.5  # of the frames of a window with the chunk that they come from
-_MOST_SPREAD = Spread(rotation_deg=5.0, centre=0.1, log_scale=0.15)
-_LEAST_SEEN, _LEAST_EVIDENCE = 0.25, 0.3
-_JOINT = Spread(rotation_deg=2.0, centre=0.08, log_scale=0.04)  # what a chunk of two far stretches is trusted to
 
 
 @dataclass(frozen=True)
@@ -52,18 +46,21 @@ class _Window:
     frames: Int
 
 
-def close_loops(segments: Segments, predict: ChunkPredictor, progress: Progress) -> LoopSearch:
+def close_loops(segments: Segments, predict: ChunkPredictor, config: SequenceConfig, progress: Progress) -> LoopSearch:
     """Edges between segments that show the same place, from at most as many tries as chunks: time stays linear."""
     orders, positions = _best_seen(segments)
     described = [one.small.get("descriptors") for one in segments.chunks]
     if any(array is None for array in described):
         return LoopSearch((), 0)
     rows = [described[order][position] for order, position in zip(orders, positions, strict=True)]
-    revisits = find_revisits(np.stack(rows), orders, len(segments.chunks))
+    revisits = find_revisits(np.stack(rows), orders, len(segments.chunks), config.revisits)
     edges = []
     for tried, revisit in enumerate(revisits):
-        windows = [_window(segments, int(orders[row]), int(positions[row])) for row in (revisit.first, revisit.second)]
-        edge = _verified(segments, windows[0], windows[1], predict, revisit)
+        first, second = (
+            _window(segments, int(orders[row]), int(positions[row]), config.loops.half_window)
+            for row in (revisit.first, revisit.second)
+        )
+        edge = _verified(segments, (first, second), predict, revisit, config)
         if edge is not None:
             edges.append(edge)
         progress.step(tried + 1, len(revisits), "revisits checked")
@@ -87,19 +84,24 @@ def _best_seen(segments: Segments) -> tuple[Int, Int]:
     )
 
 
-def _window(segments: Segments, order: int, position: int) -> _Window:
+def _window(segments: Segments, order: int, position: int, reach: int) -> _Window:
     one = segments.chunks[order]
-    around = np.arange(max(0, position - _HALF_WINDOW), min(len(one), position + _HALF_WINDOW + 1))
+    around = np.arange(max(0, position - reach), min(len(one), position + reach + 1))
     around = around[one.usable[around]]
     return _Window(order, around, one.indices[around])
 
 
 def _verified(
-    segments: Segments, first: _Window, second: _Window, predict: ChunkPredictor, revisit: Revisit
+    segments: Segments,
+    windows: tuple[_Window, _Window],
+    predict: ChunkPredictor,
+    revisit: Revisit,
+    config: SequenceConfig,
 ) -> Edge | None:
     """The edge between two windows, or None where anything speaks against it."""
+    first, second = windows
     indices = np.concatenate([first.frames, second.frames])
-    if min(len(first.frames), len(second.frames)) < _FEWEST_VIEWS or (np.diff(indices) <= 0).any():
+    if min(len(first.frames), len(second.frames)) < config.loops.fewest_views or (np.diff(indices) <= 0).any():
         return None
     name = f"loop-{first.frames[0]:06d}-{second.frames[0]:06d}"
     try:
@@ -110,29 +112,29 @@ def _verified(
         logger.warning("the revisit of frame %d cannot be checked: %s", second.frames[0], error)
         return None
     here, there = joint.views(np.arange(len(first.frames))), joint.views(np.arange(len(first.frames), len(indices)))
-    to_first = align_chunks(here, segments.chunks[first.order].views(first.positions))
-    to_second = align_chunks(there, segments.chunks[second.order].views(second.positions))
-    if to_first is None or to_second is None or not (_fits(to_first) and _fits(to_second)):
+    to_first = align_chunks(here, segments.chunks[first.order].views(first.positions), config.alignment)
+    to_second = align_chunks(there, segments.chunks[second.order].views(second.positions), config.alignment)
+    if to_first is None or to_second is None or not (_fits(to_first, config.loops) and _fits(to_second, config.loops)):
         return None
     pixels = predict.reader.stack(indices)
-    found = mutual_consistency(here, there, pixels[: len(here)], pixels[len(here) :])
+    found = mutual_consistency(here, there, pixels[: len(here)], pixels[len(here) :], config.loops)
     predict.reader.release()
     logger.debug("frames %d and %d: similarity %.2f, %s", *indices[[0, -1]], revisit.similarity, found)
-    if found.seen < _LEAST_SEEN or found.evidence < _LEAST_EVIDENCE:
+    if found.seen < config.loops.least_seen or found.evidence < config.loops.least_evidence:
         return None
-    nodes = [segments.node(one.order, float(np.median(one.positions))) for one in (first, second)]
+    nodes = [segments.node(one.order, float(np.median(one.positions))) for one in windows]
     depth = float(np.nanmedian(np.where(here.depth > 0, here.depth, np.nan)))
     middle = here.cam_from_world[len(here) // 2]
-    return _edge(nodes, to_first, to_second, information_at(middle, depth, _JOINT))
+    return _edge(nodes, to_first, to_second, information_at(middle, depth, config.loops.joint))
 
 
-def _fits(alignment: ChunkAlignment) -> bool:
-    spread = alignment.spread
+def _fits(alignment: ChunkAlignment, config: LoopConfig) -> bool:
+    spread, most = alignment.spread, config.most_spread
     return (
-        alignment.agreeing >= _LEAST_AGREEING
-        and spread.rotation_deg <= _MOST_SPREAD.rotation_deg
-        and spread.centre <= _MOST_SPREAD.centre
-        and spread.log_scale <= _MOST_SPREAD.log_scale
+        alignment.agreeing >= config.least_agreeing
+        and spread.rotation_deg <= most.rotation_deg
+        and spread.centre <= most.centre
+        and spread.log_scale <= most.log_scale
     )
 
 

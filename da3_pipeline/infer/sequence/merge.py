@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ...arrays import Float, Int
 from ...progress import Progress
+from ..config import BlendConfig
 from ..views import RawViews
 from .array_file import ArrayFile, ArrayWriter
-from .blending import Contribution, blended_camera, blended_maps, contributions
+from .blending import Contribution, blended_camera, blended_maps
 from .chunk_store import StoredChunk
 
 __all__ = ["MergedViews", "merge_chunks"]
@@ -30,18 +31,16 @@ class MergedViews:
 
 
 def merge_chunks(
-    chunks: Sequence[StoredChunk],
-    placed: Sequence[Float],
-    weights: Sequence[Float],
+    found: Mapping[int, Sequence[Contribution]],
     folder: Path,
     known: Mapping[int, Float],
+    config: BlendConfig,
     progress: Progress,
 ) -> MergedViews | None:
-    """Blend the chunks; the maps are written below `folder` and returned memory-mapped. None without a usable view.
+    """Blend what chunks say of each frame; the maps are written below `folder` and returned memory-mapped.
 
-    `placed`, `weights`: see `contributions`. `known`: given cam_from_world (3, 4) of frames, which they keep.
+    `found`: of `contributions`; empty gives None. `known`: given cam_from_world (3, 4) of frames, which they keep.
     """
-    found = contributions(chunks, placed, weights)
     if not found:
         return None
     kept = np.array(list(found), np.int64)
@@ -54,14 +53,18 @@ def merge_chunks(
     first = next(iter(found.values()))[0].source
     for name in first.small.keys() - arrays.keys():
         arrays[name] = np.stack([found[frame][0].source.small[name][found[frame][0].position] for frame in found])
-    confidence = _write_maps(first, found, folder, progress)
+    confidence = _write_maps(first, found, folder, config, progress)
     for name in first.maps:
         arrays[name] = ArrayFile(folder / f"{name}.npy").mapped()
     return MergedViews(kept, RawViews(**arrays), confidence)
 
 
 def _write_maps(
-    example: StoredChunk, found: Mapping[int, Sequence[Contribution]], folder: Path, progress: Progress
+    example: StoredChunk,
+    found: Mapping[int, Sequence[Contribution]],
+    folder: Path,
+    config: BlendConfig,
+    progress: Progress,
 ) -> Float:
     """Every map of every frame into one file for each kind; the median confidence of each frame."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ def _write_maps(
     }
     try:
         for row, frame in enumerate(found):
-            maps = blended_maps(found[frame])
+            maps = blended_maps(found[frame], config)
             for name, writer in writers.items():
                 writer.write(maps[name])
             confidence[row] = np.median(np.nan_to_num(maps["conf"], nan=0.0, posinf=0.0, neginf=0.0))

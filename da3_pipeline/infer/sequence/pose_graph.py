@@ -22,14 +22,11 @@ from scipy.sparse.linalg import spsolve
 
 from ...arrays import Float
 from ...geometry import inverse_right_jacobian, invert_sim3, sim3_adjoint, sim3_exp, sim3_log
+from ..config import GraphConfig
 
 __all__ = ["Edge", "Solution", "chained", "solve_graph"]
 
 
-_LIKELY = 16.6  # squared residual of seven normal numbers that 98 in 100 stay below
-_LESS_CONVEX = 1.6
-_INNER_STEPS = 3
-_FINAL_STEPS = 30
 _CONVERGED = 1e-9
 
 
@@ -81,28 +78,29 @@ def chained(count: int, edges: Sequence[Edge], root: int = 0) -> Float:
     return nodes
 
 
-def solve_graph(nodes: Float, edges: Sequence[Edge], fixed: int = 0) -> Solution:
+def solve_graph(nodes: Float, edges: Sequence[Edge], config: GraphConfig, fixed: int = 0) -> Solution:
     """The nodes (N, 4, 4) moved so that the edges agree best; node `fixed` stays where it is."""
     if not edges or len(nodes) < 2:
         return Solution(nodes.copy(), np.ones(len(edges)))
-    graph = _Graph(edges, len(nodes), fixed)
+    graph = _Graph(edges, len(nodes), fixed, config.likely)
     squared = graph.squared(nodes)
     loops = graph.closes_loop
     worst = float(squared[loops].max()) if loops.any() else 0.0
-    convexity = max(1.0, 2 * worst / _LIKELY)
+    convexity = max(1.0, 2 * worst / config.likely)
     while convexity > 1:
-        nodes = graph.improve(nodes, convexity, _INNER_STEPS)
-        convexity = max(1.0, convexity / _LESS_CONVEX)
+        nodes = graph.improve(nodes, convexity, config.inner_steps)
+        convexity = max(1.0, convexity / config.convexity_step)
         if convexity == 1:
             break
-    nodes = graph.improve(nodes, 1.0, _FINAL_STEPS)
+    nodes = graph.improve(nodes, 1.0, config.final_steps)
     return Solution(nodes, graph.weights(graph.squared(nodes), 1.0))
 
 
 class _Graph:
     """The edges as stacked arrays, and the steps on them."""
 
-    def __init__(self, edges: Sequence[Edge], count: int, fixed: int) -> None:
+    def __init__(self, edges: Sequence[Edge], count: int, fixed: int, likely: float) -> None:
+        self._likely = likely
         self._first = np.array([edge.first for edge in edges])
         self._second = np.array([edge.second for edge in edges])
         self._second_from_first = invert_sim3(np.stack([edge.first_from_second for edge in edges]))
@@ -119,8 +117,8 @@ class _Graph:
         return np.asarray((self._residuals(nodes[self._first], nodes[self._second]) ** 2).sum(1))
 
     def weights(self, squared: Float, convexity: float) -> Float:
-        chain = np.minimum(1.0, np.sqrt(_LIKELY / np.maximum(squared, 1e-300)))
-        scale = convexity * _LIKELY
+        chain = np.minimum(1.0, np.sqrt(self._likely / np.maximum(squared, 1e-300)))
+        scale = convexity * self._likely
         return np.where(self.closes_loop, (scale / (squared + scale)) ** 2, chain)
 
     def improve(self, nodes: Float, convexity: float, steps: int) -> Float:
@@ -143,8 +141,8 @@ class _Graph:
 
     def _cost(self, squared: Float, convexity: float) -> float:
         """The robust losses whose derivatives the weights are."""
-        scale = convexity * _LIKELY
-        chain = np.where(squared <= _LIKELY, squared, 2 * np.sqrt(_LIKELY * squared) - _LIKELY)
+        scale = convexity * self._likely
+        chain = np.where(squared <= self._likely, squared, 2 * np.sqrt(self._likely * squared) - self._likely)
         return float(np.where(self.closes_loop, scale * squared / (squared + scale), chain).sum())
 
     def _residuals(self, first: Float, second: Float) -> Float:

@@ -14,10 +14,11 @@ import numpy as np
 
 from ...arrays import Float, Int
 from ...progress import Progress
+from ..config import SequenceConfig
 from ..frame_reader import FrameReader
-from .blending import view_weights
+from .blending import contributions, view_weights
 from .chunk_store import ChunkStore
-from .chunks import ANCHORED_UP_TO, ChunkPredictor, PredictChunk, predict_anchored, predict_walk
+from .chunks import ChunkPredictor, PredictChunk, predict_anchored, predict_walk
 from .loops import close_loops
 from .merge import MergedViews, merge_chunks
 from .placement import Placement, cut_into_segments, overlap_edges, place
@@ -28,8 +29,6 @@ __all__ = ["MERGED", "PredictedSequence", "SequencePlan", "predict_sequence"]
 MERGED = "merged"
 """Where in the workspace the maps of the finished prediction lie."""
 
-_FEWEST_TO_LOOP = 3  # chunks: neighbours share frames anyhow
-
 
 @dataclass(frozen=True)
 class SequencePlan:
@@ -37,6 +36,7 @@ class SequencePlan:
 
     views_per_chunk: int
     overlap: int
+    config: SequenceConfig
     tied: bool = False
     close_loops: bool = True
 
@@ -66,8 +66,9 @@ def predict_sequence(
 
     `known`: given cam_from_world (3, 4) by frame index; the result is in their world, and they are kept as they are.
     """
+    config, known = plan.config, known or {}
     predictor = ChunkPredictor(reader, predict_chunk, store)
-    by_anchors = len(reader) <= max(ANCHORED_UP_TO, plan.views_per_chunk)
+    by_anchors = len(reader) <= max(config.anchored_up_to, plan.views_per_chunk)
     predicted = (predict_anchored if by_anchors else predict_walk)(
         predictor, plan.views_per_chunk, plan.overlap, progress, note
     )
@@ -77,17 +78,18 @@ def predict_sequence(
     if plan.tied:
         placement = Placement([np.tile(np.eye(4), (len(one), 1, 1)) for one in predicted.chunks], 0)
     else:
-        segments = cut_into_segments(predicted.chunks, bending=not by_anchors)
-        edges = overlap_edges(segments)
-        if plan.close_loops and not by_anchors and len(predicted.chunks) >= _FEWEST_TO_LOOP:
-            search = close_loops(segments, predictor, progress)
+        segments = cut_into_segments(predicted.chunks, not by_anchors, config.placement)
+        edges = overlap_edges(segments, config)
+        if plan.close_loops and not by_anchors and len(predicted.chunks) >= config.loops.fewest_chunks:
+            search = close_loops(segments, predictor, config, progress)
             edges, tried = [*edges, *search.edges], search.tried
-        placement = place(segments, edges, known or {})
+        placement = place(segments, edges, known, config)
     weights = [
         _spread(one.indices, run, weight)
         for one, run, weight in zip(predicted.chunks, predicted.runs, view_weights(list(predicted.runs)), strict=True)
     ]
-    merged = merge_chunks(predicted.chunks, placement.placed, weights, store.folder / MERGED, known or {}, progress)
+    found = contributions(predicted.chunks, placement.placed, weights, config.blending)
+    merged = merge_chunks(found, store.folder / MERGED, known, config.blending, progress)
     return PredictedSequence(merged, predicted.unreadable, len(predicted.chunks), tried, placement.loops)
 
 

@@ -18,6 +18,7 @@ from da3_pipeline.benchmark.truth.simulated_network import SimulatedNetwork
 from da3_pipeline.benchmark.truth.tour_capture import TourCapture, render_capture
 from da3_pipeline.geometry import Camera, centres
 from da3_pipeline.geometry.pose_metrics import centre_rmse
+from da3_pipeline.infer.config import AlignmentConfig
 from da3_pipeline.infer.sequence.chunk_alignment import align_chunks
 from da3_pipeline.progress import SilentProgress
 
@@ -80,7 +81,7 @@ def test_the_simulated_network_drifts_a_little_in_worlds_of_its_own(corridor: To
     np.testing.assert_array_equal(first.cam_from_world, again.cam_from_world)
     path_m = 4.7
     assert 1e-4 * path_m < centre_rmse(corridor.cam_from_world[:48], first.cam_from_world) < 0.05 * path_m
-    between = align_chunks(second.subset(range(8)), first.subset(range(40, 48)))
+    between = align_chunks(second.subset(range(8)), first.subset(range(40, 48)), AlignmentConfig())
     assert between is not None
     assert abs(np.log(between.target_from_source.scale)) > 0.02
     assert between.spread.rotation_deg < 2

@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 from da3_pipeline.errors import InferenceError
 from da3_pipeline.infer.budget import memory
 from da3_pipeline.infer.budget.memory import NetworkCost, free_memory_bytes, weights_in_use
-from da3_pipeline.infer.budget.plan import CPU_ATTENTION_RATIO, Limits, Plan, make_plan
+from da3_pipeline.infer.budget.plan import Limits, Plan, make_plan
+from da3_pipeline.infer.config import InferConfig
 from da3_pipeline.model import VARIANTS, build, trunk
 from da3_pipeline.model.lean import dense_pass
 
 GB = 2**30
+CONFIG = InferConfig()
 NANO = NetworkCost(VARIANTS["da3-nano"].config)
 LARGE = NetworkCost(VARIANTS["da3-large"].config)
 PHOTO = (1024, 683)
 
 
 def plan(count: int, limits: Limits, resolution_px: int = 504, cost: NetworkCost = NANO) -> Plan:
-    return make_plan([PHOTO] * count, resolution_px, "upper_bound_resize", cost, limits)
+    return make_plan([PHOTO] * count, resolution_px, CONFIG, cost, limits)
 
 
 def test_few_frames_are_seen_at_once_and_in_full() -> None:
@@ -44,14 +46,14 @@ def test_frames_are_split_when_the_resolution_would_fall_too_far() -> None:
 
 
 def test_a_slow_machine_splits_frames_though_memory_is_plenty() -> None:
-    chosen = plan(300, Limits(1000 * GB, CPU_ATTENTION_RATIO), 252)
+    chosen = plan(300, Limits(1000 * GB, CONFIG.budget.cpu_attention_ratio), 252)
     assert chosen.views_per_pass < 300
-    assert NANO.attention_ratio(chosen.views_per_pass, *chosen.size) <= CPU_ATTENTION_RATIO
+    assert NANO.attention_ratio(chosen.views_per_pass, *chosen.size) <= CONFIG.budget.cpu_attention_ratio
     assert plan(300, Limits(1000 * GB), 252).views_per_pass == 300
 
 
 def test_sixty_six_photographs_stay_well_under_four_gigabytes() -> None:
-    assert plan(66, Limits(16 * GB, CPU_ATTENTION_RATIO), 504).peak_bytes < 2 * GB
+    assert plan(66, Limits(16 * GB, CONFIG.budget.cpu_attention_ratio), 504).peak_bytes < 2 * GB
 
 
 def test_very_little_memory_still_gives_pairs_at_low_resolution() -> None:
@@ -72,13 +74,16 @@ def test_the_users_bound_on_views_holds() -> None:
 
 
 def test_one_frame_is_a_plan() -> None:
-    assert plan(1, Limits(64 * GB, CPU_ATTENTION_RATIO)).views_per_pass == 1
+    assert plan(1, Limits(64 * GB, CONFIG.budget.cpu_attention_ratio)).views_per_pass == 1
 
 
 @given(count=st.integers(1, 400), small_gb=st.floats(0.3, 20), more=st.floats(1, 4))
 def test_more_memory_never_gives_less(count: int, small_gb: float, more: float) -> None:
-    limits = Limits(int(small_gb * GB), CPU_ATTENTION_RATIO)
-    tight, roomy = plan(count, limits), plan(count, Limits(int(small_gb * more * GB), CPU_ATTENTION_RATIO))
+    limits = Limits(int(small_gb * GB), CONFIG.budget.cpu_attention_ratio)
+    tight, roomy = (
+        plan(count, limits),
+        plan(count, Limits(int(small_gb * more * GB), CONFIG.budget.cpu_attention_ratio)),
+    )
     assert tight.peak_bytes <= limits.memory_bytes
     joint_tight, joint_roomy = tight.views_per_pass >= count, roomy.views_per_pass >= count
     assert joint_roomy >= joint_tight

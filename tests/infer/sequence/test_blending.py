@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Sim3, centres, rotation_angle_deg, sim3_exp, sim3_matrix
+from da3_pipeline.infer.config import BlendConfig
 from da3_pipeline.infer.sequence.array_file import ArrayFile, ArrayWriter
 from da3_pipeline.infer.sequence.blending import blended_camera, blended_maps, contributions
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore, StoredChunk
@@ -19,6 +20,7 @@ from da3_pipeline.progress import SilentProgress
 
 Views = Callable[..., RawViews]
 HEIGHT, WIDTH = 6, 8
+CONFIG = BlendConfig()
 
 
 def views(poses: NDArray[np.float64], depth: NDArray[np.float32], conf: float = 1.0) -> RawViews:
@@ -52,15 +54,15 @@ def test_a_wall_that_two_chunks_put_in_different_places_becomes_one_and_does_not
     placed = [everywhere(Sim3.identity(), 6), everywhere(Sim3(1.1, np.eye(3), np.array([0, 0, 0.1])), 8)]
     ramp = np.array([1, 2, 3, 4]) / 5
     weights = [np.array([1, 1, *ramp[::-1]]), np.array([*ramp, 1, 1, 1, 1])]
-    found = contributions([first, second], placed, weights)
+    found = contributions([first, second], placed, weights, CONFIG)
     assert list(found) == list(range(10))
     walls, places = [], []
     for frame in found:
         pose, _ = blended_camera(found[frame])
         place = centres(pose[None])[0]
-        walls.append(place[2] + float(np.median(blended_maps(found[frame])["depth"])))
+        walls.append(place[2] + float(np.median(blended_maps(found[frame], CONFIG)["depth"])))
         places.append(place[2])
-        assert np.ptp(blended_maps(found[frame])["depth"]) < 1e-5
+        assert np.ptp(blended_maps(found[frame], CONFIG)["depth"]) < 1e-5
     ends = 0.0, 0.1  # where either chunk puts the wall
     assert walls[0] == pytest.approx(ends[0], abs=1e-5)
     assert walls[-1] == pytest.approx(ends[1], abs=1e-5)
@@ -73,11 +75,11 @@ def test_a_blended_camera_lies_between_the_two(tmp_path: Path) -> None:
     turned = sim3_exp(np.array([0.2, 0, 0, 0, 0.1, 0, 0]))
     one = stored(tmp_path / "a", [3], views(poses, depth))
     other = stored(tmp_path / "b", [3], views(poses, depth))
-    found = contributions([one, other], [np.eye(4)[None], turned[None]], [np.array([0.75]), np.array([0.25])])
+    found = contributions([one, other], [np.eye(4)[None], turned[None]], [np.array([0.75]), np.array([0.25])], CONFIG)
     pose, matrix = blended_camera(found[3])
     assert rotation_angle_deg(pose[:, :3], np.eye(3)) == pytest.approx(np.degrees(0.025), rel=0.01)
     np.testing.assert_allclose(matrix, one.small["intrinsics"][0])
-    whole, _ = blended_camera(contributions([other], [turned[None]], [np.ones(1)])[3])
+    whole, _ = blended_camera(contributions([other], [turned[None]], [np.ones(1)], CONFIG)[3])
     first, last = centres(poses)[0], centres(whole[None])[0]
     np.testing.assert_allclose(centres(pose[None])[0], 0.75 * first + 0.25 * last, atol=1e-9)
 
@@ -91,7 +93,7 @@ def test_unlike_surfaces_are_not_averaged_and_gaps_are_filled(tmp_path: Path) ->
     pose = np.eye(3, 4)[None]
     one, other = stored(tmp_path / "a", [0], views(pose, near)), stored(tmp_path / "b", [0], views(pose, far))
     eye = np.eye(4)[None]
-    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.6]), np.array([0.4])])[0])
+    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.6]), np.array([0.4])], CONFIG)[0], CONFIG)
     np.testing.assert_allclose(maps["depth"][1:, 6:], 2.0, rtol=1e-6)
     np.testing.assert_allclose(maps["depth"][1:, :6], 4.0, rtol=1e-6)
     np.testing.assert_allclose(maps["depth"][0], 4.0, rtol=1e-6)
@@ -105,7 +107,7 @@ def test_confidence_decides_where_two_depths_differ_a_little(tmp_path: Path) -> 
     pose, eye = np.eye(3, 4)[None], np.eye(4)[None]
     sure, unsure = views(pose, base, conf=9.0), views(pose, bumpy, conf=1.0)
     one, other = stored(tmp_path / "a", [0], sure), stored(tmp_path / "b", [0], unsure)
-    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.5]), np.array([0.5])])[0])
+    maps = blended_maps(contributions([one, other], [eye, eye], [np.array([0.5]), np.array([0.5])], CONFIG)[0], CONFIG)
     assert maps["depth"][2, 2] == pytest.approx(4 * np.exp(0.1 * np.log(1.05)), rel=1e-4)
     assert maps["conf"][0, 0] == pytest.approx(0.9 * 9 + 0.1 * 1, rel=1e-5)
 
@@ -116,22 +118,22 @@ def test_anchors_speak_only_where_nobody_else_does(tmp_path: Path) -> None:
     one = stored(tmp_path / "a", [0, 1], broken)
     other = stored(tmp_path / "b", [0, 1], views(poses, 2 * depth))
     eye = np.tile(np.eye(4), (2, 1, 1))
-    found = contributions([one, other], [eye, eye], [np.ones(2), np.zeros(2)])
+    found = contributions([one, other], [eye, eye], [np.ones(2), np.zeros(2)], CONFIG)
     assert len(found[0]) == len(found[1]) == 1
-    np.testing.assert_allclose(blended_maps(found[0])["depth"], 5)
-    np.testing.assert_allclose(blended_maps(found[1])["depth"], 10)
+    np.testing.assert_allclose(blended_maps(found[0], CONFIG)["depth"], 5)
+    np.testing.assert_allclose(blended_maps(found[1], CONFIG)["depth"], 10)
 
 
 def test_merging_nothing_usable_is_none_and_fields_follow(tmp_path: Path) -> None:
     poses, depth = facing([5.0, 6.0])
     nothing = stored(tmp_path / "a", [0, 1], views(poses, np.zeros_like(depth)))
     eye = np.tile(np.eye(4), (2, 1, 1))
-    assert merge_chunks([nothing], [eye], [np.ones(2)], tmp_path / "m", {}, SilentProgress()) is None
+    found = contributions([nothing], [eye], [np.ones(2)], CONFIG)
+    assert merge_chunks(found, tmp_path / "m", {}, CONFIG, SilentProgress()) is None
     full = views(poses, depth)
     sky = RawViews(**{**full.arrays(), "sky": depth > 5.5, "descriptors": np.eye(2, dtype=np.float32)})
-    merged = merge_chunks(
-        [stored(tmp_path / "b", [4, 7], sky)], [eye], [np.ones(2)], tmp_path / "n", {}, SilentProgress()
-    )
+    found = contributions([stored(tmp_path / "b", [4, 7], sky)], [eye], [np.ones(2)], CONFIG)
+    merged = merge_chunks(found, tmp_path / "n", {}, CONFIG, SilentProgress())
     assert merged is not None
     np.testing.assert_array_equal(merged.kept, [4, 7])
     assert merged.views.sky is not None

@@ -24,27 +24,21 @@ from da3_pipeline.types import Frame, FrameSet, Prediction
 from da3_pipeline.versions import STAGE_VERSIONS
 
 COUNT = 48
+WALK = {"process_res_px": 56, "max_views_per_pass": 10, "chunk_overlap": 4, "sequence": {"anchored_up_to": 0}}
+"""Few frames, but treated as a long capture."""
 
 CHILD = """
 import torch
 from pathlib import Path
 torch.set_num_threads(1)
-import da3_pipeline.infer.sequence.run
-da3_pipeline.infer.sequence.run.ANCHORED_UP_TO = 0
 from da3_pipeline.infer import InferConfig, run
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Frame, FrameSet
 paths = sorted(Path({photos!r}).glob("*.png"))
 frames = FrameSet(tuple(Frame(p.name, p, 56, 42, "camera", p.stem) for p in paths), ())
-config = InferConfig(model={checkpoint!r}, device="cpu", process_res_px=56, max_views_per_pass=10, chunk_overlap=4)
+config = InferConfig(model={checkpoint!r}, device="cpu", **{settings!r})
 run(frames, config, SilentProgress(), Path({workspace!r}))
 """
-
-
-@pytest.fixture(autouse=True)
-def walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few frames, but treated as a long capture."""
-    monkeypatch.setattr("da3_pipeline.infer.sequence.run.ANCHORED_UP_TO", 0)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +65,8 @@ def predict(photos: Path, checkpoint: Path) -> Callable[..., Prediction]:
     frames = FrameSet(tuple(Frame(p.name, p, 56, 42, "camera", p.stem) for p in paths), ())
 
     def predict(workspace: Path | None, **options: object) -> Prediction:
-        settings = {"process_res_px": 56, "max_views_per_pass": 10, "chunk_overlap": 4, **options}
-        return run(frames, InferConfig(model=str(checkpoint), device="cpu", **settings), SilentProgress(), workspace)  # type: ignore[arg-type]
+        config = InferConfig.model_validate({"model": str(checkpoint), "device": "cpu", **WALK, **options})
+        return run(frames, config, SilentProgress(), workspace)
 
     return predict
 
@@ -92,7 +86,7 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     torch.set_num_threads(1)
     workspace = tmp_path / "killed"
-    code = CHILD.format(photos=str(photos), checkpoint=str(checkpoint), workspace=str(workspace))
+    code = CHILD.format(photos=str(photos), checkpoint=str(checkpoint), workspace=str(workspace), settings=WALK)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen([sys.executable, "-c", code], env=environment)
     deadline_s = time.monotonic() + 120
@@ -119,6 +113,9 @@ def test_a_finished_run_is_found_whole_and_needs_no_network(
 
     monkeypatch.setattr("da3_pipeline.infer.network_pass.NetworkPass.__call__", no_more)
     assert_equal(first, predict(tmp_path))
+    predict(tmp_path, sequence={"anchored_up_to": 0, "placement": {"segment_views": 5}}, budget={"share_of_free": 0.7})
+    with pytest.raises(AssertionError, match="predicted again"):
+        predict(tmp_path, reference_view="first")
     with monkeypatch.context() as patch, pytest.raises(AssertionError, match="predicted again"):
         patch.setitem(STAGE_VERSIONS, "infer", STAGE_VERSIONS["infer"] + 1)
         predict(tmp_path)

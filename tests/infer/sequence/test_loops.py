@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Sim3, centres, compose, invert, nearest_rotation, sim3_exp
 from da3_pipeline.geometry.pose_metrics import centre_rmse
+from da3_pipeline.infer.config import SequenceConfig
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore
 from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError
 from da3_pipeline.infer.sequence.loop_check import mutual_consistency
@@ -22,6 +23,7 @@ from da3_pipeline.progress import SilentProgress
 
 Index = NDArray[np.int64]
 LAP = 150
+WALKED = SequenceConfig(anchored_up_to=0)
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +82,8 @@ class TowerReader:
 
 def predict(folder: Path, walk: Any, network: Any, close_loops: bool) -> PredictedSequence:
     store = ChunkStore(folder, "settings", [str(frame) for frame in range(len(walk.pixels))])
-    plan = SequencePlan(24, 6, close_loops=close_loops)
+    plan = SequencePlan(24, 6, WALKED, close_loops=close_loops)
     return predict_sequence(TowerReader(walk), network, store, plan, SilentProgress())  # type: ignore[arg-type]
-
-
-@pytest.fixture(autouse=True)
-def walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("da3_pipeline.infer.sequence.run.ANCHORED_UP_TO", 0)
 
 
 def error(result: PredictedSequence, walk: Any) -> float:
@@ -149,7 +146,7 @@ def test_stretches_of_one_place_agree_and_others_do_not(walk: Any) -> None:
     def check(first: Index, second: Index, seen_as: Index) -> Any:
         here, there = walk.views.subset(first), walk.views.subset(second)
         there = replace(there, cam_from_world=walk.poses[seen_as])
-        return mutual_consistency(here, there, walk.pixels[first], walk.pixels[second])
+        return mutual_consistency(here, there, walk.pixels[first], walk.pixels[second], WALKED.loops)
 
     first = np.arange(10, 18)
     right = check(first, first + LAP, first + LAP)
@@ -159,19 +156,19 @@ def test_stretches_of_one_place_agree_and_others_do_not(walk: Any) -> None:
     assert check(first, first + 75, first).correlation < 0.3  # another place put into this one
     assert check(first, first + 75, first + 75).agreeing == 0  # no common surface
     sky = replace(walk.views.subset(first), sky=np.ones((8, 56, 84), bool))
-    nothing = mutual_consistency(sky, sky, walk.pixels[first], walk.pixels[first])
+    nothing = mutual_consistency(sky, sky, walk.pixels[first], walk.pixels[first], WALKED.loops)
     assert nothing.seen == 0
 
 
 def test_revisits_are_pairs_of_one_place_far_apart_in_time(walk: Any) -> None:
     groups = np.arange(200) // 24
-    found = find_revisits(walk.views.descriptors, groups, limit=8)
+    found = find_revisits(walk.views.descriptors, groups, limit=8, config=WALKED.revisits)
     assert 3 <= len(found) <= 8
     assert [one.similarity for one in found] == sorted((one.similarity for one in found), reverse=True)
     for one in found:
         assert abs(one.second - one.first - LAP) <= 6
     for a in found:
         assert all(a is b or max(abs(a.first - b.first), abs(a.second - b.second)) >= 12 for b in found)
-    assert find_revisits(walk.views.descriptors, np.zeros(200, np.int64), limit=8) == []
-    assert find_revisits(walk.views.descriptors[:40], groups[:40], limit=8) == []
-    assert find_revisits(np.ones((200, 5), np.float32), groups, limit=8) == []
+    assert find_revisits(walk.views.descriptors, np.zeros(200, np.int64), limit=8, config=WALKED.revisits) == []
+    assert find_revisits(walk.views.descriptors[:40], groups[:40], limit=8, config=WALKED.revisits) == []
+    assert find_revisits(np.ones((200, 5), np.float32), groups, limit=8, config=WALKED.revisits) == []

@@ -7,10 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from da3_pipeline.geometry import invert_sim3, sim3_exp, sim3_log
+from da3_pipeline.infer.config import GraphConfig
 from da3_pipeline.infer.sequence.pose_graph import Edge, chained, solve_graph
 
 Array = NDArray[np.float64]
 SIGMA = np.array([0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.02])
+CONFIG = GraphConfig()
 INFORMATION = np.diag(1 / SIGMA**2)
 
 
@@ -44,7 +46,7 @@ def test_exact_measurements_give_the_truth_and_leave_the_gauge_alone() -> None:
     truth = ring(12)
     edges = [*chain(truth, np.random.default_rng(0), level=0.0), measure(truth, 11, 0, np.zeros(7), closes_loop=True)]
     start = chained(12, edges)
-    solution = solve_graph(start, edges)
+    solution = solve_graph(start, edges, CONFIG)
     np.testing.assert_allclose(solution.world_from_node[0], np.eye(4), atol=1e-12)
     np.testing.assert_allclose(truth[0] @ solution.world_from_node, truth, atol=1e-6)
     np.testing.assert_allclose(solution.weight, 1, atol=1e-6)
@@ -56,7 +58,7 @@ def test_a_closed_loop_takes_the_drift_out(seed: int) -> None:
     edges = chain(truth, rng)
     edges += [measure(truth, 39 - k, k, SIGMA * rng.normal(size=7), closes_loop=True) for k in range(3)]
     start = chained(40, edges)
-    solution = solve_graph(start, edges)
+    solution = solve_graph(start, edges, CONFIG)
     before, after = errors(start, truth), errors(solution.world_from_node, truth)
     assert before[-1] > 0.15
     assert after[-1] < 0.1
@@ -73,8 +75,8 @@ def test_wrong_loops_are_switched_off_and_right_ones_kept(seed: int) -> None:
         for a, b in rng.integers(0, 40, (6, 2))
         if a != b
     ]
-    alone = solve_graph(chained(40, right), right)
-    solution = solve_graph(chained(40, right), [*right, *wild])
+    alone = solve_graph(chained(40, right), right, CONFIG)
+    solution = solve_graph(chained(40, right), [*right, *wild], CONFIG)
     assert (solution.weight[39:43] > 0.5).all()
     assert (solution.weight[43:] < 0.01).all()
     np.testing.assert_allclose(solution.world_from_node, alone.world_from_node, atol=0.02)
@@ -85,7 +87,7 @@ def test_an_edge_of_no_information_changes_nothing() -> None:
     edges = chain(truth, rng)
     start = chained(8, edges)
     idle = Edge(0, 7, sim3_exp(rng.normal(size=7)), np.zeros((7, 7)), closes_loop=True)
-    np.testing.assert_allclose(solve_graph(start, [*edges, idle]).world_from_node, start, atol=1e-6)
+    np.testing.assert_allclose(solve_graph(start, [*edges, idle], CONFIG).world_from_node, start, atol=1e-6)
 
 
 def test_a_scale_that_nothing_measures_stays() -> None:
@@ -94,7 +96,7 @@ def test_a_scale_that_nothing_measures_stays() -> None:
     information = INFORMATION.copy()
     information[6, 6] = 0
     edges = [Edge(i, i + 1, invert_sim3(truth[i]) @ truth[i + 1], information) for i in range(4)]
-    solution = solve_graph(chained(5, edges), edges)
+    solution = solve_graph(chained(5, edges), edges, CONFIG)
     np.testing.assert_allclose(truth[0] @ solution.world_from_node, truth, atol=1e-5)
 
 
@@ -104,20 +106,20 @@ def test_parts_without_connection_stay_where_they_start() -> None:
     start = chained(6, edges)
     np.testing.assert_allclose(start[3], start[2])
     np.testing.assert_allclose(start[4], start[3])
-    solution = solve_graph(start, edges)
+    solution = solve_graph(start, edges, CONFIG)
     np.testing.assert_allclose(solution.world_from_node, start, atol=1e-6)
 
 
 def test_single_nodes_and_empty_graphs_are_returned() -> None:
     one = np.eye(4)[None]
-    np.testing.assert_array_equal(solve_graph(one, []).world_from_node, one)
+    np.testing.assert_array_equal(solve_graph(one, [], CONFIG).world_from_node, one)
 
 
 def test_any_node_can_hold_the_gauge() -> None:
     truth, rng = ring(10), np.random.default_rng(6)
     edges = [*chain(truth, rng), measure(truth, 9, 0, np.zeros(7), closes_loop=True)]
     start = chained(10, edges)
-    first, fifth = (solve_graph(start, edges, fixed).world_from_node for fixed in (0, 5))
+    first, fifth = (solve_graph(start, edges, CONFIG, fixed).world_from_node for fixed in (0, 5))
     np.testing.assert_allclose(fifth[5], start[5], atol=1e-12)
     relative = invert_sim3(first[:1]) @ first, invert_sim3(fifth[:1]) @ fifth
     np.testing.assert_allclose(sim3_log(invert_sim3(relative[0]) @ relative[1]), 0, atol=1e-4)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from da3_pipeline.geometry import Sim3, nearest_rotation, rotation_angle_deg
 from da3_pipeline.geometry.robust_alignment import robust_alignment
+from da3_pipeline.infer.config import SequenceConfig
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore
 from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError
 from da3_pipeline.infer.sequence.run import PredictedSequence, SequencePlan, predict_sequence
@@ -45,11 +46,18 @@ def random_sim3(rng: np.random.Generator) -> Sim3:
 
 
 def predict(
-    folder: Path, reader: Any, predict_chunk: Any, size: int, overlap: int = 4, **options: Any
+    folder: Path,
+    reader: Any,
+    predict_chunk: Any,
+    size: int,
+    overlap: int = 4,
+    *,
+    walked: bool = True,
+    known: Any = None,
+    tied: bool = False,
 ) -> PredictedSequence:
     store = ChunkStore(folder, "settings", [str(frame) for frame in range(len(reader))])
-    known = options.pop("known", None)
-    plan = SequencePlan(size, overlap, **options)
+    plan = SequencePlan(size, overlap, SequenceConfig(anchored_up_to=0 if walked else 200), tied)
     return predict_sequence(reader, predict_chunk, store, plan, SilentProgress(), known)
 
 
@@ -66,26 +74,19 @@ def assert_same_world(views: RawViews, truth: RawViews, tolerance: float = 1e-5)
     np.testing.assert_allclose(moved.depth, truth.depth, rtol=1e-4)
 
 
-@pytest.fixture(params=["anchored", "walked"])
-def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both layouts: the limit between them is set to 0 for the walk."""
-    if request.param == "walked":
-        monkeypatch.setattr("da3_pipeline.infer.sequence.run.ANCHORED_UP_TO", 0)
-    return str(request.param)
-
-
-@pytest.fixture
-def walked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("da3_pipeline.infer.sequence.run.ANCHORED_UP_TO", 0)
+@pytest.fixture(params=[False, True], ids=["anchored", "walked"])
+def walked(request: pytest.FixtureRequest) -> bool:
+    """Both layouts."""
+    return bool(request.param)
 
 
 @pytest.mark.parametrize(("count", "size"), [(20, 20), (21, 20), (19, 20), (20, 7), (50, 12), (9, 2), (7, 3), (1, 5)])
 def test_chunks_in_arbitrary_worlds_become_one(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str, count: int, size: int
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool, count: int, size: int
 ) -> None:
     truth = walk_views(count)
     network = TruthInChunks(truth)
-    result = predict(tmp_path, numbered_reader(count), network, size)
+    result = predict(tmp_path, numbered_reader(count), network, size, walked=walked)
     assert_same_world(merged(result), truth)
     np.testing.assert_allclose(merged(result).conf, truth.conf, rtol=1e-5)
     np.testing.assert_allclose(merged(result).intrinsics, truth.intrinsics)
@@ -106,22 +107,24 @@ def test_a_long_walk_holds_two_chunks_of_pictures_and_decodes_each_once(
 
 
 def test_chunks_that_share_a_world_are_put_together_where_they_are(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool
 ) -> None:
     truth = walk_views(30)
-    result = predict(tmp_path, numbered_reader(30), lambda indices, _: truth.subset(indices), 9, tied=True)
+    result = predict(
+        tmp_path, numbered_reader(30), lambda indices, _: truth.subset(indices), 9, tied=True, walked=walked
+    )
     np.testing.assert_allclose(merged(result).cam_from_world, truth.cam_from_world, atol=1e-12)
     np.testing.assert_allclose(merged(result).depth, truth.depth, rtol=1e-6)
 
 
 def test_some_known_poses_tie_every_chunk_and_are_kept(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool
 ) -> None:
     truth = walk_views(60)
     in_metres = random_sim3(np.random.default_rng(8))
     given = in_metres.apply_to_cameras(truth.cam_from_world)
     known = {frame: given[frame] for frame in (3, 17, 30, 58)}
-    result = predict(tmp_path, numbered_reader(60), TruthInChunks(truth), 16, known=known)
+    result = predict(tmp_path, numbered_reader(60), TruthInChunks(truth), 16, known=known, walked=walked)
     for frame, pose in known.items():
         np.testing.assert_array_equal(merged(result).cam_from_world[frame], pose)
     np.testing.assert_allclose(merged(result).cam_from_world, given, atol=1e-4)
@@ -129,7 +132,7 @@ def test_some_known_poses_tie_every_chunk_and_are_kept(
 
 
 def test_one_misplaced_frame_in_an_overlap_does_not_bend_the_rest(
-    true_views: Views, numbered_reader: Any, random_poses: Any, tmp_path: Path, either_way: str
+    true_views: Views, numbered_reader: Any, random_poses: Any, tmp_path: Path, walked: bool
 ) -> None:
     truth = true_views(40)
     rng, wild = np.random.default_rng(4), random_poses(40, seed=9, spread=50.0)
@@ -141,7 +144,7 @@ def test_one_misplaced_frame_in_an_overlap_does_not_bend_the_rest(
         poses[stray], depth[stray] = wild[indices[stray]], 7 * depth[stray]
         return replace(views, cam_from_world=poses, depth=depth).moved(random_sim3(rng))
 
-    result = predict(tmp_path, numbered_reader(40), one_astray, 16)
+    result = predict(tmp_path, numbered_reader(40), one_astray, 16, walked=walked)
     found = merged(result)
     moved = found.moved(robust_alignment(found.cam_from_world, truth.cam_from_world))
     right = rotation_angle_deg(moved.cam_from_world[:, :, :3], truth.cam_from_world[:, :, :3]) < 0.1
@@ -149,7 +152,7 @@ def test_one_misplaced_frame_in_an_overlap_does_not_bend_the_rest(
 
 
 def test_a_frame_that_fails_in_every_chunk_is_left_out(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool
 ) -> None:
     truth = walk_views(20)
 
@@ -157,14 +160,14 @@ def test_a_frame_that_fails_in_every_chunk_is_left_out(
         views = TruthInChunks(truth)(indices, pixels)
         return replace(views, depth=np.where((indices == 5)[:, None, None], np.nan, views.depth))
 
-    result = predict(tmp_path, numbered_reader(20), one_fails, 8)
+    result = predict(tmp_path, numbered_reader(20), one_fails, 8, walked=walked)
     assert result.merged is not None
     np.testing.assert_array_equal(result.merged.kept, [frame for frame in range(20) if frame != 5])
     assert_same_world(merged(result), truth.subset(result.merged.kept))
 
 
 def test_a_frame_that_fails_in_one_chunk_comes_from_the_other(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: None
+    walk_views: Views, numbered_reader: Any, tmp_path: Path
 ) -> None:
     truth = walk_views(20)
 
@@ -179,25 +182,25 @@ def test_a_frame_that_fails_in_one_chunk_comes_from_the_other(
 
 @pytest.mark.parametrize("unreadable", [[0], [19], range(0, 9), range(6, 17), range(12, 20), [3, 4, 11]])
 def test_unreadable_frames_are_named_and_the_rest_hangs_together(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str, unreadable: Sequence[int]
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool, unreadable: Sequence[int]
 ) -> None:
     truth = walk_views(20)
-    result = predict(tmp_path, numbered_reader(20, unreadable), TruthInChunks(truth), 8)
+    result = predict(tmp_path, numbered_reader(20, unreadable), TruthInChunks(truth), 8, walked=walked)
     assert result.merged is not None
     np.testing.assert_array_equal(result.merged.kept, [frame for frame in range(20) if frame not in unreadable])
     assert set(result.unreadable) == set(unreadable)
     assert_same_world(merged(result), truth.subset(result.merged.kept))
 
 
-def test_nothing_readable_is_an_empty_result(numbered_reader: Any, tmp_path: Path, either_way: str) -> None:
-    result = predict(tmp_path, numbered_reader(9, range(9)), None, 4)
+def test_nothing_readable_is_an_empty_result(numbered_reader: Any, tmp_path: Path, walked: bool) -> None:
+    result = predict(tmp_path, numbered_reader(9, range(9)), None, 4, walked=walked)
     assert result.merged is None
     assert len(result.unreadable) == 9
 
 
 @pytest.mark.parametrize("interrupted_after", [1, 3, 5])
 def test_an_interrupted_run_does_only_what_is_missing_and_comes_to_the_same(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: None, interrupted_after: int
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, interrupted_after: int
 ) -> None:
     truth = walk_views(60)
     whole = predict(tmp_path / "whole", numbered_reader(60, [13]), TruthInChunks(truth), 14)
@@ -220,14 +223,14 @@ def test_an_interrupted_run_does_only_what_is_missing_and_comes_to_the_same(
 
 
 def test_chunks_of_other_settings_or_other_photographs_are_not_taken(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: None
+    walk_views: Views, numbered_reader: Any, tmp_path: Path
 ) -> None:
     truth = walk_views(30)
     predict(tmp_path, numbered_reader(30), TruthInChunks(truth), 14)
     network, reader = TruthInChunks(truth), numbered_reader(30)
     fingerprints = [str(frame) for frame in range(30)]
     fingerprints[20] = "replaced"
-    plan = SequencePlan(14, 4)
+    plan = SequencePlan(14, 4, SequenceConfig(anchored_up_to=0))
     predict_sequence(reader, network, ChunkStore(tmp_path, "settings", fingerprints), plan, SilentProgress())
     assert network.calls
     assert all(20 in indices for indices in network.calls)
@@ -237,20 +240,20 @@ def test_chunks_of_other_settings_or_other_photographs_are_not_taken(
 
 
 def test_a_chunk_that_does_not_fit_is_halved_and_finished_ones_stay(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, either_way: str
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: bool
 ) -> None:
     truth = walk_views(50)
     network = TruthInChunks(truth, most_views=9)
-    result = predict(tmp_path, numbered_reader(50), network, 32)
+    result = predict(tmp_path, numbered_reader(50), network, 32, walked=walked)
     assert_same_world(merged(result), truth, tolerance=1e-4)
     assert max(len(indices) for indices in network.calls) <= 9
     network.most_views = 1
     with pytest.raises(ChunkTooLargeError):
-        predict(tmp_path / "hopeless", numbered_reader(50), network, 32)
+        predict(tmp_path / "hopeless", numbered_reader(50), network, 32, walked=walked)
 
 
 def test_memory_that_runs_out_midway_costs_no_finished_chunk(
-    walk_views: Views, numbered_reader: Any, tmp_path: Path, walked: None
+    walk_views: Views, numbered_reader: Any, tmp_path: Path
 ) -> None:
     truth = walk_views(60)
     network = TruthInChunks(truth)
