@@ -77,10 +77,12 @@ def up_from_gimbals(cam_from_world: Float, up_in_camera: Float) -> Up | None:
 
 
 def rotation_between(a: Float, b: Float) -> Float:
-    """The least rotation that takes unit vector a to unit vector b (Rodrigues); half a turn about x if opposite."""
+    """The least rotation that takes unit vector a to unit vector b (Rodrigues); if opposite, half a turn about an axis across a."""
     cosine, axis = float(a @ b), np.cross(a, b)
     if cosine < -1 + 1e-12:
-        return np.diag([1.0, -1.0, -1.0])
+        across = np.eye(3)[int(np.abs(a).argmin())]
+        across = across - (across @ a) * a
+        return 2 * np.outer(across, across) / (across @ across) - np.eye(3)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.eye(3) + cross + cross @ cross / (1 + cosine)
 

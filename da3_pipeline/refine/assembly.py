@@ -11,18 +11,15 @@ from ..geometry import Camera, align_cameras
 from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Prediction, Tracks
-from .amendments.fisheye import through_fisheye
-from .config import RefineConfig, SolveConfig
+from .config import RefineConfig
 from .initialisation.candidates import Candidate
-from .matching.correspondences import Correspondences
 from .solve.components import rigid_components
 from .solve.priors import extent, priors_of
-from .solve.problem import Estimate, Problem, rigs_in_world, with_trusted_tracks
-from .solve.rounds import Fit, adjust_held, fit_points, polish
-from .solve.score import AGREE_PX, agreement, frame_agreement, match_errors_px
-from .solve.tracks import spread_subset
+from .solve.problem import Estimate, Problem
+from .solve.rounds import Fit, adjust_held, fit_points
+from .solve.score import AGREE_PX, frame_agreement, match_errors_px
 
-__all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours", "second_look"]
+__all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours"]
 
 
 @dataclass(frozen=True)
@@ -63,32 +60,6 @@ def assemble(problem: Problem, winner: Candidate, config: RefineConfig) -> Assem
         fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
     kept = _in_tracks(problem, fit.kept & (refined | guided)[problem.observations.frame])
     return Assembly(fit, refined, guided, kept, poses, scale, int(component.max(initial=-1)) + 1)
-
-
-def second_look(
-    problem: Problem, correspondences: Correspondences, winner: Candidate, solve: SolveConfig
-) -> tuple[Problem, Candidate]:
-    """Tracks built again from the matches that agree with the winner, and the winner polished on them.
-
-    One false match ruins a track that it joins to another; now that false ones are known, many tracks come back.
-    Frames on rigs move together from here on, once the rigs are known; a lens may turn out to be a fisheye.
-    """
-    estimate = winner.fit.estimate
-    trusted = match_errors_px(problem, estimate) < AGREE_PX
-    problem = with_trusted_tracks(problem, correspondences, trusted)
-    if problem.given_poses and solve.poses_as == "fixed":
-        return problem, winner
-    thinned = problem.with_observations(
-        spread_subset(problem.observations, solve.observations_per_frame, problem.size_px)
-    )
-    rigs = rigs_in_world(problem, estimate)
-    if rigs is not None:
-        estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
-    fit = fit_points(thinned, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
-    polished = polish(thinned, fit, solve.model_copy(update={"strict_rounds": 1}), winner.held_by, rigs)
-    polished = through_fisheye(problem, thinned, polished, solve, winner.held_by, rigs)
-    better = agreement(problem, polished.estimate) > agreement(problem, winner.fit.estimate) - 0.01
-    return problem, replace(winner, fit=polished) if better else winner
 
 
 def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, dict[str, Camera]]:

@@ -1,31 +1,41 @@
-"""The refine stage: match, let candidates compete, assemble the scene, judge it."""
+"""The refine stage, in the order in which it works: match, start, solve, amend, assemble, judge."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
 from ..arrays import Bool, Float
 from ..progress import Progress
 from ..quiet import quiet_colmap
-from ..types import CandidateScore, Prediction, Scene, Tracks, Verdict
+from ..types import Prediction, Scene, Tracks, Verdict
 from .amendments.convention import in_told_convention
-from .amendments.doppelgangers import without_lookalikes
+from .amendments.doppelgangers import without_doppelgangers
+from .amendments.fisheye import through_fisheye
 from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
-from .amendments.repeats import Solution, where_expected
-from .assembly import Assembly, assemble, in_original_pixels, sample_colours, second_look
+from .amendments.repeats import where_expected
+from .amendments.second_look import second_look
+from .amendments.solution import Amendment, Solution
+from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
 from .initialisation.candidates import compete
 from .matching.correspondences import Correspondences, find_correspondences
-from .solve.problem import Problem, pose_problem
+from .solve.problem import pose_problem
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
 
-__all__ = ["refine_with", "run"]
+__all__ = ["refine_matched", "run"]
+
+OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, without_doppelgangers)
+"""What is known before anything is solved."""
+
+OF_THE_WINNER: tuple[Amendment, ...] = (where_expected, second_look, through_fisheye, with_known_poses, with_gps)
+"""What is done to the solution that won, in this order."""
 
 
 def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Scene:
@@ -38,11 +48,11 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
     with quiet_colmap():
         began = time.perf_counter()
         correspondences = find_correspondences(prediction, config, progress)
-        matching_s = time.perf_counter() - began
-        return refine_with(prediction, correspondences, config, progress, {"matching_s": matching_s})
+        figures = {"matching_s": time.perf_counter() - began}
+        return refine_matched(prediction, correspondences, config, progress, figures)
 
 
-def refine_with(
+def refine_matched(
     prediction: Prediction,
     correspondences: Correspondences,
     config: RefineConfig,
@@ -50,50 +60,47 @@ def refine_with(
     figures: dict[str, float] | None = None,
 ) -> Scene:
     """As `run`, from matches that are already there; `figures` are carried into the scene's."""
-    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
-    prediction, convention = in_told_convention(problem, prediction, config)
-    if convention is None:
-        return _solved(problem, prediction, correspondences, config, progress, figures or {})
-    if convention.applied:
-        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
-    figures = (figures or {}) | convention.figures
-    scene = _solved(problem, prediction, correspondences, config, progress, figures)
-    told = replace(scene.verdict, summary=f"{scene.verdict.summary}; {convention.sentence}")
-    return replace(scene, verdict=told, figures=figures | scene.figures)
-
-
-def _solved(
-    problem: Problem,
-    prediction: Prediction,
-    correspondences: Correspondences,
-    config: RefineConfig,
-    progress: Progress,
-    figures: dict[str, float],
-) -> Scene:
-    """The scene of a problem whose given poses, if any, are in the right convention."""
     began = time.perf_counter()
-    if problem.num_frames <= config.priors.few_frames and not problem.given_poses:
-        correspondences = correspondences.where(without_lookalikes(problem, config.priors, config.seed))
-        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
-    found = Solution(correspondences, problem, compete(problem, config, progress))
-    found = where_expected(found, prediction, config, progress)
-    correspondences, problem, candidates = found.correspondences, found.problem, found.candidates
-    figures = {**figures, "adjustment_s": time.perf_counter() - began}
-    scores = tuple(candidate.score for candidate in candidates)
-    if not candidates:
-        return _prior_scene(prediction, config, why="no frames could be matched")
-    problem, winner = second_look(problem, correspondences, candidates[0], config.solve)
-    winner, control = with_known_poses(problem, prediction.frames.frames, winner, config)
-    winner, located = with_gps(problem, prediction.frames.frames, winner, config)
-    assembly = assemble(problem, winner, config)
+    solution = _start(prediction, correspondences, config, progress).saying(figures or {})
+    solution = _solve(solution, config, progress)
+    if not solution.candidates:
+        return _unsolved(solution, config, "no frames could be matched")
+    solution = _amend(solution, OF_THE_WINNER, config, progress)
+    solution = solution.saying({"adjustment_s": time.perf_counter() - began})
+    assembly = assemble(solution.problem, solution.winner, config)
     if not (assembly.refined | assembly.guided).any():
-        return _prior_scene(prediction, config, scores, "no frames fit together")
+        return _unsolved(solution, config, "no frames fit together")
+    return _judge(solution, assembly, config, progress)
+
+
+def _start(
+    prediction: Prediction, correspondences: Correspondences, config: RefineConfig, progress: Progress
+) -> Solution:
+    """The problem that the matches pose, amended by what is known beforehand."""
+    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    return _amend(Solution(prediction, correspondences, problem), OF_THE_PROBLEM, config, progress)
+
+
+def _solve(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """With the candidates that competed."""
+    return replace(solution, candidates=compete(solution.problem, config, progress))
+
+
+def _amend(solution: Solution, amendments: tuple[Amendment, ...], config: RefineConfig, progress: Progress) -> Solution:
+    return reduce(lambda amended, amendment: amendment(amended, config, progress), amendments, solution)
+
+
+def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progress: Progress) -> Scene:
+    """The scene of the assembled solution, with its verdict."""
+    prediction, problem, winner = solution.prediction, solution.problem, solution.winner
     tracks, cameras = in_original_pixels(problem, assembly)
     tracks = sample_colours(prediction, tracks, progress)
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
     evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, config)
-    verdict = _judged(evidence, found, config)
+    quality = config.quality
+    if solution.search_radius is not None:
+        quality = quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
     return Scene(
         prediction=prediction,
         cameras=cameras,
@@ -101,30 +108,25 @@ def _solved(
         pose_source=_sources(assembly.refined, assembly.guided, assembly.cam_from_world),
         tracks=tracks,
         depth_scale=scales,
-        verdict=verdict,
-        candidates=scores,
+        verdict=_remarked(judge_evidence(evidence, quality), solution),
+        candidates=tuple(candidate.score for candidate in solution.candidates),
         dropped=prediction.dropped,
         figures={
-            **figures,
-            "search_radius": found.radius or 0.0,
-            **control,
-            **located,
+            "search_radius": solution.search_radius or 0.0,
+            **solution.figures,
             **_figures(assembly, evidence, tracks),
         },
     )
 
 
-def _judged(evidence: Evidence, found: Solution, config: RefineConfig) -> Verdict:
-    if found.radius is None:
-        return judge_evidence(evidence, config.quality)
-    strict = config.quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
-    verdict = judge_evidence(evidence, strict)
-    return replace(verdict, summary=f"{verdict.summary}; things repeat here, and the prior says which is which")
+def _unsolved(solution: Solution, config: RefineConfig, why: str) -> Scene:
+    scene = _prior_scene(solution.prediction, config, why)
+    scores = tuple(candidate.score for candidate in solution.candidates)
+    verdict = _remarked(scene.verdict, solution)
+    return replace(scene, candidates=scores, verdict=verdict, figures=solution.figures)
 
 
-def _prior_scene(
-    prediction: Prediction, config: RefineConfig, candidates: tuple[CandidateScore, ...] = (), why: str = ""
-) -> Scene:
+def _prior_scene(prediction: Prediction, config: RefineConfig, why: str) -> Scene:
     """The prior as it is: no tracks, and a verdict that says that nothing verified it."""
     poses = np.asarray(prediction.cam_from_world, float).copy()
     posed = np.isfinite(poses).all((1, 2))
@@ -137,9 +139,13 @@ def _prior_scene(
         tracks=Tracks.empty(),
         depth_scale=np.where(posed, 1.0, np.nan),
         verdict=replace(verdict, summary=f"{why}: the poses are the prior's own, nothing verified them"),
-        candidates=candidates,
+        candidates=(),
         dropped=prediction.dropped,
     )
+
+
+def _remarked(verdict: Verdict, solution: Solution) -> Verdict:
+    return replace(verdict, summary="; ".join((verdict.summary, *solution.remarks)))
 
 
 def _sources(refined: Bool, guided: Bool, poses: Float) -> tuple[str, ...]:

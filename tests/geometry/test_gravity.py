@@ -127,9 +127,10 @@ def test_rotation_between_is_the_least_one(a: Float, b: Float) -> None:
     assert np.trace(rotation) == pytest.approx(1 + 2 * a @ b, abs=1e-6)
 
 
-def test_opposite_vectors_are_half_a_turn_apart() -> None:
-    rotation = rotation_between(Z, -Z)
-    np.testing.assert_allclose(rotation @ Z, -Z)
+@pytest.mark.parametrize("axis", [*np.eye(3), np.array([0.6, 0.0, -0.8])], ids=str)
+def test_opposite_vectors_are_half_a_turn_apart(axis: Float) -> None:
+    rotation = rotation_between(axis, -axis)
+    np.testing.assert_allclose(rotation @ axis, -axis, atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1)
 
 

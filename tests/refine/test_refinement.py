@@ -14,14 +14,14 @@ from da3_pipeline.geometry import Camera, Sim3, align_cameras, centres, rotation
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, run
 from da3_pipeline.refine.matching.correspondences import Correspondences
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.types import Scene
 
 Poses = Callable[[int], NDArray[np.float64]]
 
 
 def refine(capture: Synthetic, config: RefineConfig | None = None) -> Scene:
-    return refine_with(capture.prediction, capture.correspondences, config or RefineConfig(), SilentProgress())
+    return refine_matched(capture.prediction, capture.correspondences, config or RefineConfig(), SilentProgress())
 
 
 def unbent(camera: Camera) -> Camera:

@@ -16,7 +16,7 @@ from ...progress import Progress, SilentProgress
 from ...quiet import quiet_colmap
 from ...refine import RefineConfig
 from ...refine.matching.correspondences import find_correspondences
-from ...refine.refinement import refine_with
+from ...refine.refinement import refine_matched
 from ..peers.colmap import run_colmap
 from ..scenarios.capture_files import write_truth
 from ..truth.known_scene import KnownScene, read_scene
@@ -99,7 +99,7 @@ def _measure(scene: KnownScene, colmap: bool) -> ScalingRow:
     with quiet_colmap():
         correspondences = find_correspondences(prediction, config, clock)
         matched_s = clock.elapsed_s()
-        found = refine_with(prediction, correspondences, config, SilentProgress())
+        found = refine_matched(prediction, correspondences, config, SilentProgress())
         solved_s = clock.elapsed_s()
     seconds = (clock.features_s, matched_s - clock.features_s, solved_s - matched_s)
     auc_5 = pose_errors(scene.cam_from_world, found.cam_from_world).auc(5)

@@ -16,7 +16,7 @@ from ...quiet import quiet_colmap
 from ...refine import RefineConfig
 from ...refine.initialisation.candidates import compete
 from ...refine.matching.correspondences import Correspondences, find_correspondences
-from ...refine.refinement import refine_with
+from ...refine.refinement import refine_matched
 from ...refine.solve.problem import pose_problem
 from ...types import Prediction, Scene
 from .candidate_order import CandidateResult
@@ -67,7 +67,7 @@ def refine_against_truth(
         began_s = cpu_s()
         correspondences = find_correspondences(prediction, config, clock)
         matched_s = cpu_s()
-        scene = refine_with(prediction, correspondences, config, SilentProgress())
+        scene = refine_matched(prediction, correspondences, config, SilentProgress())
         adjusted_s = cpu_s()
         contestants = _uncut(config) if contest == "all" else config
         candidates = () if contest == "none" else _candidates(prediction, correspondences, truth, contestants)

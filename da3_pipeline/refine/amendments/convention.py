@@ -15,11 +15,13 @@ import numpy as np
 
 from ...arrays import Bool, Float, Int
 from ...geometry import compose, invert, rotation_angle_deg
-from ...types import Frame, Prediction
+from ...progress import Progress
+from ...types import Frame
 from ..config import RefineConfig
 from ..initialisation.candidates import guessed_camera
 from ..initialisation.two_view import RelativePoses, relative_poses
 from ..solve.problem import Problem
+from .solution import Solution
 
 __all__ = ["Convention", "find_convention", "in_told_convention"]
 
@@ -86,27 +88,27 @@ _NAMES = {
 }
 
 
-def in_told_convention(
-    problem: Problem, prediction: Prediction, config: RefineConfig
-) -> tuple[Prediction, Convention | None]:
-    """The prediction with given poses read as the matches say, where these leave no doubt, and what was found.
+def in_told_convention(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """The problem with given poses read as the matches say, where these leave no doubt.
 
-    A warning is logged where anything was; None where nothing speaks against the convention of the file.
+    A warning is logged, and remarked, where anything speaks against the convention of the file.
     """
-    frames = prediction.frames.frames
-    found = find_convention(problem, frames, config.seed)
+    prediction, frames = solution.prediction, solution.frames
+    found = find_convention(solution.problem, frames, config.seed)
     if found is None:
-        return prediction, None
+        return solution
     found = replace(found, applied=found.certain and config.solve.correct_poses)
     logger.warning("%s", found.sentence)
+    solution = solution.saying(found.figures, found.sentence)
     if not found.applied:
-        return prediction, found
+        return solution
     poses, read = np.array(prediction.cam_from_world, float), list(frames)
     for index, frame in enumerate(frames):
         if frame.known_cam_from_world is not None:
             poses[index] = found.read(np.asarray(frame.known_cam_from_world, float))
             read[index] = replace(frame, known_cam_from_world=poses[index])
-    return replace(prediction, frames=replace(prediction.frames, frames=tuple(read)), cam_from_world=poses), found
+    corrected = replace(prediction, frames=replace(prediction.frames, frames=tuple(read)), cam_from_world=poses)
+    return solution.restated(config, prediction=corrected)
 
 
 def find_convention(problem: Problem, frames: Sequence[Frame], seed: int) -> Convention | None:

@@ -10,17 +10,28 @@ import numpy as np
 
 from ...arrays import Bool
 from ...geometry import rotation_angle_deg
-from ..config import PriorConfig
+from ...progress import Progress
+from ..config import PriorConfig, RefineConfig
 from ..initialisation.two_view import relative_poses
 from ..solve.problem import Problem
+from .solution import Solution
 
-__all__ = ["without_lookalikes"]
+__all__ = ["not_contradicted", "without_doppelgangers"]
 
 
 _SIGMAS = 4.0
 
 
-def without_lookalikes(problem: Problem, config: PriorConfig, seed: int) -> Bool:
+def without_doppelgangers(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """Of few frames, the problem without the matches of pairs that the prior contradicts."""
+    problem = solution.problem
+    if problem.num_frames > config.priors.few_frames or problem.given_poses:
+        return solution
+    uncontradicted = not_contradicted(problem, config.priors, config.seed)
+    return solution.restated(config, correspondences=solution.correspondences.where(uncontradicted))
+
+
+def not_contradicted(problem: Problem, config: PriorConfig, seed: int) -> Bool:
     """(M,) matches of pairs that the prior does not contradict; all where it contradicts more than it explains.
 
     A pair is contradicted when the rotation of its own essential matrix is further from the prior's than both

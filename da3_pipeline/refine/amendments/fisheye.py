@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from ...geometry import Camera
-from ..config import SolveConfig
-from ..solve.priors import Priors
-from ..solve.problem import Estimate, Problem
-from ..solve.rigs import Rigs
-from ..solve.rounds import Fit, fit_points, polish
+from ...progress import Progress
+from ..config import RefineConfig
+from ..solve.problem import rigs_in_world
+from ..solve.rounds import fit_points, polish
 from ..solve.score import agreement
+from .solution import Solution, thinned
 
 __all__ = ["as_fisheye", "through_fisheye"]
 
@@ -27,26 +27,25 @@ _BETTER = 0.002  # share of matches
 _SHARPER = 0.97  # of the median error, where about as many matches agree
 
 
-def through_fisheye(
-    problem: Problem, thinned: Problem, fit: Fit, solve: SolveConfig, priors: Priors | None, rigs: Rigs | None
-) -> Fit:
-    """`fit` (of the `thinned` problem), or a better one with OPENCV_FISHEYE for the wide, bent lenses among its own.
-
-    `problem` has all matches, by which the two are compared; both hold the same tracks.
-    """
+def through_fisheye(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """The solution with OPENCV_FISHEYE for the wide, bent lenses among its own, where that explains more matches."""
+    problem, fit, held_by = solution.problem, solution.winner.fit, solution.winner.held_by
     unknown = fit.estimate.cameras.keys() - problem.known_cameras
     bent = {name for name in unknown if _is_bent(fit.estimate.cameras[name])}
-    if not bent:
-        return fit
+    if not bent or (problem.given_poses and config.solve.poses_as == "fixed"):
+        return solution
     cameras = {name: as_fisheye(camera) if name in bent else camera for name, camera in fit.estimate.cameras.items()}
-    other = fit_points(thinned, Estimate(fit.estimate.cam_from_world, cameras), solve.min_ray_spread_deg)
+    few = thinned(problem, config)
+    rigs = rigs_in_world(problem, fit.estimate)
+    other = fit_points(few, replace(fit.estimate, cameras=cameras), config.solve.min_ray_spread_deg)
     for _ in range(_ROUNDS):
-        other = polish(thinned, other, solve, priors, rigs)
+        other = polish(few, other, config.solve.model_copy(update={"strict_rounds": 1}), held_by, rigs)
     if not np.isfinite(other.median_px):
-        return fit
+        return solution
     gain = agreement(problem, other.estimate) - agreement(problem, fit.estimate)
     sharper = other.median_px < _SHARPER * fit.median_px
-    return other if gain > _BETTER or (gain > -_BETTER and sharper) else fit
+    better = gain > _BETTER or (gain > -_BETTER and sharper)
+    return solution.won_by(other) if better else solution
 
 
 def as_fisheye(camera: Camera) -> Camera:

@@ -15,14 +15,14 @@ from ...arrays import Bool, Float
 from ...geometry import Sim3, centres
 from ...geometry.gps_fit import GpsFit, fit_gps
 from ...geometry.gravity import rotation_between, up_from_cameras, up_from_gimbals
+from ...progress import Progress
 from ...types import Frame
 from ..config import RefineConfig
-from ..initialisation.candidates import Candidate
 from ..solve.adjustment import Adjustment, adjust
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem, rigs_in_world
-from ..solve.rounds import Fit, fit_points, resettle
-from ..solve.tracks import spread_subset
+from ..solve.rounds import Fit, fit_points
+from .solution import Solution, settle, thinned
 
 __all__ = ["with_gps"]
 
@@ -38,49 +38,46 @@ _COST = 0.5  # squared sigmas of its observations that a photograph's position m
 _CAUCHY_SIGMAS = 2.0
 
 
-def with_gps(
-    problem: Problem, frames: Sequence[Frame], winner: Candidate, config: RefineConfig
-) -> tuple[Candidate, dict[str, float]]:
+def with_gps(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The winner in metres east, north and up, bent to the GPS of its photographs, where that is certain to help.
 
     GPS takes part where its positions fit the scene as one, and where in a trial photographs that have no part in it
     come nearer to their positions, too, at no more cost to the matches than drift has: a scene that does not drift, or
-    positions that are false, fail that, and the winner is returned as it was. Where gimbals told which way is up, and
+    positions that are false, fail that, and the winner stays as it was. Where gimbals told which way is up, and
     agree with GPS, that takes part, too. Nothing happens in a world that the user or the prior has given.
     """
-    figures = {"gps_in_adjustment": 0.0}
+    frames, winner = solution.frames, solution.winner
     given = any(frame.known_cam_from_world is not None for frame in frames)
     located = np.array([frame.gps is not None for frame in frames]) & winner.fit.estimate.posed
     if not config.priors.gps or given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
-        return winner, {}
+        return solution
+    solution = solution.saying({"gps_in_adjustment": 0.0})
     ups = np.array([(np.nan,) * 3 if (up := frame.up_in_camera) is None else up for frame in frames], float)
     fit = _fit(frames, ups, winner.fit.estimate, located)
     if fit is None or not _consistent(fit):
-        return winner, figures
+        return solution
     estimate, ups = _moved(winner.fit.estimate, fit, located, ups, config.priors.gps_sigma_m)
-    thinned = problem.with_observations(
-        spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
-    )
-    tried, heard = _trial(thinned, estimate, fit, located, ups, config)
+    few = thinned(solution.problem, config)
+    tried, heard = _trial(few, estimate, fit, located, ups, config)
     before, after = (
         np.array([_off_m(some, fit, located, ~heard), _median(_off_deg(some, ups)[~heard])])
         for some in (estimate, tried)
     )
     if not (after < _TRIAL_GAIN * before).any() or (after > before / _TRIAL_GAIN).any():
-        return winner, figures
+        return solution
     left = _off_m(tried, fit, located, located) / _RAYLEIGH_MEDIAN
     priors = replace(_priors(fit, located, max(config.priors.gps_sigma_m, left), config), up_in_camera=ups)
-    bent = resettle(thinned, tried, config.solve, priors, rigs_in_world(thinned, tried))
-    free = resettle(thinned, estimate, config.solve, rigs=rigs_in_world(thinned, estimate))
+    bent, free = settle(few, tried, config, priors), settle(few, estimate, config)
     if _cost(free, bent) > _COST * fit.used.sum():
-        return winner, figures
-    figures = {"gps_in_adjustment": float(fit.used.sum()), "gps_held_back_before_m": float(before[0])}
-    figures |= {
+        return solution
+    figures = {
+        "gps_in_adjustment": float(fit.used.sum()),
+        "gps_held_back_before_m": float(before[0]),
         "gps_held_back_m": float(after[0]),
         "gps_sigma_m": float(priors.positions_sigma[located][fit.used, 0].min()),
+        "gimbals_in_adjustment": float(np.isfinite(ups[:, 0]).sum()),
     }
-    figures["gimbals_in_adjustment"] = float(np.isfinite(ups[:, 0]).sum())
-    return replace(winner, fit=bent), figures
+    return solution.won_by(bent, figures)
 
 
 def _fit(frames: Sequence[Frame], ups: Float, estimate: Estimate, located: Bool) -> GpsFit | None:

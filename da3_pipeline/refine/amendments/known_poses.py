@@ -12,17 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import Bool, Float
+from ...arrays import Float
 from ...geometry import centres, rotation_angle_deg
 from ...geometry.robust_alignment import robust_alignment
+from ...progress import Progress
 from ...types import Frame
 from ..config import RefineConfig
-from ..initialisation.candidates import Candidate
 from ..solve.priors import Priors, extent
-from ..solve.problem import Estimate, Problem, rigs_in_world
-from ..solve.rounds import Fit, fit_points, resettle
+from ..solve.problem import Estimate
+from ..solve.rounds import fit_points
 from ..solve.score import agreement
-from ..solve.tracks import spread_subset
+from .solution import Solution, settle, thinned
 
 __all__ = ["with_known_poses"]
 
@@ -32,38 +32,35 @@ logger = logging.getLogger(__name__)
 _COST = 0.01  # share of the matches that may stop to agree
 
 
-def with_known_poses(
-    problem: Problem, frames: Sequence[Frame], winner: Candidate, config: RefineConfig
-) -> tuple[Candidate, dict[str, float]]:
-    """The winner in the world of the poses that the user gave, adjusted with these fixed or as priors; figures of it.
+def with_known_poses(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """The winner in the world of the poses that the user gave, adjusted with these fixed or as priors.
 
     Where matches contradict them, the winner is moved there and keeps its shape, with a warning. Nothing happens where
     no pose is known, where all are and stay, and where the prior, which given poses are part of, holds few frames.
     """
-    known = _known(frames)
+    problem, winner = solution.problem, solution.winner
+    known = _known(solution.frames)
     both = np.isfinite(known).all((1, 2)) & winner.fit.estimate.posed
     fixed = config.solve.poses_as == "fixed"
     if not both.any() or (fixed and problem.given_poses) or (not fixed and winner.held_by is not None):
-        return winner, {}
+        return solution
     estimate = winner.fit.estimate
     moved = robust_alignment(estimate.cam_from_world[both], known[both]).apply_to_cameras(estimate.cam_from_world)
     estimate = replace(estimate, cam_from_world=moved)
-    thinned = problem.with_observations(
-        spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
-    )
+    few = thinned(problem, config)
     if fixed:
         further = None if winner.held_by is None else winner.held_by.only_for(~both)
-        fit = _with_fixed(thinned, estimate, known, both, further, config)
+        start = replace(estimate, cam_from_world=np.where(both[:, None, None], known, moved))
+        fit = settle(few, start, config, further, both)
     else:
-        fit = _with_priors(thinned, estimate, known, config)
+        fit = settle(few, estimate, config, _as_priors(estimate, known, config))
     held = agreement(problem, fit.estimate) > agreement(problem, estimate) - _COST
     if not held:
         logger.warning("matches contradict the given poses of %d frames: they are not held to them", both.sum())
-        fit = fit_points(thinned, estimate, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
+        fit = fit_points(few, estimate, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
     off_deg, off = _deviation(fit.estimate.cam_from_world[both], known[both])
     figures = {"known_poses": float(both.sum()), "known_poses_held": float(both.sum() * held)}
-    figures |= {"known_poses_off_deg": off_deg, "known_poses_off": off}
-    return replace(winner, fit=fit), figures
+    return solution.won_by(fit, figures | {"known_poses_off_deg": off_deg, "known_poses_off": off})
 
 
 def _known(frames: Sequence[Frame]) -> Float:
@@ -72,26 +69,15 @@ def _known(frames: Sequence[Frame]) -> Float:
     return np.array([nothing if (pose := frame.known_cam_from_world) is None else pose for frame in frames], float)
 
 
-def _with_fixed(
-    problem: Problem, estimate: Estimate, known: Float, both: Bool, further: Priors | None, config: RefineConfig
-) -> Fit:
-    start = replace(estimate, cam_from_world=np.where(both[:, None, None], known, estimate.cam_from_world))
-    return resettle(problem, start, config.solve, further, rigs_in_world(problem, start), both)
-
-
-def _with_priors(problem: Problem, estimate: Estimate, known: Float, config: RefineConfig) -> Fit:
+def _as_priors(estimate: Estimate, known: Float, config: RefineConfig) -> Priors:
     nothing = np.full((len(known), 3), np.nan)
-    priors = Priors(
+    return Priors(
         known,
         np.radians(config.priors.given_rotation_sigma_deg),
         config.priors.given_position_sigma * extent(estimate),
         nothing,
         nothing,
     )
-    rigs = rigs_in_world(problem, estimate)
-    if rigs is not None:
-        estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
-    return resettle(problem, estimate, config.solve, priors, rigs)
 
 
 def _deviation(found: Float, known: Float) -> tuple[float, float]:

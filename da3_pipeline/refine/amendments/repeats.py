@@ -7,64 +7,56 @@ the distance from copy to copy says where to look; whether it was right is left 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from ...progress import Progress
 from ...types import Prediction
 from ..config import RefineConfig
-from ..initialisation.candidates import Candidate, compete
-from ..matching.correspondences import Correspondences, find_where_expected
-from ..solve.problem import Problem, pose_problem
+from ..initialisation.candidates import compete
+from ..matching.correspondences import find_where_expected
+from .solution import Solution
 
-__all__ = ["Solution", "where_expected"]
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Matches, the problem that they pose, and the candidates that competed, the winner first.
-
-    radius: within what share of the image's longer side of the expected place they were sought; None: everywhere.
-    """
-
-    correspondences: Correspondences
-    problem: Problem
-    candidates: tuple[Candidate, ...]
-    radius: float | None = None
-
-    @property
-    def score(self) -> float:
-        return self.candidates[0].score.score if self.candidates else 0.0
-
-    @property
-    def explained(self) -> float:
-        """Number of matches that agree with the winner."""
-        return self.score * len(self.problem.matches)
+__all__ = ["where_expected"]
 
 
-def where_expected(found: Solution, prediction: Prediction, config: RefineConfig, progress: Progress) -> Solution:
-    """`found`, or a better solution from matches near where the prior expects them.
+def where_expected(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """The solution, or a better one from matches near where the prior expects them.
 
-    Tried where `found` would not pass the gate on agreement and the prior has a pose and depth for every frame. It
+    Tried where it would not pass the gate on agreement and the prior has a pose and depth for every frame. The other
     wins when it passes that gate, by a clear margin, and does not explain much less in number: a prior that says
     nothing brings forth few matches, and those do not agree.
     """
     repeats, gate = config.repeats, config.quality.min_agreement
-    if found.problem.given_poses or found.score >= gate or not _everywhere(prediction):
-        return found
-    best = found
+    if solution.problem.given_poses or _score(solution) >= gate or not _everywhere(solution.prediction):
+        return solution
+    best = solution
     for radius in repeats.radii:
-        features = found.correspondences.features
-        correspondences = find_where_expected(prediction, features, radius, config, progress)
-        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
-        other = Solution(correspondences, problem, compete(problem, config, progress), radius)
-        clear = other.score >= max(gate, found.score + repeats.margin)
-        if clear and other.explained >= repeats.least_explained * found.explained and other.score > best.score:
+        features = solution.correspondences.features
+        other = solution.restated(
+            config,
+            correspondences=find_where_expected(solution.prediction, features, radius, config, progress),
+        )
+        other = replace(other, candidates=compete(other.problem, config, progress), search_radius=radius)
+        clear = _score(other) >= max(gate, _score(solution) + repeats.margin)
+        enough = _explained(other) >= repeats.least_explained * _explained(solution)
+        if clear and enough and _score(other) > _score(best):
             best = other
-        if best.score >= config.solve.convincing_score:
+        if _score(best) >= config.solve.convincing_score:
             break
-    return best
+    if best is solution:
+        return solution
+    return best.saying({}, "things repeat here, and the prior says which is which")
+
+
+def _score(solution: Solution) -> float:
+    return solution.winner.score.score if solution.candidates else 0.0
+
+
+def _explained(solution: Solution) -> float:
+    """Number of matches that agree with the winner."""
+    return _score(solution) * len(solution.problem.matches)
 
 
 def _everywhere(prediction: Prediction) -> bool:

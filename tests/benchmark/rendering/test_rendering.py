@@ -12,7 +12,7 @@ import pycolmap
 import pytest
 import torch
 
-from da3_pipeline.benchmark import rendering
+from da3_pipeline.benchmark.rendering import runs as rendering
 from da3_pipeline.benchmark.peers.colmap import ColmapRun
 from da3_pipeline.benchmark.rendering.posed_scene import PosedScene, posed_by_colmap, posed_by_us
 from da3_pipeline.benchmark.rendering.runs import HeldOut, RenderingOptions, RenderingRun, measure_rendering

@@ -15,7 +15,7 @@ from da3_pipeline.geometry import Sim3, centres, compose, identity, invert, near
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.convention import Convention, find_convention
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 
 Float = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def test_wrong_poses_are_read_right_and_the_scene_says_so(make_capture: Make, ca
     capture = make_capture(frames=10)
     truth = WORLD.apply_to_cameras(capture.cam_from_world)
     wrong = given(capture, "colmap", invert(truth))
-    scene = refine_with(wrong.prediction, wrong.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(wrong.prediction, wrong.correspondences, RefineConfig(), SilentProgress())
     np.testing.assert_allclose(scene.cam_from_world, truth, atol=1e-9)
     assert scene.verdict.passed
     assert "are world_from_cam with OpenCV axes, not cam_from_world" in scene.verdict.summary
@@ -116,7 +116,7 @@ def test_told_not_to_correct_it_only_says_so(make_capture: Make) -> None:
     capture = make_capture(frames=10)
     wrong = given(capture, "transforms", compose(F, WORLD.apply_to_cameras(capture.cam_from_world)))
     config = RefineConfig(solve={"correct_poses": False})
-    scene = refine_with(wrong.prediction, wrong.correspondences, config, SilentProgress())
+    scene = refine_matched(wrong.prediction, wrong.correspondences, config, SilentProgress())
     assert not scene.verdict.passed
     assert "are world_from_cam with OpenCV axes" in scene.verdict.summary and "correct them" in scene.verdict.summary
     assert scene.figures["poses_corrected"] == 0
@@ -126,7 +126,7 @@ def test_poses_of_some_frames_are_read_right_too(make_capture: Make) -> None:
     capture = make_capture(frames=12)
     truth = WORLD.apply_to_cameras(capture.cam_from_world)
     wrong = given(capture, "transforms", compose(F, truth), count=8)
-    scene = refine_with(wrong.prediction, wrong.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(wrong.prediction, wrong.correspondences, RefineConfig(), SilentProgress())
     assert scene.figures["known_poses_held"] == 8
     np.testing.assert_allclose(scene.cam_from_world[:8], truth[:8], atol=1e-9)
     assert rotation_angle_deg(scene.cam_from_world[:, :, :3], truth[:, :, :3]).max() < 0.3

@@ -15,7 +15,7 @@ from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.fisheye import as_fisheye
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 
 FISHEYE = Camera("OPENCV_FISHEYE", 3200, 2400, (1350.0, 1350.0, 1600.0, 1200.0, -0.01, 0.002, 0.0, 0.0))
 BARREL = landscape(2100.0, k1=-0.12)
@@ -38,7 +38,7 @@ def test_radial_lenses_are_followed_to_two_pixels(focal: float, k1: float) -> No
 
 def test_a_fisheye_is_found_from_a_pinhole_prior(make_capture: Make, tmp_path: Path) -> None:
     capture = make_capture(frames=12, points=2500, lenses=(FISHEYE,), prior_focal=1.0, spread=18.0)
-    scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     camera = scene.cameras["camera"]
     assert camera.model == "OPENCV_FISHEYE"
     assert camera.focal_px == pytest.approx(1350, rel=0.02)
@@ -49,7 +49,7 @@ def test_a_fisheye_is_found_from_a_pinhole_prior(make_capture: Make, tmp_path: P
 
 def test_a_barrel_lens_stays_one(make_capture: Make) -> None:
     capture = make_capture(frames=12, points=1500, lenses=(BARREL,), prior_focal=1.0, spread=10.0)
-    scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     assert not scene.cameras["camera"].model.endswith("FISHEYE")
     assert capture.pose_errors(scene.cam_from_world)[0] < 0.2
 
@@ -58,5 +58,5 @@ def test_a_given_camera_stays(make_capture: Make) -> None:
     capture = make_capture(frames=8, points=800, lenses=(BARREL,))
     frames = tuple(replace(frame, known_camera=BARREL) for frame in capture.prediction.frames.frames)
     known = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames))
-    scene = refine_with(known, capture.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(known, capture.correspondences, RefineConfig(), SilentProgress())
     assert scene.cameras["camera"].model == "SIMPLE_RADIAL"

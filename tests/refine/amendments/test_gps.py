@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from da3_pipeline.benchmark.refinement.synthetic_problem import synthetic_problem
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
-from da3_pipeline.geometry import centres, nearest_rotation, umeyama
+from da3_pipeline.geometry import PixelMap, centres, nearest_rotation, umeyama
 from da3_pipeline.geometry.geodesy import GpsPosition
+from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.gps import with_gps
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
+from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import refine_estimate
-from da3_pipeline.types import CandidateScore, Frame
+from da3_pipeline.types import CandidateScore, Frame, FrameSet, Prediction
 
 Float = NDArray[np.float64]
 
@@ -53,7 +56,18 @@ class Walk:
         ]
         if ups is not None:
             frames = [replace(f, up_in_camera=tuple(up)) for f, up in zip(frames, ups.tolist(), strict=True)]
-        return with_gps(self.problem, frames, self.winner, RefineConfig())
+        amended = with_gps(self.solution(frames), RefineConfig(), SilentProgress())
+        return amended.winner, amended.figures
+
+    def solution(self, frames: list[Frame]) -> Solution:
+        count = len(frames)
+        prior, small = self.problem.prior, np.ones((count, 2, 2), np.float32)
+        maps = (PixelMap((512.0, 384.0), (0.0, 0.0)),) * count
+        intrinsics = np.tile(np.eye(3), (count, 1, 1))
+        prediction = Prediction(
+            FrameSet(tuple(frames), ()), "made", small, small, prior.cam_from_world, prior.cameras, intrinsics, maps
+        )
+        return Solution(prediction, Correspondences((), ()), self.problem, (self.winner,))
 
 
 @pytest.fixture(scope="module")

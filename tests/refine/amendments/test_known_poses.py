@@ -13,7 +13,7 @@ from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic
 from da3_pipeline.geometry import Sim3, align_cameras, centres, nearest_rotation, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.types import Scene
 
 Float = NDArray[np.float64]
@@ -29,7 +29,7 @@ def refine(capture: Synthetic, known: dict[int, Float], poses_as: str = "fixed",
     )
     prediction = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames))
     config = RefineConfig(solve={"poses_as": poses_as}, priors=priors)
-    return refine_with(prediction, capture.correspondences, config, SilentProgress())
+    return refine_matched(prediction, capture.correspondences, config, SilentProgress())
 
 
 def noisy(poses: Float, degrees: float, shift: float, seed: int = 0) -> Float:

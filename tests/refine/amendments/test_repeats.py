@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from da3_pipeline.geometry import Camera, PixelMap, compose, invert
 from da3_pipeline.geometry.pose_metrics import pose_errors
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.refine.amendments.repeats import Solution, where_expected
+from da3_pipeline.refine.amendments.repeats import where_expected
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.refine.initialisation.candidates import compete
 from da3_pipeline.refine.matching.correspondences import Correspondences
@@ -90,23 +91,24 @@ def solved(truth: Float, prior: Float, alike: bool = True) -> tuple[Solution, So
     prediction = prediction_of(prior)
     nothing = Correspondences(features_of(truth, alike), ())
     problem = pose_problem(prediction, nothing, 1600)
-    before = Solution(nothing, problem, compete(problem, CONFIG, SilentProgress()))
-    return before, where_expected(before, prediction, CONFIG, SilentProgress())
+    before = Solution(prediction, nothing, problem, compete(problem, CONFIG, SilentProgress()))
+    return before, where_expected(before, CONFIG, SilentProgress())
 
 
 def test_a_prior_that_is_better_than_the_period_tells_the_bays_apart() -> None:
     truth, prior = along_the_front(1.0, 0.1)
     before, after = solved(truth, prior)
-    assert before.score == 0
-    assert after.radius is not None and after.score > 0.95
-    assert pose_errors(truth, after.candidates[0].fit.estimate.cam_from_world).auc(1) > 95
+    assert before.winner.score.score == 0
+    assert after.search_radius is not None and after.winner.score.score > 0.95
+    assert "things repeat here" in after.remarks[0]
+    assert pose_errors(truth, after.winner.fit.estimate.cam_from_world).auc(1) > 95
 
 
 def test_bays_that_the_prior_confuses_disagree() -> None:
     """Errors as large as a bay: whatever comes of it does not reach what the verdict asks for."""
     truth, prior = along_the_front(3.0, 1.5)
     _, after = solved(truth, prior)
-    assert after.score < CONFIG.repeats.min_agreement
+    assert after.winner.score.score < CONFIG.repeats.min_agreement
 
 
 def test_a_prior_that_says_nothing_finds_nothing() -> None:

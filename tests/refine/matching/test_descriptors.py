@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from da3_pipeline.refine import matching
+from da3_pipeline.refine.matching import descriptors
 from da3_pipeline.refine.matching.descriptors import match_descriptors, matching_device
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 
@@ -82,7 +82,7 @@ def test_chunks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     a = described(200, 7)
     b = blurred(a, 30, 8)
     whole = match_descriptors(a, b, 0.9, CPU)
-    monkeypatch.setattr(matching, "_CHUNK_ROWS", 33)
+    monkeypatch.setattr(descriptors, "_CHUNK_ROWS", 33)
     np.testing.assert_array_equal(match_descriptors(a, b, 0.9, CPU), whole)
     assert len(whole) > 100
 

@@ -11,7 +11,7 @@ from da3_pipeline.geometry import Sim3, centres
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.config import PriorConfig
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
 from da3_pipeline.refine.solve.priors import Priors, extent, priors_of
 from da3_pipeline.refine.solve.problem import Estimate, Problem
@@ -58,7 +58,7 @@ def test_the_prior_gives_the_scale_that_two_pairs_leave_open(make_capture: Make)
         if (pair.i, pair.j) != (0, 2)
     )
     capture = replace(capture, correspondences=replace(capture.correspondences, pairs=pairs))
-    scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     assert sorted(scene.pose_source) == ["guided", "refined", "refined"]
     before, after = capture.pose_errors(capture.prediction.cam_from_world), capture.pose_errors(scene.cam_from_world)
     assert after[0] < 1.0 < before[0]

@@ -12,7 +12,7 @@ from scenes import Make, Synthetic
 from da3_pipeline.geometry import compose, invert, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.refinement import refine_with
+from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.rigs import rigs_of
 from da3_pipeline.types import RigPlace
 
@@ -71,7 +71,7 @@ def test_frames_without_a_rig_have_none(make_capture: Make) -> None:
 def test_refined_rigs_are_rigid(make_capture: Make) -> None:
     """Truth whose odd frames are not bolted to the even ones would be bent; here they are, and the fit says so."""
     capture = on_rig(make_capture(frames=10, layout="rig", prior_deg=2.0, prior_focal=1.05), None)
-    scene = refine_with(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
     relative = compose(scene.cam_from_world[1::2], invert(scene.cam_from_world[::2]))
     assert rotation_angle_deg(relative[:, :, :3], relative[:1, :, :3]).max() < 1e-6
     np.testing.assert_allclose(relative, np.tile(relative[:1], (5, 1, 1)), atol=1e-6)
@@ -124,7 +124,7 @@ def test_an_instant_with_one_image_only_is_adjusted_like_the_others(make_capture
         ),
         cam_from_world=capture.cam_from_world[there],
     )
-    scene = refine_with(part.prediction, part.correspondences, RefineConfig(), SilentProgress())
+    scene = refine_matched(part.prediction, part.correspondences, RefineConfig(), SilentProgress())
     rotation_deg, shift = part.pose_errors(scene.cam_from_world)
     assert rotation_deg < 0.2
     assert shift < 0.01

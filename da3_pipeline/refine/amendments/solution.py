@@ -1,0 +1,90 @@
+"""What amendments amend: a stated problem with its candidates; and how a changed winner is settled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ...arrays import Bool
+from ...progress import Progress
+from ...types import Frame, Prediction
+from ..config import RefineConfig
+from ..initialisation.candidates import Candidate
+from ..matching.correspondences import Correspondences
+from ..solve.priors import Priors
+from ..solve.problem import Estimate, Problem, pose_problem, rigs_in_world
+from ..solve.rounds import Fit, resettle
+from ..solve.tracks import spread_subset
+
+__all__ = ["Amendment", "Solution", "settle", "thinned"]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A refinement under way.
+
+    problem: stated from `prediction` and `correspondences`. candidates: those that competed for it, the winner first;
+    empty before the contest, or where nothing could be solved. figures: for the report. remarks: clauses for the
+    verdict's summary. search_radius: within what share of an image's longer side of where the prior expects them
+    matches were sought; None: everywhere.
+    """
+
+    prediction: Prediction
+    correspondences: Correspondences
+    problem: Problem
+    candidates: tuple[Candidate, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    search_radius: float | None = None
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        return self.prediction.frames.frames
+
+    @property
+    def winner(self) -> Candidate:
+        return self.candidates[0]
+
+    def restated(
+        self, config: RefineConfig, prediction: Prediction | None = None, correspondences: Correspondences | None = None
+    ) -> Solution:
+        """From another reading of the prior, or from other matches; nothing has competed for it yet."""
+        prediction = prediction or self.prediction
+        correspondences = self.correspondences if correspondences is None else correspondences
+        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+        return replace(self, prediction=prediction, correspondences=correspondences, problem=problem, candidates=())
+
+    def won_by(self, fit: Fit, figures: dict[str, float] | None = None) -> Solution:
+        """With the winner's fit replaced."""
+        winner = replace(self.winner, fit=fit)
+        return replace(self, candidates=(winner, *self.candidates[1:]), figures=self.figures | (figures or {}))
+
+    def saying(self, figures: dict[str, float], *remarks: str) -> Solution:
+        """With further figures and remarks."""
+        return replace(self, figures=self.figures | figures, remarks=(*self.remarks, *remarks))
+
+
+Amendment = Callable[[Solution, RefineConfig, Progress], Solution]
+"""What one kind of knowledge does to a solution; returns it as it is where the knowledge is absent or does not help."""
+
+
+def thinned(problem: Problem, config: RefineConfig) -> Problem:
+    """The problem with about `observations_per_frame` of its observations in every frame."""
+    few = spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
+    return problem.with_observations(few)
+
+
+def settle(
+    problem: Problem,
+    estimate: Estimate,
+    config: RefineConfig,
+    priors: Priors | None = None,
+    fixed: Bool | None = None,
+) -> Fit:
+    """A changed estimate adjusted anew to the thinned observations, `priors` in its world, its rigs together.
+
+    Poses that are `fixed` (N,) stay."""
+    rigs = rigs_in_world(problem, estimate)
+    if rigs is not None and fixed is None:
+        estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
+    return resettle(problem, estimate, config.solve, priors, rigs, fixed)
