@@ -77,7 +77,10 @@ def up_from_gimbals(cam_from_world: Float, up_in_camera: Float) -> Up | None:
 
 
 def rotation_between(a: Float, b: Float) -> Float:
-    """The least rotation that takes unit vector a to unit vector b (Rodrigues); if opposite, half a turn about an axis across a."""
+    """The least rotation that takes unit vector a to unit vector b (Rodrigues).
+
+    Of opposite ones, half a turn about an axis across them.
+    """
     cosine, axis = float(a @ b), np.cross(a, b)
     if cosine < -1 + 1e-12:
         across = np.eye(3)[int(np.abs(a).argmin())]

@@ -12,8 +12,8 @@ import pycolmap
 import pytest
 import torch
 
-from da3_pipeline.benchmark.rendering import runs as rendering
 from da3_pipeline.benchmark.peers.colmap import ColmapRun
+from da3_pipeline.benchmark.rendering import runs as rendering
 from da3_pipeline.benchmark.rendering.posed_scene import PosedScene, posed_by_colmap, posed_by_us
 from da3_pipeline.benchmark.rendering.runs import HeldOut, RenderingOptions, RenderingRun, measure_rendering
 from da3_pipeline.benchmark.rendering.splat_trainer import TargetView, TrainerOptions
