@@ -18,7 +18,7 @@ from da3_pipeline.gaussians.harmonics import BASES, basis, rotation_matrices
 from da3_pipeline.geometry import Sim3
 from da3_pipeline.types import GaussianCloud
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "da3_reference" / "golden" / "unit_rotsh.npz"
+GOLDEN = Path(__file__).parents[1] / "data" / "model" / "unit_rotsh.npz"
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -152,7 +152,6 @@ def make(seed: int, bands: int, views: int = 2) -> GaussianCloud:
     )
 
 
-@pytest.mark.skipif(not GOLDEN.exists(), reason="unit_rotsh.npz is in the shared material, which is absent")
 def test_the_published_head_turns_its_harmonics_in_the_same_basis() -> None:
     """The nine coefficients that the network's head rotates by Wigner matrices are in the basis of 3DGS."""
     golden: Any = np.load(GOLDEN)

@@ -20,22 +20,6 @@ from da3_pipeline.types import Frame, FrameSet
 settings.register_profile("untimed", deadline=None, max_examples=40)
 settings.load_profile("untimed")
 
-GOLDEN = Path(__file__).parents[2].parent / "shared" / "da3_reference" / "golden"
-
-
-@pytest.fixture
-def golden() -> Callable[[str], dict[str, NDArray[np.generic]]]:
-    """The arrays of a golden file; the test is skipped where the shared material is absent."""
-
-    def load(name: str) -> dict[str, NDArray[np.generic]]:
-        path = GOLDEN / f"{name}.npz"
-        if not path.exists():
-            pytest.skip(f"{path.name} is not here")
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-
-    return load
-
 
 @pytest.fixture
 def make_frames(tmp_path: Path) -> Callable[..., FrameSet]:

@@ -1,10 +1,9 @@
-"""The published network's deterministic weights and inputs, and a table of how far we are from its outputs."""
+"""Golden files of the published network, and a table of how far we are from them; the smallest network of each kind."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import math
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -29,6 +28,19 @@ FAMILY = {
     "monocular": MONOCULAR,
     "nested": replace(GAUSSIAN, metric=MONOCULAR),
 }
+_GIANT = replace(GAUSSIAN, ffn="swiglu")
+SIZES = {
+    "tiny-any-view": TINY,
+    "tiny-giant": _GIANT,
+    "tiny-monocular": MONOCULAR,
+    "tiny-nested": replace(_GIANT, metric=MONOCULAR),
+}
+"""The networks of the tiny golden files, as tests/data/model/tiny_goldens.py builds them of the published code."""
+
+_spec = importlib.util.spec_from_file_location("recipe", DATA / "recipe.py")
+assert _spec is not None and _spec.loader is not None
+recipe = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(recipe)
 
 
 @dataclass(frozen=True)
@@ -63,13 +75,13 @@ class Golden:
 
 
 @pytest.fixture
-def golden(record_property: Callable[[str, object], None]) -> Callable[[str], Golden]:
-    """Open a golden file by its stem, from the repository or from the shared material beside it."""
+def golden(record_property: Callable[[str, object], None]) -> Callable[..., Golden]:
+    """Open a golden file by its stem. full: not the thinned one of the repository, but that of the shared material."""
 
-    def opened(stem: str) -> Golden:
-        path = next((folder / f"{stem}.npz" for folder in (DATA, SHARED) if (folder / f"{stem}.npz").exists()), None)
-        if path is None:
-            pytest.skip(f"{stem}.npz is in the shared material, which is absent")
+    def opened(stem: str, *, full: bool = False) -> Golden:
+        path = (SHARED if full else DATA) / f"{stem}.npz"
+        if full and not path.exists():
+            pytest.skip(f"{path.name} is in the shared material, which is absent")
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files if name != "meta"}
             meta = json.loads(str(file["meta"])) if "meta" in file.files else {}
@@ -95,79 +107,29 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(scope="session")
 def deterministic_net() -> Callable[[str], Network]:
-    """A variant with weights that depend on nothing but the parameters' names and shapes."""
+    """A registered network, or one of `SIZES`, with the weights that the published one had for the golden files."""
 
     @lru_cache(maxsize=1)
     def built(name: str) -> Network:
         with torch.device("meta"):
-            net = build(name)
-        state = net.state_dict()
-        net.load_state_dict({key: _deterministic(key, tuple(state[key].shape)) for key in sorted(state)}, assign=True)
+            net = build(SIZES.get(name, name))
+        net.to_empty(device="cpu")
+        recipe.fill(net)
         return net.eval()
 
     return built
 
 
-def _deterministic(key: str, shape: tuple[int, ...]) -> Tensor:
-    """The weights that the published network had when the golden files were made."""
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(key.encode())))
-    last = key.rpartition(".")[2]
-    to_camera = ("cam_dec.fc_t.weight", "cam_dec.fc_qvec.weight", "cam_dec.fc_fov.0.weight")
-    if last == "gamma":
-        return 0.5 + 0.05 * noise
-    if last in ("cls_token", "camera_token"):
-        return 0.5 * noise
-    if last == "pos_embed":
-        return 0.2 * noise
-    if key.endswith("cam_dec.fc_fov.0.bias"):
-        return 1.0 + 0.02 * noise
-    if key.endswith("cam_dec.fc_qvec.bias"):
-        return torch.tensor([0.0, 0.0, 0.0, 1.0]) + 0.02 * noise
-    if last == "bias":
-        return 0.02 * noise
-    if len(shape) == 1:
-        return 1.0 + 0.1 * noise
-    gain = 0.3 if key.endswith(to_camera) else 0.5 if ".resConfUnit" in key else 1.0
-    return gain * noise / math.sqrt(math.prod(shape[1:]))
+@pytest.fixture(scope="session")
+def deterministic_images() -> Callable[..., Tensor]:
+    """`recipe.images`."""
+    return recipe.images
 
 
 @pytest.fixture(scope="session")
-def deterministic_images() -> Callable[[int, int, int, int], Tensor]:
-    """Smooth images (1, n, 3, h, w), different in each view, of about unit variance."""
-
-    def made(count: int, height: int, width: int, seed: int) -> Tensor:
-        rng = torch.Generator().manual_seed(seed)
-        base = torch.randn((1, 3, 12, 16), generator=rng)
-        per_view = torch.randn((count, 3, 24, 32), generator=rng)
-        fine = torch.randn((count, 3, height, width), generator=rng)
-
-        def enlarged(x: Tensor) -> Tensor:
-            return torch.nn.functional.interpolate(x, size=(height, width), mode="bilinear", align_corners=False)
-
-        return (enlarged(base) + 0.6 * enlarged(per_view) + 0.1 * fine)[None]
-
-    return made
-
-
-@pytest.fixture(scope="session")
-def deterministic_cameras() -> Callable[[int, int, int, int], tuple[Tensor, Tensor]]:
-    """Poses (1, n, 4, 4), the first the identity, and intrinsics (1, n, 3, 3)."""
-
-    def made(count: int, height: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
-        rng = torch.Generator().manual_seed(seed)
-        poses = torch.eye(4, dtype=torch.float64).repeat(count, 1, 1)
-        for index in range(count):
-            axis_angle = 0.25 * torch.randn(3, generator=rng, dtype=torch.float64)
-            translation = torch.randn(3, generator=rng, dtype=torch.float64)
-            if index:
-                skew = torch.linalg.cross(torch.eye(3, dtype=torch.float64), axis_angle[None])
-                poses[index, :3, :3] = torch.linalg.matrix_exp(skew)
-                poses[index, :3, 3] = translation
-        focal = 0.9 * width
-        intrinsics = torch.tensor([[focal, 0, width / 2 + 3.0], [0, focal * 1.02, height / 2 - 2.0], [0, 0, 1.0]])
-        return poses.float()[None], intrinsics.repeat(1, count, 1, 1)
-
-    return made
+def deterministic_cameras() -> Callable[..., tuple[Tensor, Tensor]]:
+    """`recipe.cameras`."""
+    return recipe.cameras
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
-"""The whole network against outputs of the published one, on the same weights and inputs."""
+"""The whole network against outputs of the published one, on the same weights and inputs.
+
+Every kind of network at toy size and da3-small at its own; the other sizes, and every number of the files that are
+thinned in the repository, with `-m slow` where the shared material is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -21,73 +26,81 @@ TOLERANCE = 1e-4
 _DUAL, _SKY = ("tap_depth", "tap_depth_conf"), ("head_depth", "head_sky")
 
 
-@pytest.mark.parametrize(
-    "stem",
-    [
-        "da3-small__n1",
-        "da3-small__n2",
-        "da3-small__feats",
-        "da3-small__batch2",
-        "da3-small__posed",
-        *(
-            pytest.param(stem, marks=pytest.mark.slow)
-            for stem in (
-                "da3-small__nopose",
-                "da3-small__ref_first",
-                "da3-small__ref_middle",
-                "da3-small__ref_saddle_balanced",
-                "da3-small__ref_saddle_sim_range",
-                "da3-base__n2",
-                "da3-base__nopose",
-                "da3-large__nopose",
-                "da3-giant__nopose",
-                "da3-giant__gs",
-                "da3nested-giant-large__nopose",
-            )
-        ),
-    ],
+REFERENCES = ("ref_first", "ref_middle", "ref_saddle_balanced", "ref_saddle_sim_range")
+SMALL = tuple(f"da3-small__{case}" for case in ("n1", "n2", "batch2", "nopose", "posed", "feats", *REFERENCES))
+TINY = (
+    *(f"tiny-any-view__{case}" for case in ("nopose", "posed", "square518")),
+    *(f"tiny-{kind}__{case}" for kind, case in product(("giant", "nested"), ("nopose", "posed"))),
 )
+LARGE = (
+    "da3-base__n2",
+    "da3-base__nopose",
+    "da3-large__nopose",
+    "da3-giant__nopose",
+    "da3-giant__gs",
+    "da3nested-giant-large__nopose",
+)
+METRIC = "da3metric-large__n2_140x196"
+
+
+def _thinned(*stems: str) -> list[Any]:
+    return [pytest.param(stem, False, id=stem) for stem in stems]
+
+
+def _full(*stems: str) -> list[Any]:
+    return [pytest.param(stem, True, id=f"{stem} in full", marks=pytest.mark.slow) for stem in stems]
+
+
+@pytest.mark.parametrize(("stem", "full"), [*_thinned(*TINY, *SMALL), *_full(*SMALL, *LARGE)])
 def test_equals_the_published_network(
     stem: str,
-    golden: Callable[[str], Any],
+    full: bool,
+    golden: Callable[..., Any],
     deterministic_net: Callable[[str], Network],
-    deterministic_images: Callable[[int, int, int, int], Tensor],
-    deterministic_cameras: Callable[[int, int, int, int], tuple[Tensor, Tensor]],
+    deterministic_images: Callable[..., Tensor],
+    deterministic_cameras: Callable[..., tuple[Tensor, Tensor]],
 ) -> None:
-    case = golden(stem)
+    case = golden(stem, full=full)
     meta = case.meta
     count, size = meta["n"], (meta["h"], meta["w"])
     seeds = (9, 10) if "stacked" in str(meta["img_seed"]) else (meta["img_seed"],)
     drawn = int(meta["take"].split()[-1]) if "take" in meta else count
     images = torch.cat([deterministic_images(drawn, *size, seed)[:, :count] for seed in seeds])
-    cameras = deterministic_cameras(count, *size, meta["cam_seed"]) if stem.endswith("__posed") else (None, None)
-    layers = tuple(meta.get("export_feat_layers", ()))
-    strategy = meta.get("ref_view_strategy", "saddle_balanced")
+    cameras: tuple[Tensor, ...] = ()
+    if stem.endswith("__posed"):
+        cameras = deterministic_cameras(count, *size, meta["cam_seed"], meta.get("cam_unit", 1.0))
     net = deterministic_net(stem.partition("__")[0])
     with torch.inference_mode(), _tapped(net, images.shape[:2]) as taps:
         output = net(
             images,
             *cameras,
             gaussians=meta.get("infer_gs", False),
-            reference_view=strategy,
-            feature_layers=layers,
+            reference_view=meta.get("ref_view_strategy", "saddle_balanced"),
+            feature_layers=tuple(meta.get("export_feat_layers", ())),
         )
     errors = case.errors({**_named(output), **taps})
     assert max(errors.values()) < TOLERANCE, errors
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stem", ["da3metric-large__n1_280x378", "da3metric-large__n2_140x196"])
+@pytest.mark.parametrize(
+    ("stem", "full"),
+    [
+        *_thinned("tiny-monocular__n3"),
+        pytest.param(METRIC, False, id=METRIC, marks=pytest.mark.slow),
+        *_full(METRIC, "da3metric-large__n1_280x378"),
+    ],
+)
 def test_equals_the_published_monocular_network(
     stem: str,
-    golden: Callable[[str], Any],
+    full: bool,
+    golden: Callable[..., Any],
     deterministic_net: Callable[[str], Network],
-    deterministic_images: Callable[[int, int, int, int], Tensor],
+    deterministic_images: Callable[..., Tensor],
 ) -> None:
-    case = golden(stem)
+    case = golden(stem, full=full)
     meta = case.meta
     images = deterministic_images(meta["n"], meta["h"], meta["w"], meta["img_seed"])
-    net = deterministic_net("da3metric-large")
+    net = deterministic_net(stem.partition("__")[0])
     with torch.inference_mode(), _tapped(net, images.shape[:2]) as taps:
         output = net(images)
     mine = {"out_depth": output.depth, "out_sky": output.sky, **taps}
