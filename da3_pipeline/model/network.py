@@ -70,6 +70,8 @@ class NetworkOutput:
 
 
 class _Dense(NamedTuple):
+    """What the dense head says of all views, (B, S, ...)."""
+
     depth: Tensor
     depth_conf: Tensor
     ray: Tensor | None = None
@@ -123,21 +125,18 @@ class DepthAnything3(nn.Module):
         self._check_gaussians(gaussians)
         size = (images.shape[-2], images.shape[-1])
         tokens = self._encoded(cam_from_world, intrinsics, size)
-        _return_freed_memory(images)
+        return_freed_memory(images.device)
         seen = self.trunk(images, tokens, reference_view, feature_layers, self._reduce(size, bool(gaussians)))
-        _return_freed_memory(images)
+        return_freed_memory(images.device)
         with in_float32(images.device):
             maps = self._dense([kept[0] for kept in seen.reduced], size, rays or bool(ray_pose))
             encoding = self.cam_dec(seen.camera[-1].float())
-            poses, calibration = decode_pose(encoding, size)
-            if ray_pose and maps.ray is not None and maps.ray_conf is not None:
-                options = RayPoseOptions() if ray_pose is True else ray_pose
-                poses, calibration = cameras_from_rays(maps.ray, maps.ray_conf, size, options)
+            poses, calibration = _cameras(encoding, maps, size, ray_pose)
             cloud = None
             if gaussians:
                 placing = GaussianOptions() if gaussians is True else gaussians
-                small = [kept[1] for kept in seen.reduced]
-                cloud = self._gaussians(small, images, maps.depth, poses, calibration, placing)
+                small_maps = [kept[1] for kept in seen.reduced]
+                cloud = self._gaussians(small_maps, images, maps.depth, poses, calibration, placing)
                 if cam_from_world is not None and placing.follow_given:
                     cloud = cloud.scaled(scale_to_given(poses, cam_from_world))
         reordered = cam_from_world is None and images.shape[1] >= 3
@@ -205,10 +204,14 @@ class DepthAnything3(nn.Module):
             )
 
 
-def _return_freed_memory(images: Tensor) -> None:
-    """What one part of the network freed is of no use to the next, whose blocks are of other sizes."""
-    if images.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return_freed_memory()
+def _cameras(
+    encoding: Tensor, maps: _Dense, size: tuple[int, int], ray_pose: bool | RayPoseOptions
+) -> tuple[Tensor, Tensor]:
+    """cam_from_world (B, S, 3, 4) and intrinsics (B, S, 3, 3) from the decoder's word or from the rays."""
+    if not ray_pose:
+        return decode_pose(encoding, size)
+    assert maps.ray is not None and maps.ray_conf is not None
+    return cameras_from_rays(maps.ray, maps.ray_conf, size, RayPoseOptions() if ray_pose is True else ray_pose)
 
 
 def _reference_first(x: Tensor, reference: Tensor) -> Tensor:
