@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry.alignment import umeyama
-from da3_pipeline.geometry.poses import Sim3, centres, nearest_rotation
+from da3_pipeline.geometry.poses import Sim3, centres, nearest_rotation, rotation_angle_deg
 from da3_pipeline.geometry.robust_alignment import align_cameras_robustly, robust_alignment
 
 GOLDEN = Path(__file__).parents[1] / "data" / "model" / "unit_umeyama.npz"
@@ -107,3 +108,41 @@ def test_cameras_that_stand_still_have_scale_one() -> None:
     found = robust_alignment(poses, target)
     assert found.scale == 1.0
     np.testing.assert_allclose(found.translation, [5, 0, 0])
+
+
+@pytest.mark.parametrize("count", [20, 128, 600])
+@pytest.mark.parametrize("together", [False, True], ids=["anywhere", "in one other place"])
+def test_nearly_half_of_the_cameras_may_be_wrong(count: int, together: bool) -> None:
+    """Every other camera among them, as of a rig with one bad sensor."""
+    rng = np.random.default_rng(count)
+    source = _cameras(rng.normal(size=(count, 3)))
+    target = TRUTH.apply_to_cameras(source)
+    wrong = np.arange(count) % 2 == 1
+    wrong &= np.cumsum(wrong) <= 0.45 * count
+    other = Sim3(3.0, Rotation.from_rotvec([0.0, 2.5, 0.0]).as_matrix(), np.array([9.0, 9.0, 9.0]))
+    strays = other.apply_to_cameras(source) if together else _cameras(5 * rng.normal(size=(count, 3)), seed=1)
+    target[wrong] = strays[wrong]
+    _assert_is_truth(robust_alignment(source, target), 1e-6)
+
+
+def test_the_rotation_is_better_than_that_of_any_one_camera() -> None:
+    """It starts at one of the cameras, and must not stay there."""
+    rng = np.random.default_rng(0)
+    source = _cameras(rng.normal(size=(300, 3)))
+    target = TRUTH.apply_to_cameras(source)
+    noise = Rotation.from_rotvec(0.02 * rng.normal(size=(300, 3))).as_matrix()
+    target[:, :, :3] = noise @ target[:, :, :3]
+    off_deg = rotation_angle_deg(robust_alignment(source, target).rotation, TRUTH.rotation)
+    assert off_deg < 2.5 * np.degrees(0.02) / np.sqrt(300)
+
+
+def test_memory_grows_with_the_number_of_cameras_only() -> None:
+    source = _cameras(np.random.default_rng(0).normal(size=(4000, 3)))
+    target = TRUTH.apply_to_cameras(source)
+    tracemalloc.start()
+    found = (robust_alignment(source, target), align_cameras_robustly(source, target))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for one in found:
+        _assert_is_truth(one)
+    assert peak < 4000 * 25_000  # bytes; one 4,000 x 4,000 array of numbers is 128 MB
