@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry.alignment import umeyama
 from da3_pipeline.geometry.poses import Sim3, centres, nearest_rotation, rotation_angle_deg
-from da3_pipeline.geometry.robust_alignment import align_cameras_robustly, robust_alignment
+from da3_pipeline.geometry.robust_alignment import align_cameras_robustly, distance_ratio, robust_alignment
 
 GOLDEN = Path(__file__).parents[1] / "data" / "model" / "unit_umeyama.npz"
 TRUTH = Sim3(0.4, Rotation.from_rotvec([0.3, -1.2, 0.5]).as_matrix(), np.array([1.0, -2.0, 0.5]))
@@ -146,3 +146,39 @@ def test_memory_grows_with_the_number_of_cameras_only() -> None:
     for one in found:
         _assert_is_truth(one)
     assert peak < 4000 * 25_000  # bytes; one 4,000 x 4,000 array of numbers is 128 MB
+
+
+def _placed(places: NDArray[np.float64], rotations: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    rotations = np.tile(np.eye(3), (len(places), 1, 1)) if rotations is None else rotations
+    return np.concatenate([rotations, -rotations @ places[..., None]], axis=-1)
+
+
+def test_the_translation_is_the_point_of_least_sum_of_distances() -> None:
+    """Of the corners of a convex quadrilateral: where its diagonals cross, far from the mean and from every corner."""
+    corners = np.array([[0.0, 0, 1], [10, 10, 1], [1, 4, 1], [6, 1, 1]])
+    found = robust_alignment(_placed(np.zeros((4, 3))), _placed(corners), scale=1.0)
+    along, across = corners[1] - corners[0], corners[3] - corners[2]
+    s, _ = np.linalg.solve(np.stack([along, -across], axis=1)[:2], (corners[2] - corners[0])[:2])
+    np.testing.assert_allclose(found.translation, corners[0] + s * along, atol=2e-3)
+    assert np.linalg.norm(corners.mean(0) - found.translation) > 0.5
+
+
+def test_the_rotation_is_the_median_of_the_turns() -> None:
+    """About one axis: the middle one of five, not their mean."""
+    turns = Rotation.from_euler("z", [[0.0], [4.0], [5.0], [40.0], [90.0]], degrees=True).as_matrix()
+    places = np.random.default_rng(4).normal(size=(5, 3))
+    found = robust_alignment(_placed(places, turns), _placed(places), scale=1.0)
+    np.testing.assert_allclose(Rotation.from_matrix(found.rotation).as_euler("zyx", degrees=True), [5, 0, 0], atol=0.3)
+
+
+def test_the_scale_is_the_middle_ratio_of_the_distances() -> None:
+    """Six cameras on a line, one of which is astray: the distances of the others double."""
+    places = np.array([0.0, 1, 3, 7, 15, 31])[:, None] * [1.0, 0, 0]
+    moved = 2 * places
+    moved[2] = [500.0, 70, 0]
+    assert distance_ratio(places, moved) == pytest.approx(2.0)
+    assert distance_ratio(moved, places) == pytest.approx(0.5)
+    assert distance_ratio(np.vstack([places, places]), np.vstack([moved, moved])) == pytest.approx(2.0)
+    for extentless in (places[:1], np.zeros((3, 3)), np.full((4, 3), 1e6) + 1e-5 * places[:4]):
+        assert distance_ratio(extentless, np.zeros_like(extentless)) is None
+    assert robust_alignment(_placed(places), _placed(moved), scale=3.0).scale == 3.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import least_squares
 
 from da3_pipeline.geometry import invert_sim3, sim3_exp, sim3_log
 from da3_pipeline.infer.config import GraphConfig
@@ -34,6 +37,11 @@ def measure(truth: Array, first: int, second: int, noise: Array, **options: bool
 
 def chain(truth: Array, rng: np.random.Generator, level: float = 1.0) -> list[Edge]:
     return [measure(truth, i, i + 1, level * SIGMA * rng.normal(size=7)) for i in range(len(truth) - 1)]
+
+
+def residual(nodes: Array, edge: Edge) -> Array:
+    """(7,) as the module's head defines it."""
+    return sim3_log(invert_sim3(nodes[edge.first]) @ nodes[edge.second] @ invert_sim3(edge.first_from_second))
 
 
 def errors(found: Array, truth: Array) -> Array:
@@ -123,3 +131,99 @@ def test_any_node_can_hold_the_gauge() -> None:
     np.testing.assert_allclose(fifth[5], start[5], atol=1e-12)
     relative = invert_sim3(first[:1]) @ first, invert_sim3(fifth[:1]) @ fifth
     np.testing.assert_allclose(sim3_log(invert_sim3(relative[0]) @ relative[1]), 0, atol=1e-4)
+
+
+def along_x(places: Sequence[float], sigma: float = 0.02, **options: bool) -> list[Edge]:
+    """Edges from node 0 to node 1, each of which says how far along x that is; everything else is known well."""
+    information = np.diag([sigma**-2, *6 * [1e8]])
+    return [Edge(0, 1, sim3_exp(np.array([place, 0, 0, 0, 0, 0, 0])), information, **options) for place in places]
+
+
+def found_x(edges: list[Edge], config: GraphConfig = CONFIG) -> tuple[float, Array]:
+    solution = solve_graph(np.tile(np.eye(4), (2, 1, 1)), edges, config)
+    return float(solution.world_from_node[1, 0, 3]), solution.weight
+
+
+def test_a_wrong_link_of_the_chain_pulls_with_limited_force() -> None:
+    """Huber: beyond sqrt(16.6) sigmas an edge pulls as at that distance, so nine others give way by a ninth of it."""
+    sigma, edge = 0.02, np.sqrt(CONFIG.likely)
+    x, weight = found_x(along_x([*9 * [0.0], 5.0], sigma))
+    assert x == pytest.approx(edge * sigma / 9, rel=1e-4)
+    np.testing.assert_allclose(weight, [*9 * [1.0], edge * sigma / (5.0 - x)], rtol=1e-4)
+    x, weight = found_x(along_x([*9 * [0.0], 0.9 * edge * sigma], sigma))
+    assert x == pytest.approx(0.09 * edge * sigma, rel=1e-4)
+    np.testing.assert_allclose(weight, 1)
+
+
+@pytest.mark.parametrize("likely", [4.0, 16.6])
+@pytest.mark.parametrize("far", [0.05, 0.12, 0.3])
+def test_a_loop_pulls_the_less_the_further_it_is_off(far: float, likely: float) -> None:
+    """Against a chain at 0: at the minimum of (x / s)^2 + L q / (q + L) with q = ((far - x) / s)^2."""
+    sigma = 0.02
+    edges = [*along_x([0.0], sigma), *along_x([far], sigma, closes_loop=True)]
+    x, weight = found_x(edges, GraphConfig(likely=likely, final_steps=200))
+    places = np.linspace(-0.1, 0.4, 500_001)
+    squared = ((places - far) / sigma) ** 2
+    chain = np.where(np.abs(places) <= sigma * np.sqrt(likely), (places / sigma) ** 2, np.inf)
+    best = places[np.argmin(chain + likely * squared / (squared + likely))]
+    assert x == pytest.approx(best, abs=3e-5)
+    squared = ((x - far) / sigma) ** 2
+    np.testing.assert_allclose(weight, [1.0, (likely / (squared + likely)) ** 2], rtol=1e-6)
+
+
+def test_general_graphs_are_solved_to_the_least_squares() -> None:
+    """Edges of any direction, with information that couples everything, against a solver that differentiates itself."""
+    rng, truth = (
+        np.random.default_rng(3),
+        sim3_exp(np.random.default_rng(4).normal(0, [2, 2, 2, 0.6, 0.6, 0.6, 0.3], (5, 7))),
+    )
+    edges = []
+    for first, second in ((0, 1), (2, 1), (2, 3), (4, 3), (4, 0), (1, 3), (3, 0)):
+        root = rng.normal(size=(7, 7)) + 3 * np.eye(7)
+        noise = sim3_exp(0.08 * rng.normal(size=7))
+        edges.append(Edge(first, second, noise @ invert_sim3(truth[first]) @ truth[second], root.T @ root))
+    start = chained(5, edges, root=2)
+
+    def residuals(x: Array) -> Array:
+        nodes = start.copy()
+        nodes[[0, 1, 3, 4]] = start[[0, 1, 3, 4]] @ sim3_exp(x.reshape(4, 7))
+        raw = [
+            sim3_log(invert_sim3(nodes[e.first]) @ nodes[e.second] @ invert_sim3(e.first_from_second)) for e in edges
+        ]
+        return np.concatenate([np.linalg.cholesky(e.information).T @ r for e, r in zip(edges, raw, strict=True)])
+
+    best = least_squares(residuals, np.zeros(28), xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    solution = solve_graph(start, edges, CONFIG, 2)
+    assert np.linalg.norm(residuals(np.zeros(28))) > 1.2 * np.sqrt(2 * best.cost)
+    np.testing.assert_array_equal(solution.world_from_node[2], start[2])
+    np.testing.assert_allclose(
+        solution.world_from_node[[0, 1, 3, 4]], start[[0, 1, 3, 4]] @ sim3_exp(best.x.reshape(4, 7)), atol=2e-4
+    )
+    np.testing.assert_allclose(solution.weight, 1)
+
+
+def test_the_start_follows_the_surest_edges_from_the_root() -> None:
+    """Two edges lead to node 3: the vague one is not taken though it comes first, nor is a loop."""
+    by_x = lambda x: sim3_exp(np.array([x, 0, 0, 0, 0, 0, 0]))  # noqa: E731
+    edges = [
+        Edge(1, 3, by_x(50.0), 0.01 * INFORMATION),
+        Edge(3, 1, by_x(-1.0), INFORMATION),  # against the direction in which it is walked
+        Edge(1, 2, by_x(2.0), INFORMATION),
+        Edge(0, 2, by_x(90.0), INFORMATION, closes_loop=True),
+    ]
+    nodes = chained(4, edges, root=1)
+    np.testing.assert_allclose(nodes[:, 0, 3], [0.0, 0.0, 2.0, 1.0], atol=1e-12)
+
+
+def test_the_loops_decide_how_convex_the_beginning_is() -> None:
+    """Thirty steps of drift are mended though every loop is far off at the start."""
+    truth = ring(30)
+    drift = np.array([0.02, 0, 0, 0, 0, 0.01, 0.015])
+    edges = [measure(truth, i, i + 1, drift) for i in range(29)]
+    edges += [measure(truth, 29 - k, k, np.zeros(7), closes_loop=True) for k in range(4)]
+    start = chained(30, edges)
+    solution = solve_graph(start, edges, CONFIG)
+    assert (solution.weight > 0.5).all()
+    assert errors(solution.world_from_node, truth).max() < 0.25 * errors(start, truth).max()
+    off = residual(start, edges[29]) / SIGMA
+    assert (CONFIG.likely / (off @ off + CONFIG.likely)) ** 2 < 1e-3, "switched off if judged at the start"
