@@ -45,12 +45,12 @@ def fit_gps(cam_from_world: Float, positions: Sequence[GpsPosition], up: Up | No
     number_of = {position: number for number, position in enumerate(dict.fromkeys(positions))}
     different, group = list(number_of), np.array([number_of[position] for position in positions])
     own = centres(cam_from_world)
-    places = np.array([own[group == number].mean(axis=0) for number in range(len(different))])
+    repeats = np.bincount(group)
+    places = np.stack([np.bincount(group, along) for along in own.T], axis=1) / repeats[:, None]
     origin = centre_of(different)
     metres = east_north_up(different, origin)
     alignment = align_to_gps(places, metres, up)
     if alignment is None:
         return None
-    repeats = np.bincount(group)[group]
     stated = np.array([position.horizontal_sigma_m or np.nan for position in positions], float)
-    return GpsFit(alignment, origin, len(different), metres[group], stated, alignment.used[group], repeats)
+    return GpsFit(alignment, origin, len(different), metres[group], stated, alignment.used[group], repeats[group])

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays import Bool, Float, Int
 from ..geometry import Camera, align_cameras
+from ..grouping import Groups
 from ..imageio import read_rgb
 from ..progress import Progress
 from ..types import Prediction, Tracks
@@ -77,9 +78,10 @@ def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, di
         observations.frame,
         observations.xy / scale,
     )
+    original_px = np.round(problem.size_px / problem.scale).astype(int)
     cameras = {}
     for camera_id, camera in assembly.fit.estimate.cameras.items():
-        width, height = np.round(problem.size_px / problem.scale)[problem.frames_of(camera_id)[0]].astype(int)
+        width, height = original_px[problem.frames_of(camera_id)[0]]
         cameras[camera_id] = _in_common_model(camera.resized(int(width), int(height)))
     return tracks, cameras
 
@@ -88,15 +90,15 @@ def sample_colours(prediction: Prediction, tracks: Tracks, progress: Progress) -
     """The tracks with the mean colour of the pixels under their observations."""
     total = np.zeros((len(tracks), 3))
     frames = prediction.frames.frames
-    for index, frame in enumerate(frames):
-        mine = tracks.observation_frame == index
-        if mine.any():
-            progress.step(index, len(frames), "colours")
-            rgb = read_rgb(frame.path)
-            size = np.array([rgb.shape[1], rgb.shape[0]])
-            pixel = tracks.observation_xy[mine] * size / np.array([frame.width, frame.height])
-            column, row = np.clip(pixel, 0, size - 1).astype(int).T
-            np.add.at(total, tracks.observation_point[mine], rgb[row, column])
+    by_frame = tracks.by_frame(len(frames))
+    for index in by_frame.filled:
+        frame, mine = frames[index], by_frame[index]
+        progress.step(index, len(frames), "colours")
+        rgb = read_rgb(frame.path)
+        size = np.array([rgb.shape[1], rgb.shape[0]])
+        pixel = tracks.observation_xy[mine] * size / np.array([frame.width, frame.height])
+        column, row = np.clip(pixel, 0, size - 1).astype(int).T
+        np.add.at(total, tracks.observation_point[mine], rgb[row, column])
     seen = np.bincount(tracks.observation_point, minlength=len(tracks))
     return replace(tracks, colours=np.round(total / np.maximum(seen, 1)[:, None]).astype(np.uint8))
 
@@ -165,9 +167,10 @@ def _with_prior(
         return np.where(refined[:, None, None], estimate.cam_from_world, np.nan), 1.0
     scene_from_prior = align_cameras(prior[both], estimate.cam_from_world[both])
     poses = scene_from_prior.apply_to_cameras(prior)
-    for number in range(1, int(component.max(initial=-1)) + 1):
-        mine = (component == number) & known
-        if mine.sum() >= 3:  # keeps its own shape, placed where the prior says
+    of_component = Groups.of(np.where(known, component, -1), int(component.max(initial=-1)) + 1)
+    for number in range(1, len(of_component)):
+        mine = of_component[number]
+        if len(mine) >= 3:  # keeps its own shape, placed where the prior says
             placed = align_cameras(estimate.cam_from_world[mine], poses[mine])
             poses[mine] = placed.apply_to_cameras(estimate.cam_from_world[mine])
     poses[refined] = estimate.cam_from_world[refined]

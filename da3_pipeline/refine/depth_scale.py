@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Float
+from ..arrays import Float, Int
 from ..types import Prediction, Tracks
 
 __all__ = ["depth_scales"]
@@ -18,7 +18,8 @@ def depth_scales(prediction: Prediction, cam_from_world: Float, tracks: Tracks, 
 
     Frames with too few points take the median of the frames that have one, else `fallback` (N,); NaN without a pose.
     """
-    scales = np.array([_frame_scale(prediction, cam_from_world, tracks, k) for k in range(len(cam_from_world))])
+    by_frame = tracks.by_frame(len(cam_from_world))
+    scales = np.array([_frame_scale(prediction, pose, tracks, k, by_frame[k]) for k, pose in enumerate(cam_from_world)])
     posed = np.isfinite(cam_from_world).all((1, 2))
     measured = np.isfinite(scales)
     common = np.median(scales[measured]) if measured.any() else fallback
@@ -26,11 +27,10 @@ def depth_scales(prediction: Prediction, cam_from_world: Float, tracks: Tracks, 
     return np.where(posed, filled, np.nan)
 
 
-def _frame_scale(prediction: Prediction, cam_from_world: Float, tracks: Tracks, frame: int) -> float:
-    mine = tracks.observation_frame == frame
-    if mine.sum() < _FEWEST_SAMPLES or not np.isfinite(cam_from_world[frame]).all():
+def _frame_scale(prediction: Prediction, pose: Float, tracks: Tracks, frame: int, mine: Int) -> float:
+    """Of one frame with its `pose` (3, 4) and `mine`, its observations; NaN without a pose or enough of them."""
+    if len(mine) < _FEWEST_SAMPLES or not np.isfinite(pose).all():
         return float("nan")
-    pose = cam_from_world[frame]
     depth = tracks.points[tracks.observation_point[mine]] @ pose[2, :3] + pose[2, 3]
     height, width = prediction.depth[frame].shape
     column, row = prediction.pixel_maps[frame].to_network(tracks.observation_xy[mine]).T

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from ...arrays import Float32
 from ...geometry import Camera
+from ...grouping import Groups
 from ...progress import Progress
 from ...refine import RefineConfig
 from ...refine.matching.correspondences import find_correspondences
@@ -46,8 +47,9 @@ def dense_depth(problem: Problem, truth: Estimate, config: RefineConfig, shape: 
     height, width = shape
     row, column = np.mgrid[:height, :width].reshape(2, -1) + 0.5
     depth = np.full((problem.num_frames, height, width), np.nan, np.float32)
-    for k in np.unique(frame):
-        mine = frame == k
+    by_frame = Groups.of(frame, problem.num_frames)
+    for k in by_frame.filled:
+        mine = by_frame[k]
         pose = truth.cam_from_world[k]
         z = points[mine] @ pose[2, :3] + pose[2, 3]
         places = xy[mine] / problem.size_px[k] * [width, height]

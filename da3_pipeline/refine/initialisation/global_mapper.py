@@ -9,6 +9,7 @@ import numpy as np
 import pycolmap
 
 from ...geometry import Camera
+from ...grouping import Groups
 from ..solve.problem import Estimate, Problem
 
 __all__ = ["map_with_colmap"]
@@ -69,23 +70,24 @@ def _fill_database(path: Path, problem: Problem, cameras: dict[str, Camera]) -> 
 def _keypoints(problem: Problem) -> tuple[list[np.ndarray], np.ndarray]:
     """Distinct matched positions of each frame, and for every match (M, 2) their indices."""
     matches = problem.matches
-    frames = matches.frames[matches.pair]
+    as_first, as_second = (Groups.of(side[matches.pair], problem.num_frames) for side in matches.frames.T)
     indices = np.empty((len(matches), 2), np.uint32)
     keypoints = []
     for index in range(problem.num_frames):
-        first, second = frames[:, 0] == index, frames[:, 1] == index
+        first, second = as_first[index], as_second[index]
         xy = np.concatenate([matches.xy_first[first], matches.xy_second[second]])
         unique, place = np.unique(xy, axis=0, return_inverse=True)
-        indices[first, 0] = place.reshape(-1)[: first.sum()]
-        indices[second, 1] = place.reshape(-1)[first.sum() :]
+        indices[first, 0] = place.reshape(-1)[: len(first)]
+        indices[second, 1] = place.reshape(-1)[len(first) :]
         keypoints.append(unique)
     return keypoints, indices
 
 
 def _write_pairs(database: pycolmap.Database, problem: Problem, images: list[int], indices: np.ndarray) -> None:
     matches = problem.matches
+    bounds = np.searchsorted(matches.pair, np.arange(len(matches.frames) + 1))
     for number, (i, j) in enumerate(matches.frames.tolist()):
-        pairs = indices[matches.pair == number]
+        pairs = indices[bounds[number] : bounds[number + 1]]
         database.write_matches(images[i], images[j], pairs)
         geometry = pycolmap.TwoViewGeometry()
         geometry.config = pycolmap.TwoViewGeometryConfiguration.UNCALIBRATED

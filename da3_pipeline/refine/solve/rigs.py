@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Bool, Float, Int
 from ...geometry import centres, compose, invert
+from ...grouping import Groups
 from ...types import Frame
 
 __all__ = ["Rigs", "rigs_of"]
+
+Key = TypeVar("Key", str, tuple[str, str])
 
 
 @dataclass(frozen=True)
@@ -53,17 +57,15 @@ class Rigs:
     def measured(self, cam_from_world: Float) -> Rigs:
         """With unknown relative poses taken from the frames' own poses: the robust mean over all instants."""
         poses = self.cam_from_rig.copy()
-        for sensor in np.flatnonzero(~self.fixed):
-            relative = self._relative(cam_from_world, int(sensor))
+        for sensor, relative in self._relative(cam_from_world, ~self.fixed):
             poses[sensor] = _mean_pose(relative) if len(relative) else np.nan
         return replace(self, cam_from_rig=poses)
 
     def scale_to_world(self, cam_from_world: Float) -> float:
         """World units per unit of the given relative poses: the median over instants of the baselines' ratio, or 1."""
         ratios = []
-        for sensor in np.flatnonzero(self.fixed & ~self.reference):
+        for sensor, relative in self._relative(cam_from_world, self.fixed & ~self.reference):
             given = float(np.linalg.norm(centres(self.cam_from_rig[sensor][None])))
-            relative = self._relative(cam_from_world, int(sensor))
             if given > 0 and len(relative):
                 ratios += (np.linalg.norm(centres(relative), axis=1) / given).tolist()
         return float(np.median(ratios)) if ratios else 1.0
@@ -78,9 +80,9 @@ class Rigs:
         """(N, 3, 4) poses moved onto the rigs; frames without one are placed by the others of their instant."""
         poses = cam_from_world.copy()
         known: Bool = np.asarray(np.isfinite(poses).all((1, 2)))
-        for instant in range(int(self.instant.max(initial=-1)) + 1):
-            members = np.flatnonzero(self.instant == instant).tolist()
-            together = [index for index in members if self.rig_of_frame(index) >= 0]
+        at_instant = Groups.of(self.instant, int(self.instant.max(initial=-1)) + 1)
+        for instant in range(len(at_instant)):
+            together = [index for index in at_instant[instant].tolist() if self.rig_of_frame(index) >= 0]
             posed = [k for k in together if known[k]]
             if posed:
                 body = self.rig_from_world(poses, posed)
@@ -88,15 +90,20 @@ class Rigs:
                     poses[index] = compose(self.cam_from_rig[self.sensor[index]], body)
         return poses
 
-    def _relative(self, cam_from_world: Float, sensor: int) -> Float:
-        """(K, 3, 4) cam_from_reference of this sensor at every instant at which both have a pose."""
-        reference = int(np.flatnonzero((self.rig == self.rig[sensor]) & self.reference)[0])
-        found = []
-        for index in np.flatnonzero(self.sensor == sensor):
-            other = np.flatnonzero((self.instant == self.instant[index]) & (self.sensor == reference))
-            if len(other) and np.isfinite(cam_from_world[[index, other[0]]]).all():
-                found.append(compose(cam_from_world[index], invert(cam_from_world[other[0]])))
-        return np.array(found).reshape(-1, 3, 4)
+    def _relative(self, cam_from_world: Float, sensors: Bool) -> Iterator[tuple[int, Float]]:
+        """Each of `sensors` (S,), and (K, 3, 4) cam_from_reference at every instant at which both have a pose."""
+        posed: Bool = np.asarray(np.isfinite(cam_from_world).all((1, 2)))
+        references = np.flatnonzero(self.reference)
+        first = references[np.unique(self.rig[references], return_index=True)[1]]
+        frames = np.flatnonzero(np.isin(self.sensor, first) & posed)
+        reference_at = np.full(int(self.instant.max(initial=-1)) + 1, -1)
+        reference_at[self.instant[frames]] = frames
+        by_sensor = Groups.of(self.sensor, len(self.rig))
+        for sensor in np.flatnonzero(sensors).tolist():
+            mine = by_sensor[sensor]
+            other = reference_at[self.instant[mine]]
+            both = posed[mine] & (other >= 0)
+            yield sensor, compose(cam_from_world[mine[both]], invert(cam_from_world[other[both]]))
 
 
 def rigs_of(frames: Sequence[Frame]) -> Rigs | None:
@@ -105,30 +112,36 @@ def rigs_of(frames: Sequence[Frame]) -> Rigs | None:
     Of a rig whose reference took none of the frames another sensor becomes the reference.
     """
     places = [frame.rig for frame in frames]
-    sensors = sorted({(place.rig, place.sensor) for place in places if place is not None})
-    instants = sorted({(place.rig, place.instant) for place in places if place is not None})
+    sensors = _numbered({(place.rig, place.sensor) for place in places if place is not None})
+    instants = _numbered({(place.rig, place.instant) for place in places if place is not None})
     if len(sensors) < 2:
         return None
-    names = sorted({rig for rig, _ in sensors})
+    names = _numbered({rig for rig, _ in sensors})
     poses = np.full((len(sensors), 3, 4), np.nan)
     reference, camera = np.zeros(len(sensors), bool), {}
     sensor, instant = np.full(len(frames), -1), np.full(len(frames), -1)
     for index, (frame, place) in enumerate(zip(frames, places, strict=True)):
         if place is None:
             continue
-        number = sensors.index((place.rig, place.sensor))
-        sensor[index], instant[index] = number, instants.index((place.rig, place.instant))
+        number = sensors[place.rig, place.sensor]
+        sensor[index], instant[index] = number, instants[place.rig, place.instant]
         reference[number], camera[frame.camera_id] = place.reference, number
         if place.reference:
             poses[number] = np.eye(3, 4)
         elif place.cam_from_rig is not None:
             poses[number] = place.cam_from_rig
-    rig_of_sensor = np.array([names.index(rig) for rig, _ in sensors])
+    rig_of_sensor = np.array([names[rig] for rig, _ in sensors])
+    of_rig = Groups.of(rig_of_sensor, len(names))
     for rig in range(len(names)):
-        members = np.flatnonzero(rig_of_sensor == rig)
+        members = of_rig[rig]
         if not reference[members].any():
             _rebase(poses, reference, members)
     return Rigs(sensor, instant, rig_of_sensor, poses, np.isfinite(poses).all((1, 2)), reference, camera)
+
+
+def _numbered(keys: Collection[Key]) -> dict[Key, int]:
+    """Keys in their order, each with its place."""
+    return {key: number for number, key in enumerate(sorted(keys))}
 
 
 def _rebase(poses: Float, reference: Bool, members: Int) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scenes import Make, Synthetic
 
 from da3_pipeline.geometry import compose, invert, rotation_angle_deg
+from da3_pipeline.geometry.poses import nearest_rotation
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.refinement import refine_matched
@@ -50,6 +51,29 @@ def test_relative_poses_are_measured_and_frames_completed(make_capture: Make) ->
     lost = poses.copy()
     lost[3] = np.nan
     np.testing.assert_allclose(measured.completed(lost), poses, atol=1e-9)
+
+
+def test_each_rig_is_measured_at_its_own_instants(make_capture: Make) -> None:
+    """Two rigs in turn, whose instants have the same names; of one instant the reference is lost, of another a pose."""
+    capture = make_capture(frames=16)
+    one = np.concatenate([nearest_rotation(LEFT_FROM_RIGHT[:, :3]), LEFT_FROM_RIGHT[:, 3:]], axis=1)
+    right_from_left = {"a": one, "b": invert(one)}
+    poses = capture.cam_from_world.copy()
+    frames = []
+    for k, frame in enumerate(capture.prediction.frames.frames):
+        rig, sensor, instant = "ab"[k % 4 // 2], ("left", "right")[k % 2], str(k // 4)
+        place = RigPlace(rig, sensor, instant, sensor == "left", None)
+        frames.append(replace(frame, camera_id=f"{rig} {sensor}", rig=place))
+        if sensor == "right":
+            poses[k] = compose(right_from_left[rig], poses[k - 1])
+    rigs = rigs_of([frame for k, frame in enumerate(frames) if k != 4])
+    assert rigs is not None and rigs.num_rigs == 2
+    seen = np.delete(poses, 4, axis=0)
+    seen[-1] = np.nan
+    measured = rigs.measured(seen)
+    for rig, pose in right_from_left.items():
+        np.testing.assert_allclose(measured.cam_from_rig[measured.sensor_of_camera[f"{rig} right"]], pose, atol=1e-9)
+    np.testing.assert_allclose(measured.completed(seen), np.delete(poses, 4, axis=0), atol=1e-9)
 
 
 def test_given_relative_poses_set_the_scale(make_capture: Make) -> None:
