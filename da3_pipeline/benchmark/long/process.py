@@ -5,10 +5,9 @@ It is given pictures and, for the simulated network, what that answers from; the
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from ...infer.sequence.run import SequencePlan, predict_sequence
 from ...metering import Meter
 from ...progress import SilentProgress
 from ...types import Frame
+from ..fresh_process import answer_request
 from ..truth.simulated_network import SimulatedNetwork
 from ..truth.tour_capture import render_capture
 
@@ -31,16 +31,16 @@ _NETWORK_PX = 168
 
 def main() -> int:
     """Answer one request; the result lies below the request's workspace as `result.npz` and `merged/depth.npy`."""
-    request = json.loads(sys.stdin.read())
-    workspace = Path(request["workspace"])
+    return answer_request(_measured)
+
+
+def _measured(request: dict[str, Any]) -> dict[str, Any]:
     meter, cpu_s = Meter(), time.process_time()
-    answer = (_simulated if request["simulated"] else _network)(request, workspace)
-    answer |= {"seconds": meter.seconds, "cpu_s": time.process_time() - cpu_s, "peak_mb": meter.peak_memory_mb}
-    sys.stdout.write(f"\n{json.dumps(answer)}\n")
-    return 0
+    answer = (_simulated if request["simulated"] else _network)(request, Path(request["workspace"]))
+    return answer | {"seconds": meter.seconds, "cpu_s": time.process_time() - cpu_s, "peak_mb": meter.peak_memory_mb}
 
 
-def _network(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
+def _network(request: dict[str, Any], workspace: Path) -> dict[str, Any]:
     images = [Path(image) for image in request["images"]]
     width, height = request["size"]
     frames = [Frame(image.name, image, width, height, "camera", image.name) for image in images]
@@ -57,7 +57,7 @@ def _network(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
     return {"chunks": result.chunks, "tried": result.tried, "loops": result.loops}
 
 
-def _simulated(request: dict, workspace: Path) -> dict:  # type: ignore[type-arg]
+def _simulated(request: dict[str, Any], workspace: Path) -> dict[str, Any]:
     count = len(request["images"])
     capture = render_capture(Path(request["cache"]), request["seed"], count, SilentProgress())
     layouts = common_layouts([tuple(request["size"])] * count, _NETWORK_PX, "upper_bound_resize", InferConfig().views)

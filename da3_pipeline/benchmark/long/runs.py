@@ -6,9 +6,6 @@ that is as good as the best published (`simulated_network`), which shows what is
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import Float32
-from ...errors import PipelineError
 from ...geometry import centres, umeyama
 from ...geometry.pose_metrics import centre_rmse
 from ...infer.sequence.array_file import ArrayFile
 from ...progress import Progress
+from ..fresh_process import ask, python_module
 from ..truth.tour_capture import TourCapture, render_capture
 from .surface_error import Fused, doubled_share, far_share
 
@@ -107,12 +104,7 @@ def _run_fresh(part: TourCapture, options: LongOptions, workspace: Path, loops: 
         "loops": loops,
         "workspace": str(workspace),
     }
-    command = [sys.executable, "-m", "da3_pipeline.benchmark.long.process"]
-    child = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True)
-    if child.returncode:
-        raise PipelineError((child.stderr.strip().splitlines() or ["the run ended without a word"])[-1])
-    answer: dict[str, float] = json.loads(child.stdout.strip().splitlines()[-1])
-    return answer
+    return ask("the run", python_module("da3_pipeline.benchmark.long.process"), request).answer
 
 
 def _judge(part: TourCapture, workspace: Path, true_cameras: bool = False) -> _Accuracy:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,10 +22,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...arrays import Float32
-from ...errors import PipelineError, UsageError
+from ...errors import UsageError
 from ...infer.budget.memory import NetworkCost, weights_in_use
 from ...model import load
 from ...model.config import PATCH
+from ..fresh_process import ask
 from ..truth.random_weights import write_random_checkpoint
 from . import forward_process
 
@@ -208,19 +208,12 @@ def _request(case: ForwardCase, options: ForwardOptions, checkpoint: Path, image
 def _run(network: str, interpreter: Path, request: dict[str, Any]) -> dict[str, Any]:
     """The answer of one fresh process."""
     start = ["-I", str(Path(forward_process.__file__))] if network == _PUBLISHED else ["-m", _MODULE]
-    environment = os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(request["threads"])}
-    child = subprocess.run(
+    return ask(
+        f"{network} on {request['variant']}",
         [str(interpreter), *start],
-        input=json.dumps(request | {"network": network, "rays": network == "ours+rays"}),
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    if child.returncode:
-        last = (child.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        raise PipelineError(f"{network} on {request['variant']}: {last}")
-    answer: dict[str, Any] = json.loads(child.stdout.strip().splitlines()[-1])
-    return answer
+        request | {"network": network, "rays": network == "ours+rays"},
+        {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(request["threads"])},
+    ).answer
 
 
 def _row(case: ForwardCase, network: str, answers: Sequence[dict[str, Any]], most_views: int | None) -> ForwardRow:
