@@ -101,15 +101,12 @@ INNER_ORDER = {
         "factory",
     ),
     "export": ("config", "undistortion", "ignored", "nerfstudio", "depth", "tracks", "observations", "stage", "report"),
-    "benchmark": ("truth", "peers"),
+    "benchmark": ("fresh_process", "truth", "peers"),
 }
 """What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as
 long as nothing goes round in a circle. Tracks and observations ask `depth`; the report reads what the stage wrote."""
 
-BENCHMARKS_THAT_USE_OTHERS = {
-    ("pose", "scenarios"): "scaling writes its captures with their truth as the scenarios do",
-    ("rendering", "pose"): "a run that is timed starts from nothing, the same way",
-}
+BENCHMARKS_THAT_USE_OTHERS: dict[tuple[str, str], str] = {}
 """(command, command): after truth and peers, a folder of benchmark is a command and knows no other but these."""
 
 MOST_FILES = 15

@@ -12,6 +12,8 @@ from .options import Device, Matcher, Model, configuration
 
 __all__ = ["bench_app"]
 
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")]
+
 bench_app = typer.Typer(help="Measurements: tables, never tests.", no_args_is_help=True)
 
 
@@ -34,15 +36,24 @@ def bench_pose(
     predictions: Annotated[
         Path | None, typer.Option(help="A prior from an .npz, or 'identical' / 'random' poses.")
     ] = None,
-    colmap: Annotated[bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us.")] = False,
+    colmap: Annotated[
+        bool, typer.Option("--colmap", help="Run COLMAP on the same images beside us, in the mode for their kind.")
+    ] = False,
+    colmap_mode: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run COLMAP in this mode; repeatable.")
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
     matcher: Matcher = "sift",
+    json_file: JsonFile = None,
 ) -> None:
-    """Pose accuracy and time against known truth."""
-    from ..benchmark.pose.accuracy import measure_poses
+    """Pose accuracy, time of the whole command and verdict against known truth."""
+    from ..benchmark.pose.accuracy import BEST, PoseOptions, measure_poses, poses_json, poses_table
 
-    config = configuration({"infer": {"model": model}, "refine": {"matcher": matcher}})
-    typer.echo(measure_poses(scenes, config, prior=predictions, colmap=colmap, runs=runs))
+    modes = tuple(colmap_mode or ()) or ((BEST,) if colmap else ())
+    rows = measure_poses(scenes, PoseOptions(model, matcher, predictions, modes, runs), TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(poses_json(rows))
+    typer.echo(poses_table(rows))
 
 
 @bench_app.command("rendering")
@@ -59,7 +70,7 @@ def bench_rendering(
     width: Annotated[int, typer.Option(min=0, help="Of the pictures in px; 0 leaves their size.")] = 160,
     device: Annotated[str, typer.Option(help="cpu, or cuda with gsplat.")] = "cpu",
     target_db: Annotated[float, typer.Option(help="Time until held-out views reach this PSNR.")] = 30.0,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Splats trained from our poses and seeds, judged on held-out views; COLMAP's beside them."""
     from ..benchmark.rendering.runs import SOURCES, RenderingOptions, measure_rendering
@@ -144,7 +155,7 @@ def bench_robustness(
         bool, typer.Option("--all-candidates", help="Judge every start, also those that a run does not need.")
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Refinement from truth with noise, against what perfect poses reach; and whether the score chose rightly."""
     from ..benchmark.refinement.robustness import LEVELS, RobustnessOptions, measure_robustness
@@ -165,7 +176,7 @@ def bench_few_views(
     views: Annotated[list[int], typer.Option(min=2, help="Evenly picked views; once for each number.")] = [3, 4, 5],  # noqa: B006
     noise: Annotated[str, typer.Option(help="Degrees:percent:percent, as for robustness.")] = "5:10:5",
     seeds: Annotated[int, typer.Option(min=1, help="Priors of each row.")] = 5,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """A few views with little overlap: ours from a rough prior beside COLMAP's incremental and global mapping."""
     from ..benchmark.refinement.few_views import FewViewsOptions, few_views_json, few_views_table, measure_few_views
@@ -211,7 +222,7 @@ def bench_scenarios(
     seeds: Annotated[int, typer.Option(min=1, help="Worlds and walks of each.")] = 1,
     colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,
     cache: Annotated[Path, typer.Option(help="Where rendered captures are kept.")] = Path("bench-scenarios"),
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Rendered captures, hard in one way each: ours beside COLMAP, and whether the verdict sees what is wrong."""
     from ..benchmark.scenarios.runs import measure_scenarios, scenarios_json, scenarios_table
@@ -225,13 +236,22 @@ def bench_scenarios(
 @bench_app.command("scaling")
 def bench_scaling(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 10 25 50 100 200.")] = None,
-    colmap_up_to: Annotated[int, typer.Option(help="Images up to which COLMAP runs beside; its pairs are all.")] = 50,
+    colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,
+    colmap_mode: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Modes of COLMAP; repeatable. Default: video.")
+    ] = None,
+    colmap_up_to: Annotated[int, typer.Option(help="Images up to which COLMAP runs.")] = 200,
+    model: Model = "da3-nano",
     cache: Annotated[Path, typer.Option(help="Where the rendered street is kept.")] = Path("bench-scaling"),
     seed: Annotated[int, typer.Option(help="Of the street.")] = 0,
+    json_file: JsonFile = None,
 ) -> None:
-    """Seconds from images to poses as a capture grows, beside COLMAP with exhaustive matching."""
-    from ..benchmark.pose.scaling import SIZES, measure_scaling, scaling_table
+    """Seconds from files to data set as a capture grows, beside COLMAP."""
+    from ..benchmark.pose.scaling import SIZES, ScalingOptions, measure_scaling, scaling_json, scaling_table
 
-    typer.echo(
-        scaling_table(measure_scaling(images or SIZES, cache.absolute(), colmap_up_to, TerminalProgress(), seed))
-    )
+    modes = tuple(colmap_mode or ("video",)) if colmap else ()
+    options = ScalingOptions(cache.absolute(), modes, colmap_up_to, model, seed)
+    rows = measure_scaling(images or SIZES, options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(scaling_json(rows))
+    typer.echo(scaling_table(rows, options))

@@ -1,111 +1,112 @@
-"""Pose accuracy and time from images to poses on scenes with known truth, COLMAP beside us on request."""
+"""Pose accuracy and time from files to data set on scenes with known truth, COLMAP beside us on request."""
 
 from __future__ import annotations
 
 import json
-import statistics
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Float
-from ...config import PipelineConfig
 from ...geometry import nearest_rotation
-from ...geometry.pose_metrics import pose_errors
-from ..peers.colmap import run_colmap
-from ..truth.scene_truth import read_truth
-from .stages import run_fresh
+from ...progress import Progress
+from ..peers.colmap import best_mode, colmap_modes
+from ..truth.scene_truth import SceneTruth, read_truth
+from ..truth.verdicts import verdicts_table
+from .methods import COST_NOTE, Measured, measure_colmap, measure_ours, modes_note
 
-__all__ = ["measure_poses"]
+__all__ = ["BEST", "PoseOptions", "PoseRow", "measure_poses", "poses_json", "poses_table"]
+
+BEST = "best"
+"""Of the modes of COLMAP: that for the kind of capture, as far as its files tell."""
 
 _AUC_COLUMNS = f"{'AUC@1':>7}{'AUC@3':>7}{'AUC@5':>7}{'AUC@30':>8}"
-_COLUMNS = f"{'scene':<20}{'method':<10}{'posed':>8}{_AUC_COLUMNS}{'seconds':>9}{'ratio':>7}  verdict"
+_COLUMNS = f"{'scene':<18}{'method':<22}{'posed':>8}{_AUC_COLUMNS}{'wall s':>9}{'CPU s':>9}{'ours/it':>9}  verdict"
 
 
 @dataclass(frozen=True)
-class _Row:
+class PoseOptions:
+    """prior: in place of the network, an .npz or the words `identical` or `random` for poses that carry no information.
+
+    colmap: names of modes to run beside us, BEST among them. runs: of each; medians count.
+    """
+
+    model: str = "da3-nano"
+    matcher: str = "sift"
+    prior: Path | None = None
+    colmap: tuple[str, ...] = ()
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class PoseRow:
+    """A scene by one method; ratio: our wall time over its, None for our own."""
+
     scene: str
-    method: str
-    truth: Float
-    estimate: Float
-    seconds: float
-    peer_seconds: float | None = None
-    verdict: str = ""
+    measured: Measured
+    ratio: float | None = None
 
     def __str__(self) -> str:
-        errors = pose_errors(self.truth, self.estimate)
-        posed = int(np.isfinite(self.estimate).all(axis=(1, 2)).sum())
-        aucs = "".join(f"{errors.auc(limit):>7.1f}" for limit in (1, 3, 5)) + f"{errors.auc(30):>8.1f}"
-        ratio = f"{self.seconds / self.peer_seconds:>7.2f}" if self.peer_seconds else f"{'':>7}"
-        row = f"{self.scene:<20}{self.method:<10}{posed:>4}/{len(self.truth):<3}{aucs}{self.seconds:>9.1f}{ratio}"
-        return f"{row}  {self.verdict}".rstrip()
+        one = self.measured
+        aucs = "".join(f"{auc:>7.1f}" for auc in (one.auc_1, one.auc_3, one.auc_5)) + f"{one.auc_30:>8.1f}"
+        ratio = f"{'':>9}" if self.ratio is None else f"{self.ratio:>9.2f}"
+        verdict = one.verdict.verdict if one.verdict else ""
+        posed = f"{one.posed:>4}/{one.images:<3}"
+        row = f"{self.scene:<18}{one.method:<22}{posed}{aucs}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}{ratio}"
+        return f"{row}  {verdict}".rstrip()
 
 
-def measure_poses(
-    scenes: Sequence[Path], config: PipelineConfig, *, prior: Path | None = None, colmap: bool = False, runs: int = 1
-) -> str:
-    """A table with a line per scene and method; `seconds` are medians from images to poses, process start included.
+def measure_poses(folders: Sequence[Path], options: PoseOptions, progress: Progress) -> list[PoseRow]:
+    """A row for every scene and method, ours first. Folders as for `read_truth`.
 
-    A scene is a folder with `images/` and `truth.json` ({"images": {name: {"w2c": 3x4, ...}}}). `prior` replaces the
-    network: an .npz, or the words `identical` or `random` for poses that carry no information. `ratio` is our time
-    over COLMAP's. Raises UsageError for a folder that is not such a scene.
+    Raises UsageError for a folder that is none and for a mode that COLMAP has not.
     """
-    rows = [_COLUMNS]
-    for scene in scenes:
-        truth = _read_truth(scene)
-        peer = _run_peer(scene, truth, runs) if colmap else None
-        if peer is not None:
-            rows.append(str(peer))
-        rows.append(str(_run_ours(scene, truth, config, prior, runs, peer.seconds if peer else None)))
-    return "\n".join(rows)
+    scenes = [read_truth(folder) for folder in folders]
+    modes = [colmap_modes([_named(name, scene) for name in options.colmap]) for scene in scenes]
+    rows: list[PoseRow] = []
+    total = sum(1 + len(of_scene) for of_scene in modes)
+    for scene, of_scene in zip(scenes, modes, strict=True):
+        progress.step(len(rows), total, f"{scene.folder.name}, ours")
+        ours = _ours(scene, options)
+        rows.append(PoseRow(scene.folder.name, ours))
+        for name, mode in of_scene.items():
+            progress.step(len(rows), total, f"{scene.folder.name}, COLMAP {name}")
+            theirs = measure_colmap(name, mode, scene.images, scene.by_name, options.runs)
+            rows.append(PoseRow(scene.folder.name, theirs, ours.wall_s / theirs.wall_s))
+    return rows
 
 
-def _read_truth(scene: Path) -> dict[str, Float]:
-    truth = read_truth(scene)
-    return dict(zip(truth.names, truth.cam_from_world, strict=True))
+def poses_table(rows: Sequence[PoseRow]) -> str:
+    """A line a row, what is timed and what COLMAP's modes are, and the verdict against the truth."""
+    names = [method.removeprefix("COLMAP ") for row in rows if (method := row.measured.method) != "ours"]
+    verdicts = [row.measured.verdict for row in rows if row.measured.verdict]
+    notes = [COST_NOTE, *([modes_note(colmap_modes(list(dict.fromkeys(names))))] if names else [])]
+    return "\n".join([_COLUMNS, *(str(row) for row in rows), "", *notes, "", verdicts_table(verdicts)])
 
 
-def _stack(truth: dict[str, Float], poses: dict[str, Float]) -> Float:
-    return np.stack([poses.get(name, np.full((3, 4), np.nan)) for name in truth])
+def poses_json(rows: Sequence[PoseRow]) -> str:
+    """All figures of all rows."""
+    return json.dumps([asdict(row) for row in rows], indent=1)
 
 
-def _run_peer(scene: Path, truth: dict[str, Float], runs: int) -> _Row:
-    seconds = []
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory() as scratch:
-            measured = run_colmap(scene / "images", Path(scratch))
-        seconds.append(measured.seconds)
-    estimate = _stack(truth, measured.cam_from_world)
-    return _Row(scene.name, "colmap", _stack(truth, truth), estimate, statistics.median(seconds))
+def _named(name: str, scene: SceneTruth) -> str:
+    return best_mode(scene.images) if name == BEST else name
 
 
-def _run_ours(
-    scene: Path, truth: dict[str, Float], config: PipelineConfig, prior: Path | None, runs: int, peer_s: float | None
-) -> _Row:
-    import pycolmap
+def _ours(scene: SceneTruth, options: PoseOptions) -> Measured:
+    def words(scratch: Path) -> list[str]:
+        prior = _useless_prior(str(options.prior), scene.names, scratch) if options.prior else None
+        given = ["--model", options.model, "--matcher", options.matcher]
+        return given + (["--predictions", str(prior)] if prior else [])
 
-    seconds, poses, verdict = [], {}, {}
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
-            predictions = _useless_prior(str(prior), list(truth), Path(scratch)) if prior else None
-            infer = config.infer.model_copy(update={"predictions": predictions})
-            output = Path(scratch) / "session"
-            measured = run_fresh([scene / "images"], output, config.model_copy(update={"infer": infer}))
-            model = pycolmap.Reconstruction(output / "sparse" / "0")
-            poses = {image.name: image.cam_from_world().matrix() for image in model.images.values()}
-            verdict = json.loads((output / "report.json").read_text(encoding="utf-8"))["verdict"]
-        seconds.append(measured.images_to_poses_s)
-    estimate, passed = _stack(truth, poses), "passed" if verdict["passed"] else verdict["summary"]
-    return _Row(scene.name, "ours", _stack(truth, truth), estimate, statistics.median(seconds), peer_s, passed)
+    return measure_ours(scene.folder.name, scene.images, scene.by_name, words, options.runs)
 
 
 def _useless_prior(kind: str, names: Sequence[str], folder: Path) -> Path:
     """An .npz whose poses say nothing: all identical, or random; flat depth, a 60-degree lens."""
     if kind not in ("identical", "random"):
-        return Path(kind)
+        return Path(kind).absolute()
     height, width, count = 42, 63, len(names)
     extrinsics = np.tile(np.eye(3, 4), (count, 1, 1))
     if kind == "random":

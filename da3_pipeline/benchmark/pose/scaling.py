@@ -1,84 +1,110 @@
-"""Seconds from images to poses as a capture grows, ours beside COLMAP, on one rendered street of constant overlap."""
+"""Seconds from files to data set as a capture grows, ours beside COLMAP, on one rendered street of constant overlap."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ...geometry.pose_metrics import pose_errors
 from ...imageio import write_rgb
-from ...progress import Progress, SilentProgress
-from ...quiet import quiet_colmap
-from ...refine import RefineConfig
-from ...refine.matching.correspondences import find_correspondences
-from ...refine.refinement import refine_matched
-from ..peers.colmap import run_colmap
-from ..scenarios.capture_files import write_truth
-from ..truth.known_scene import KnownScene, read_scene
-from ..truth.prior_noise import PriorNoise
-from ..truth.simulated_prior import simulate_prior
+from ...progress import Progress
+from ..peers.colmap import colmap_modes
+from ..truth.scene_truth import SceneTruth, read_truth, write_truth
+from ..truth.verdicts import verdicts_table
+from .methods import COST_NOTE, Measured, measure_colmap, measure_ours, modes_note
 
-__all__ = ["SIZES", "ScalingRow", "measure_scaling", "scaling_table"]
-
+__all__ = ["SIZES", "ScalingOptions", "ScalingRow", "measure_scaling", "scaling_json", "scaling_table"]
 
 SIZES = (10, 25, 50, 100, 200)
 _WIDTH, _HEIGHT = 640, 480
 _STRIDE = 4  # frames of the tour between images: half a metre
-_NOISE = PriorNoise(5.0, 0.05, 0.05)
+_COLUMNS = (
+    f"{'images':>6}  {'method':<24}{'posed':>6}{'AUC@5':>7}{'wall s':>9}{'CPU s':>9}{'wall s/image':>14}"
+    f"{'ours/it':>9}  wall seconds of"
+)
+
+
+@dataclass(frozen=True)
+class ScalingOptions:
+    """cache: where the street is kept. colmap: modes that run beside us, on up to `colmap_up_to` images.
+
+    The street is walked along, picture after picture, as in a video.
+    """
+
+    cache: Path
+    colmap: tuple[str, ...] = ("video",)
+    colmap_up_to: int = 200
+    model: str = "da3-nano"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class ScalingRow:
-    """Wall seconds with all cores: features, pairs with verification, the rest; COLMAP's in all, None where not run."""
+    """So many images by one method; ratio: our wall time over its, None for our own."""
 
-    images: int
-    features_s: float
-    pairs_s: float
-    adjustment_s: float
-    auc_5: float
-    colmap_s: float | None
-    colmap_auc_5: float | None
+    measured: Measured
+    ratio: float | None = None
 
-    @property
-    def ours_s(self) -> float:
-        return self.features_s + self.pairs_s + self.adjustment_s
+    def __str__(self) -> str:
+        one = self.measured
+        ratio = f"{'':>9}" if self.ratio is None else f"{self.ratio:>9.2f}"
+        parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in one.parts_s.items())
+        return (
+            f"{one.images:>6}  {one.method:<24}{one.posed:>6}{one.auc_5:>7.1f}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}"
+            f"{one.wall_s / one.images:>14.2f}{ratio}  {parts}"
+        )
 
 
-def measure_scaling(
-    sizes: Sequence[int], cache: Path, colmap_up_to: int, progress: Progress, seed: int = 0
-) -> list[ScalingRow]:
-    """A row for each number of images: the first so many of the street, from a simulated prior of 5 degrees and 5 %."""
-    folder = _rendered(cache / f"street-{seed}", seed, max(sizes), progress)
-    scene = read_scene(folder, progress)
+def measure_scaling(sizes: Sequence[int], options: ScalingOptions, progress: Progress) -> list[ScalingRow]:
+    """Rows for each number of images, ours first: the first so many of the street.
+
+    Raises UsageError for a mode that COLMAP has not.
+    """
+    modes = colmap_modes(options.colmap)
+    street = _rendered(options.cache / f"street-{options.seed}", options.seed, max(sizes), progress)
     rows = []
     for number, size in enumerate(sizes):
         progress.step(number, len(sizes), f"{size} images")
-        part = scene.subset(np.arange(size))
-        rows.append(_measure(part, colmap=size <= colmap_up_to))
+        truth = {name: street.by_name[name] for name in street.names[:size]}
+        with _first(street, size) as images:
+            ours = measure_ours(f"street of {size}", images, truth, lambda scratch: ["--model", options.model])
+            rows.append(ScalingRow(ours))
+            for name, mode in modes.items() if size <= options.colmap_up_to else ():
+                theirs = measure_colmap(name, mode, images, truth)
+                rows.append(ScalingRow(theirs, ours.wall_s / theirs.wall_s))
     return rows
 
 
-def scaling_table(rows: Sequence[ScalingRow]) -> str:
-    """Seconds in all and by image, and AUC@5, by number of images."""
-    head = f"{'images':>7}{'features':>10}{'pairs':>8}{'solving':>9}{'s':>8}{'s/image':>9}{'AUC@5':>7}"
-    lines = [f"{head}   {'COLMAP s':>9}{'s/image':>9}{'AUC@5':>7}{'ratio':>7}"]
-    for row in rows:
-        ours = f"{row.images:>7}{row.features_s:>10.1f}{row.pairs_s:>8.1f}{row.adjustment_s:>9.1f}{row.ours_s:>8.1f}"
-        ours += f"{row.ours_s / row.images:>9.2f}{row.auc_5:>7.1f}"
-        peer = ""
-        if row.colmap_s is not None:
-            peer = f"   {row.colmap_s:>9.1f}{row.colmap_s / row.images:>9.2f}{row.colmap_auc_5:>7.1f}"
-            peer += f"{row.ours_s / row.colmap_s:>7.2f}"
-        lines.append(ours + peer)
-    return "\n".join(lines)
+def scaling_table(rows: Sequence[ScalingRow], options: ScalingOptions) -> str:
+    """A line a row, what is timed and what COLMAP's modes are, and the verdict against the truth."""
+    verdicts = [row.measured.verdict for row in rows if row.measured.verdict]
+    notes = [COST_NOTE, *([modes_note(colmap_modes(options.colmap))] if options.colmap else [])]
+    return "\n".join([_COLUMNS, *(str(row) for row in rows), "", *notes, "", verdicts_table(verdicts)])
 
 
-def _rendered(folder: Path, seed: int, count: int, progress: Progress) -> Path:
+def scaling_json(rows: Sequence[ScalingRow]) -> str:
+    """All figures of all rows."""
+    return json.dumps([asdict(row) for row in rows], indent=1)
+
+
+@contextmanager
+def _first(street: SceneTruth, size: int) -> Iterator[Path]:
+    """A folder with copies of the first `size` images."""
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
+        images = Path(folder) / "images"
+        images.mkdir()
+        for name in street.names[:size]:
+            shutil.copyfile(street.images / name, images / name)
+        yield images
+
+
+def _rendered(folder: Path, seed: int, count: int, progress: Progress) -> SceneTruth:
     from ...training.synthetic.tour import render_tour
 
     tour = render_tour(seed, count * _STRIDE, _WIDTH, _HEIGHT)
@@ -90,42 +116,4 @@ def _rendered(folder: Path, seed: int, count: int, progress: Progress) -> Path:
             write_rgb(image, tour.picture(index * _STRIDE)[0])
         progress.step(index + 1, count, "images rendered")
     write_truth(folder, names, tour.cam_from_world[::_STRIDE], np.stack([tour.camera.K] * count))
-    return folder
-
-
-def _measure(scene: KnownScene, colmap: bool) -> ScalingRow:
-    prediction = simulate_prior(scene, _NOISE, 0).prediction
-    config, clock = RefineConfig(), _Clock()
-    with quiet_colmap():
-        correspondences = find_correspondences(prediction, config, clock)
-        matched_s = clock.elapsed_s()
-        found = refine_matched(prediction, correspondences, config, SilentProgress())
-        solved_s = clock.elapsed_s()
-    seconds = (clock.features_s, matched_s - clock.features_s, solved_s - matched_s)
-    auc_5 = pose_errors(scene.cam_from_world, found.cam_from_world).auc(5)
-    if not colmap:
-        return ScalingRow(len(scene), *seconds, auc_5, None, None)
-    with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
-        images, work = Path(scratch) / "images", Path(scratch) / "work"
-        for path in (images, work):
-            path.mkdir()
-        for frame in scene.frames.frames:
-            (images / frame.name).symlink_to(frame.path)
-        peer = run_colmap(images, work)
-    poses = np.stack([peer.cam_from_world.get(name, np.full((3, 4), np.nan)) for name in scene.frames.names])
-    return ScalingRow(len(scene), *seconds, auc_5, peer.seconds, pose_errors(scene.cam_from_world, poses).auc(5))
-
-
-class _Clock(SilentProgress):
-    """Wall seconds from its creation, and until the last step of feature extraction."""
-
-    def __init__(self) -> None:
-        self._began_s = time.perf_counter()
-        self.features_s = 0.0
-
-    def elapsed_s(self) -> float:
-        return time.perf_counter() - self._began_s
-
-    def step(self, done: int, total: int, note: str = "") -> None:
-        if note == "features":
-            self.features_s = self.elapsed_s()
+    return read_truth(folder)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -17,10 +16,12 @@ from ...arrays import Float, Int
 from ...geometry.pose_metrics import pose_errors
 from ...progress import Progress
 from ...refine import RefineConfig
-from ..peers.colmap import Mapper, run_colmap
+from ..peers.colmap import COLMAP_MODES, ColmapMode, run_colmap
 from ..truth.known_scene import KnownScene
 from ..truth.prior_noise import PriorNoise
+from ..truth.scene_truth import stacked
 from ..truth.simulated_prior import simulate_prior
+from ..truth.verdicts import verdicts_table
 from .known_run import RefinementRun, refine_against_truth
 from .robustness import known_scenes
 
@@ -37,8 +38,9 @@ __all__ = [
 
 _COLUMNS = (
     f"{'scene':<16}{'views':>6}   {'posed':<8}{'prior 5/30':<13}{'ours 5/30':<13}{'least':<13}"
-    f"{'COLMAP incremental':<20}{'global':<20}{'poses of all seeds'}"
+    f"{'COLMAP incremental':<20}{'global':<20}{'passed':<8}{'poses of all seeds'}"
 )
+_MODES = {"incremental": COLMAP_MODES["few"], "global": COLMAP_MODES["few-global"]}
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class FewViewsRow:
-    """priors and runs: one for each seed, in one order. colmap: by mapper, PINHOLE shared by all views."""
+    """priors and runs: one for each seed, in one order. colmap: by mapper."""
 
     scene: str
     views: int
@@ -85,10 +87,14 @@ class FewViewsRow:
     def failures(self) -> list[str]:
         """What the row should show and does not, one clause each.
 
-        Every view posed, always; AUC@5 and AUC@30 never below the prior's own; their medians above COLMAP's better
-        mapper: AUC@30 always, AUC@5 where that left a view out. A tie at 100 counts as above.
+        No wrong run passed by the verdict; every view posed, always; AUC@5 and AUC@30 never below the prior's own;
+        their medians above COLMAP's better mapper: AUC@30 always, AUC@5 where that left a view out. A tie at 100 counts
+        as above.
         """
         found = []
+        unseen = [f"{seed}: {run.wrong}" for seed, run in enumerate(self.runs) if run.wrong and run.passed]
+        if unseen:
+            found.append(f"wrong and passed with seeds {', '.join(unseen)}")
         if any(one.posed < self.views for one in self.ours):
             found.append(f"poses {min(one.posed for one in self.ours)} of {self.views} views")
         for name in ("auc_5", "auc_30"):
@@ -128,8 +134,8 @@ def few_views_json(rows: Sequence[FewViewsRow]) -> str:
 def few_views_table(rows: Sequence[FewViewsRow]) -> str:
     """A line a row, then every failure.
 
-    AUC@5/AUC@30: medians over the seeds, and the least of ours; COLMAP's with the views that it registered. Then from
-    where the poses of all seeds came.
+    AUC@5/AUC@30: medians over the seeds, and the least of ours; COLMAP's with the views that it registered. Then how
+    many runs passed, and from where the poses of all seeds came. At the end the verdict against the truth.
     """
     lines = [_COLUMNS]
     for row in rows:
@@ -137,14 +143,21 @@ def few_views_table(rows: Sequence[FewViewsRow]) -> str:
             min(one.posed for one in row.ours), min(one.auc_5 for one in row.ours), min(one.auc_30 for one in row.ours)
         )
         sources = sum((Counter(run.sources) for run in row.runs), Counter())
+        passed = f"{sum(run.passed for run in row.runs)}/{len(row.runs)}"
         how = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
         peers = "".join(f"{f'{peer.posed} · {peer}' if peer.posed else '0':<20}" for peer in row.colmap.values())
         lines.append(
             f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{_median(row.priors)!s:<13}"
-            f"{row.median!s:<13}{least!s:<13}{peers}{how}"
+            f"{row.median!s:<13}{least!s:<13}{peers}{passed:<8}{how}"
         )
     failures = [f"{row.scene}, {row.views} views: {failure}" for row in rows for failure in row.failures]
-    return "\n".join([*lines, "", f"{len(failures)} failures", *failures])
+    judged = [
+        run.judged(f"{row.scene}, {row.views} views, seed {seed}", row.views)
+        for row in rows
+        for seed, run in enumerate(row.runs)
+    ]
+    modes = [f"COLMAP {mapper}: {mode}" for mapper, mode in _MODES.items()]
+    return "\n".join([*lines, *modes, "", f"{len(failures)} failures", *failures, "", verdicts_table(judged, 3)])
 
 
 def _measure(scene: KnownScene, options: FewViewsOptions) -> FewViewsRow:
@@ -153,20 +166,19 @@ def _measure(scene: KnownScene, options: FewViewsOptions) -> FewViewsRow:
         prediction = simulate_prior(scene, options.noise, seed).prediction
         priors.append(_reached(scene.cam_from_world, prediction.cam_from_world))
         runs.append(refine_against_truth(prediction, scene.cam_from_world, options.config))
-    colmap = {mapper: _colmap(scene, mapper) for mapper in get_args(Mapper)}
+    colmap = {mapper: _colmap(scene, mode) for mapper, mode in _MODES.items()}
     return FewViewsRow(scene.name, len(scene), tuple(priors), tuple(runs), colmap)
 
 
-def _colmap(scene: KnownScene, mapper: Mapper) -> Reached:
+def _colmap(scene: KnownScene, mode: ColmapMode) -> Reached:
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         images, scratch = Path(folder) / "images", Path(folder) / "scratch"
         scratch.mkdir()
         for frame in scene.frames.frames:
             (images / frame.name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(frame.path, images / frame.name)
-        poses = run_colmap(images, scratch, "PINHOLE", mapper).cam_from_world
-    missing = np.full((3, 4), np.nan)
-    return _reached(scene.cam_from_world, np.stack([poses.get(name, missing) for name in scene.frames.names]))
+        poses = run_colmap(images, scratch, mode).cam_from_world
+    return _reached(scene.cam_from_world, stacked(scene.frames.names, poses))
 
 
 def _reached(truth: Float, poses: Float) -> Reached:

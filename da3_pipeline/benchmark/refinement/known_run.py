@@ -19,6 +19,7 @@ from ...refine.matching.correspondences import Correspondences, find_corresponde
 from ...refine.refinement import refine_matched
 from ...refine.solve.problem import pose_problem
 from ...types import Prediction, Scene
+from ..truth.verdicts import JudgedVerdict, what_is_wrong
 from .candidate_order import CandidateResult
 
 __all__ = ["Contest", "CpuSeconds", "RefinementRun", "cpu_s", "refine_against_truth"]
@@ -39,7 +40,7 @@ class CpuSeconds:
 class RefinementRun:
     """auc_1 .. auc_30: of the scene, in percent. posed: frames with a pose; sources: frames by where theirs came from.
 
-    candidates: best ranked first.
+    wrong: why its poses are not right, '' where they are (see `what_is_wrong`). candidates: best ranked first.
     """
 
     auc_1: float
@@ -50,8 +51,13 @@ class RefinementRun:
     sources: dict[str, int]
     passed: bool
     verdict: str
+    wrong: str
     cpu: CpuSeconds
     candidates: tuple[CandidateResult, ...]
+
+    def judged(self, run: str, views: int) -> JudgedVerdict:
+        """Its verdict against the truth, under the name of the run."""
+        return JudgedVerdict(run, views, self.wrong, self.passed, self.verdict)
 
 
 def refine_against_truth(
@@ -127,6 +133,13 @@ def _judged(scene: Scene, truth: Float, cpu: CpuSeconds, candidates: tuple[Candi
         sources=dict(Counter(scene.pose_source)),
         passed=scene.verdict.passed,
         verdict=scene.verdict.summary,
+        wrong=what_is_wrong(truth, _in_data_set(scene)),
         cpu=cpu,
         candidates=candidates,
     )
+
+
+def _in_data_set(scene: Scene) -> Float:
+    """(N, 3, 4) poses that something beside the prior speaks for, NaN elsewhere: the others are not exported."""
+    verified = np.array([source not in ("prior", "none") for source in scene.pose_source])
+    return np.where(verified[:, None, None], scene.cam_from_world, np.nan)

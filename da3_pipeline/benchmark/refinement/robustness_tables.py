@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ..truth.verdicts import verdicts_table
 from .candidate_order import candidate_order
 from .robustness import RobustnessRun
 
@@ -22,7 +23,8 @@ def robustness_json(runs: Sequence[RobustnessRun]) -> str:
 
 
 def robustness_table(runs: Sequence[RobustnessRun]) -> str:
-    """A line per noise and scene and one per noise; then whether the score chose rightly, and every failure.
+    """A line per noise and scene and one per noise; whether the score chose rightly; every failure; and the verdict
+    against the truth.
 
     AUC@5 of the prior (median), from perfect poses, and of the runs (least, median); runs within one point of the
     perfect ones; runs whose verdict passed; mean processor seconds an image.
@@ -40,7 +42,8 @@ def robustness_table(runs: Sequence[RobustnessRun]) -> str:
     head = (
         f"{len(failures)} of {len(runs)} runs are more than a point below perfect; the verdict passed {wrongly} of them"
     )
-    return "\n".join([*rows, "", str(order), "", head, *failures])
+    judged = [run.result.judged(f"{run.scene} {run.noise} seed {run.seed}", run.images) for run in runs]
+    return "\n".join([*rows, "", str(order), "", head, *failures, "", verdicts_table(judged)])
 
 
 def _row(noise: str, scene: str, runs: Sequence[RobustnessRun]) -> str:

@@ -50,11 +50,11 @@ def posed_by_us(session: Path, seconds_to_pose: float, width_px: int) -> PosedSc
     return PosedScene(dict(sorted(views.items())), points, colours, seconds_to_pose)
 
 
-def posed_by_colmap(run: ColmapRun, images: Path, width_px: int) -> PosedScene | None:
-    """COLMAP's largest model, its images undistorted as ours are; None where it has none."""
-    if run.model is None:
-        return None
+def posed_by_colmap(run: ColmapRun, width_px: int) -> PosedScene | None:
+    """COLMAP's data set, its images undistorted as ours are, which its seconds leave out; None where it has none."""
     model = run.model
+    if model is None or run.data_set is None:
+        return None
     lenses = {
         key: Undistortion.of(Camera.from_pycolmap(camera), f"{key} of COLMAP", UndistortionConfig())
         for key, camera in model.cameras.items()
@@ -62,13 +62,13 @@ def posed_by_colmap(run: ColmapRun, images: Path, width_px: int) -> PosedScene |
     views = {}
     for image in model.images.values():
         lens = lenses[image.camera_id]
-        picture = lens.image(read_rgb(images / image.name))
+        picture = lens.image(read_rgb(run.data_set / "images" / image.name))
         views[image.name] = _target(picture, lens.pinhole, image.cam_from_world().matrix(), width_px)
     forget_maps()
     points = list(model.points3D.values())
     colours = np.array([point.color for point in points], np.uint8).reshape(-1, 3)
     places = np.array([point.xyz for point in points]).reshape(-1, 3)
-    return PosedScene(dict(sorted(views.items())), places, colours, run.seconds)
+    return PosedScene(dict(sorted(views.items())), places, colours, run.wall_s)
 
 
 def _target(picture: Bytes, camera: Camera, cam_from_world: Float, width_px: int) -> TargetView:

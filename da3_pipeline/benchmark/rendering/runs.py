@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,13 +22,15 @@ from ...config import PipelineConfig
 from ...errors import PipelineError, UsageError
 from ...gaussians import Splats, rasterise
 from ...progress import Progress
-from ..peers.colmap import run_colmap
-from ..pose.stages import run_fresh
+from ..peers.colmap import COLMAP_MODES, best_mode, run_colmap
+from ..peers.ours import OurRun, run_configured
+from ..truth.scene_truth import has_truth, read_truth
+from ..truth.verdicts import JudgedVerdict, judge_data_set
 from .image_quality import lpips_metric, psnr_db, ssim
 from .posed_scene import PosedScene, posed_by_colmap, posed_by_us
 from .splat_trainer import TargetView, TrainerOptions, train_splats
 
-__all__ = ["SOURCES", "HeldOut", "RenderingOptions", "RenderingRun", "Source", "measure_rendering"]
+__all__ = ["SOURCES", "HeldOut", "PosedSource", "RenderingOptions", "RenderingRun", "Source", "measure_rendering"]
 
 Source = Literal["ours unrefined", "ours refined", "ours matched", "COLMAP"]
 SOURCES: tuple[Source, ...] = ("ours unrefined", "ours refined", "ours matched", "COLMAP")
@@ -64,7 +66,8 @@ class HeldOut:
 class RenderingRun:
     """One training. posed of images; curve: (iteration, seconds of training, mean held-out PSNR in dB).
 
-    Where a source could not pose enough to train, `failure` says why and nothing is measured.
+    seconds_to_pose: wall, of the whole command from files to data set. mode: of COLMAP. verdict: on ours where the
+    truth is known. Where a source could not pose enough to train, `failure` says why and nothing is measured.
     """
 
     scene: str
@@ -78,6 +81,8 @@ class RenderingRun:
     held_out: tuple[HeldOut, ...] = ()
     curve: tuple[tuple[int, float, float], ...] = ()
     failure: str | None = None
+    mode: str = ""
+    verdict: JudgedVerdict | None = None
 
     @property
     def psnr_db(self) -> float:
@@ -100,10 +105,14 @@ class RenderingRun:
 
 
 @dataclass(frozen=True)
-class _Posed:
+class PosedSource:
+    """What a source made of a capture. mode: of COLMAP. verdict: on a refined scene of ours whose truth is known."""
+
     source: Source
     scene: PosedScene | None
     failure: str | None = None
+    mode: str = ""
+    verdict: JudgedVerdict | None = None
 
 
 def measure_rendering(
@@ -122,7 +131,8 @@ def measure_rendering(
         for seed in range(options.seeds):
             for one in posed:
                 progress.step(len(runs), total, f"{name}, {one.source}, seed {seed}")
-                runs.append(_run(name, names, one, held_out, seed, options))
+                run = _run(name, names, one, held_out, seed, options)
+                runs.append(replace(run, mode=one.mode, verdict=one.verdict))
     return runs
 
 
@@ -135,30 +145,39 @@ def _capture(folder: Path) -> tuple[str, Path, tuple[str, ...]]:
     return folder.name, images, tuple(sorted(path.relative_to(images).as_posix() for path in files))
 
 
-def _pose(source: Source, images: Path, config: PipelineConfig, options: RenderingOptions) -> _Posed:
+def _pose(source: Source, images: Path, config: PipelineConfig, options: RenderingOptions) -> PosedSource:
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
         if source == "COLMAP":
-            run = run_colmap(images, Path(scratch))
-            scene = posed_by_colmap(run, images, options.width_px)
-            return _Posed(source, scene, None if scene else "no model")
+            mode = COLMAP_MODES[best_mode(images)]
+            scene = posed_by_colmap(run_colmap(images, Path(scratch), mode), options.width_px)
+            return PosedSource(source, scene, None if scene else "no model", str(mode))
         refine = config.refine.model_copy(update={"refine": source != "ours unrefined"})
         export = config.export.model_copy(update={"undistort": True, "depth_seeds": source != "ours matched"})
         session = Path(scratch) / "session"
         try:
-            measured = run_fresh([images], session, config.model_copy(update={"refine": refine, "export": export}))
+            ours = run_configured([images], session, config.model_copy(update={"refine": refine, "export": export}))
         except PipelineError as error:
-            return _Posed(source, None, str(error))
-        return _Posed(source, posed_by_us(session, measured.images_to_poses_s, options.width_px))
+            return PosedSource(source, None, str(error))
+        scene = posed_by_us(session, ours.wall_s, options.width_px)
+        return PosedSource(source, scene, verdict=_judged(source, images.parent, ours))
 
 
-def _common_held_out(names: Sequence[str], posed: Sequence[_Posed], every: int) -> tuple[str, ...]:
+def _judged(source: Source, folder: Path, ours: OurRun) -> JudgedVerdict | None:
+    if source == "ours unrefined" or not has_truth(folder):
+        return None
+    about = f"{folder.name}, {source}"
+    truth = read_truth(folder).by_name
+    return judge_data_set(about, truth, ours.cam_from_world, ours.set_aside, ours.passed, ours.verdict)
+
+
+def _common_held_out(names: Sequence[str], posed: Sequence[PosedSource], every: int) -> tuple[str, ...]:
     """Every n-th image, as far as all sources that posed anything posed it."""
     scenes = [one.scene for one in posed if one.scene is not None]
     return tuple(name for name in names[::every] if all(name in scene.views for scene in scenes))
 
 
 def _run(
-    scene: str, names: Sequence[str], posed: _Posed, held_out: Sequence[str], seed: int, options: RenderingOptions
+    scene: str, names: Sequence[str], posed: PosedSource, held_out: Sequence[str], seed: int, options: RenderingOptions
 ) -> RenderingRun:
     found = posed.scene
     if found is None:

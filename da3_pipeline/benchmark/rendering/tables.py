@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..truth.verdicts import verdicts_table
 from .runs import RenderingRun
 
 __all__ = ["rendering_json", "rendering_table"]
@@ -26,14 +27,14 @@ def rendering_json(runs: Sequence[RenderingRun]) -> str:
 def rendering_table(runs: Sequence[RenderingRun], target_db: float) -> str:
     """A line for every scene and source; PSNR is mean ± standard deviation over the seeds of the mean over views.
 
-    Then, by scene, how ours compare with COLMAP, seed by seed.
+    Then, by scene, how ours compare with COLMAP, seed by seed; what is timed, and the verdict against known truth.
     """
     lines = [f"{_COLUMNS}{f'to {target_db:g} dB s':>13}"]
     groups: dict[tuple[str, str], list[RenderingRun]] = {}
     for run in runs:
         groups.setdefault((run.scene, run.source), []).append(run)
     lines += [_line(group, target_db) for group in groups.values()]
-    return "\n".join([*lines, "", *_comparisons(groups)])
+    return "\n".join([*lines, "", *_comparisons(groups), *_notes(runs)])
 
 
 def _line(group: Sequence[RenderingRun], target_db: float) -> str:
@@ -64,3 +65,11 @@ def _comparisons(groups: dict[tuple[str, str], list[RenderingRun]]) -> Iterator[
         if ahead:
             each = ", ".join(f"{value:+.2f}" for value in ahead)
             yield f"{scene}: {source} minus COLMAP {np.mean(ahead):+.2f} dB ({each})"
+
+
+def _notes(runs: Sequence[RenderingRun]) -> Iterator[str]:
+    yield "to pose: wall seconds of the whole command, files to data set; ours undistorts, COLMAP's leaves that out"
+    yield from (f"{run.scene}: COLMAP is {run.mode}" for run in runs if run.mode and run.seed == 0)
+    judged = [run.verdict for run in runs if run.verdict is not None and run.seed == 0]
+    if judged:
+        yield f"\n{verdicts_table(judged)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from ...geometry import Sim3, nearest_rotation
 from ...imageio import write_mask, write_rgb
 from ...progress import Progress
 from ..truth.prior_noise import PriorNoise, perturbed_poses
+from ..truth.scene_truth import write_truth
 from .catalogue import SCENARIOS, Picture, Scenario
 
-__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior", "write_truth"]
+__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior"]
 
 
 _DEPTH_SIZE = (126, 168)  # rows and columns: multiples of 14, as a network's
@@ -74,13 +74,6 @@ def render_scenario(name: str, cache: Path, seed: int, progress: Progress) -> Sc
         np.array([(picture.camera.width, picture.camera.height) for picture in pictures]),
         scenario,
     )
-
-
-def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intrinsics: Float) -> None:
-    """truth.json as `read_truth` takes it."""
-    rows = zip(names, cam_from_world, intrinsics, strict=True)
-    images = {name: {"w2c": pose.tolist(), "K": matrix.tolist()} for name, pose, matrix in rows}
-    (folder / "truth.json").write_text(json.dumps({"images": images}))
 
 
 def write_network_prior(capture: ScenarioCapture, path: Path, noise: PriorNoise, seed: int) -> None:

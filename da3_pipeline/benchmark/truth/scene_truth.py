@@ -1,8 +1,9 @@
-"""Scenes with known truth: a folder with `images/` and a `truth.json`."""
+"""Scenes with known truth: a folder with `images/` and a `truth.json`, or the `colmap.json` of COLMAP's solution."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,34 +12,63 @@ import numpy as np
 from ...arrays import Float
 from ...errors import UsageError
 
-__all__ = ["SceneTruth", "read_truth"]
+__all__ = ["SceneTruth", "has_truth", "read_truth", "stacked", "write_truth"]
+
+_FILES = ("truth.json", "colmap.json")
 
 
 @dataclass(frozen=True)
 class SceneTruth:
-    """names (N) sorted; cam_from_world (N, 3, 4); intrinsics (N, 3, 3) in pixels of the images, NaN where not told."""
+    """names (N) sorted; cam_from_world (N, 3, 4); intrinsics (N, 3, 3) in pixels of the images, NaN where not told.
+
+    measured: False where the poses are COLMAP's own.
+    """
 
     folder: Path
     names: tuple[str, ...]
     cam_from_world: Float
     intrinsics: Float
+    measured: bool = True
 
     @property
     def images(self) -> Path:
         return self.folder / "images"
 
+    @property
+    def by_name(self) -> dict[str, Float]:
+        return dict(zip(self.names, self.cam_from_world, strict=True))
+
+
+def has_truth(scene: Path) -> bool:
+    """Whether `read_truth` finds anything to read."""
+    return any((scene / name).is_file() for name in _FILES)
+
 
 def read_truth(scene: Path) -> SceneTruth:
-    """The truth of a scene: {"images": {name: {"w2c": 3x4, "K": 3x3}}}, OpenCV axes, corner origin.
+    """The truth of a scene: {"images": {name: {"w2c": 3x4, "K": 3x3}}}, OpenCV axes, corner origin, in truth.json.
 
-    Raises UsageError for a folder that is not such a scene.
+    colmap.json is read in its place where there is none. Raises UsageError for a folder that is not such a scene.
     """
+    file = next((name for name in _FILES if (scene / name).is_file()), _FILES[0])
     try:
-        images = json.loads((scene / "truth.json").read_text())["images"]
+        images = json.loads((scene / file).read_text())["images"]
         names = tuple(sorted(images))
         poses = np.array([images[name]["w2c"] for name in names], float).reshape(-1, 3, 4)
         unknown = np.full((3, 3), np.nan)
         matrices = np.array([images[name].get("K", unknown) for name in names], float).reshape(-1, 3, 3)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{scene}: needs images/ and a truth.json with w2c poses ({error})") from error
-    return SceneTruth(scene, names, poses, matrices)
+    return SceneTruth(scene, names, poses, matrices, file == _FILES[0])
+
+
+def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intrinsics: Float) -> None:
+    """truth.json as `read_truth` takes it."""
+    rows = zip(names, cam_from_world, intrinsics, strict=True)
+    images = {name: {"w2c": pose.tolist(), "K": matrix.tolist()} for name, pose, matrix in rows}
+    (folder / "truth.json").write_text(json.dumps({"images": images}))
+
+
+def stacked(names: Iterable[str], poses: Mapping[str, Float]) -> Float:
+    """(N, 3, 4) poses in the order of the names, NaN where there is none."""
+    missing = np.full((3, 4), np.nan)
+    return np.stack([poses.get(name, missing) for name in names])

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pytest
 
-from da3_pipeline.benchmark.peers.colmap import run_colmap
 from da3_pipeline.benchmark.refinement.candidate_order import CandidateResult
 from da3_pipeline.benchmark.refinement.few_views import FewViewsRow, Reached, evenly_picked, few_views_table
 from da3_pipeline.benchmark.refinement.known_run import CpuSeconds, RefinementRun
@@ -20,7 +19,6 @@ from da3_pipeline.benchmark.refinement.robustness_tables import robustness_json,
 from da3_pipeline.benchmark.truth.known_scene import read_scene
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
 from da3_pipeline.benchmark.truth.simulated_depth import with_simulated_depth
-from da3_pipeline.imageio import write_rgb
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.training.synthetic import render_walk
@@ -28,13 +26,13 @@ from da3_pipeline.training.synthetic import render_walk
 Cli = Callable[..., tuple[int, str, str]]
 
 
-def result(auc_5: float, auc_30: float = 90.0, posed: int = 4, passed: bool = True) -> RefinementRun:
+def result(auc_5: float, auc_30: float = 90.0, posed: int = 4, passed: bool = True, wrong: str = "") -> RefinementRun:
     candidates = (
         CandidateResult("prior", 0.98, 0.9, 0.4, auc_5),
         CandidateResult("two-view geometry", 0.5, 0.3, 2.0, 20.0),
     )
     cpu = CpuSeconds(4.0, 2.0, 1.0)
-    return RefinementRun(0.0, 0.0, auc_5, auc_30, posed, {"refined": posed}, passed, "good", cpu, candidates)
+    return RefinementRun(0.0, 0.0, auc_5, auc_30, posed, {"refined": posed}, passed, "good", wrong, cpu, candidates)
 
 
 def robust(auc_5: float, noise: str = "5:5:5", scene: str = "wall", passed: bool = True) -> RobustnessRun:
@@ -50,6 +48,7 @@ def test_a_run_holds_within_a_point_of_perfect_poses_and_failures_are_told() -> 
     assert "candidates: 4 of 4 (100.0 %) pairs in the right order" in "\n".join(table)
     assert "2 of 4 runs are more than a point below perfect; the verdict passed 1 of them" in table
     assert sum("a.png" in line for line in table) == 2
+    assert "right and flagged: wall 20:20:20 seed 0, 4 views: good" in table
     assert [run["holds"] for run in json.loads(robustness_json(runs))] == [True, False, False, True]
 
 
@@ -68,12 +67,17 @@ def test_a_few_views_row_names_what_it_misses() -> None:
         (replace(good, runs=(result(50.0, 59.0),)), "auc_30 below the prior's"),
         (replace(good, colmap={"global": Reached(4, 0.0, 80.0)}), "auc_30 80.0, COLMAP 80.0"),
         (replace(good, colmap={"global": Reached(3, 55.0, 60.0)}), "auc_5 50.0, COLMAP 55.0 without all"),
+        (replace(good, runs=(result(50.0, 80.0, wrong="AUC@5 50"),)), "wrong and passed with seeds 0: AUC@5 50"),
     ):
         with pytest.raises(AssertionError, match=complaint):
             assert not changed.failures, changed.failures
+    assert replace(good, runs=(result(50.0, 80.0, passed=False, wrong="AUC@5 50"),)).failures == []
     # Complete models of COLMAP may be the better ones at 5 degrees.
     assert replace(good, colmap={"global": Reached(4, 90.0, 70.0)}).failures == []
-    assert "1 failures" in few_views_table([replace(good, runs=(result(50.0, 59.0),)), good])
+    table = few_views_table([replace(good, runs=(result(50.0, 59.0),)), good])
+    assert "1 failures" in table
+    assert "COLMAP global: PINHOLE shared, SIFT, exhaustive, global" in table
+    assert "3 views and more" in table
 
 
 def test_views_are_picked_evenly() -> None:
@@ -111,15 +115,6 @@ def test_simulated_depth_is_near_the_truth(rendered_capture: Path) -> None:
     for index in (0, 9):
         true = cv2.resize(walk.depth(index), (168, 126), interpolation=cv2.INTER_NEAREST)
         assert np.median(np.abs(np.log(scene.depth[index] / true))) < 0.05
-
-
-def test_colmap_says_nothing_where_nothing_can_be_mapped(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    (tmp_path / "scratch").mkdir()
-    for name in ("a.png", "b.png"):
-        write_rgb(tmp_path / "images" / name, np.full((120, 160, 3), 128, np.uint8))
-    for mapper in ("incremental", "global"):
-        assert run_colmap(tmp_path / "images", tmp_path / "scratch", "PINHOLE", mapper).cam_from_world == {}
 
 
 def test_bad_options_are_told_in_one_line(cli: Cli, rendered_capture: Path, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ import pycolmap
 import pytest
 import torch
 
-from da3_pipeline.benchmark.peers.colmap import ColmapRun
+from da3_pipeline.benchmark.peers.colmap import COLMAP_MODES, ColmapRun
 from da3_pipeline.benchmark.rendering import runs as rendering
 from da3_pipeline.benchmark.rendering.posed_scene import PosedScene, posed_by_colmap, posed_by_us
 from da3_pipeline.benchmark.rendering.runs import HeldOut, RenderingOptions, RenderingRun, measure_rendering
 from da3_pipeline.benchmark.rendering.splat_trainer import TargetView, TrainerOptions
 from da3_pipeline.benchmark.rendering.tables import rendering_json, rendering_table
+from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.config import PipelineConfig
 from da3_pipeline.errors import UsageError
 from da3_pipeline.export.ply import write_ply
@@ -72,12 +73,14 @@ def check_colours(scene: PosedScene) -> None:
 
 
 def test_colmaps_model_is_undistorted_and_reduced_with_its_camera(tmp_path: Path) -> None:
-    model = wall_model(tmp_path, LENS)
-    scene = posed_by_colmap(ColmapRun(3.5, {}, model), tmp_path, 120)
+    model = wall_model(tmp_path / "images", LENS)
+    (tmp_path / "sparse" / "0").mkdir(parents=True)
+    model.write_binary(tmp_path / "sparse" / "0")
+    scene = posed_by_colmap(ColmapRun(COLMAP_MODES["photographs"], 3.5, 4.0, tmp_path), 120)
     assert scene is not None and scene.seconds_to_pose == 3.5
     assert list(scene.views) == ["0.png", "1.png", "2.png"] and {t.view.width for t in scene.views.values()} == {120}
     check_colours(scene)
-    assert posed_by_colmap(ColmapRun(3.5, {}), tmp_path, 120) is None
+    assert posed_by_colmap(ColmapRun(COLMAP_MODES["photographs"], 3.5, 4.0, None), 120) is None
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -132,9 +135,9 @@ SMALL = RenderingOptions(seeds=2, evaluate_every=2, trainer=TrainerOptions(itera
 def sources(monkeypatch: pytest.MonkeyPatch, **scenes: PosedScene | None) -> None:
     """The sources pose as given, by their last word; None is a failure."""
 
-    def pose(source: str, *_: object) -> rendering._Posed:
+    def pose(source: str, *_: object) -> rendering.PosedSource:
         scene = scenes[source.split(" ")[-1]]
-        return rendering._Posed(source, scene, None if scene else "no model")  # type: ignore[arg-type]
+        return rendering.PosedSource(source, scene, None if scene else "no model")  # type: ignore[arg-type]
 
     monkeypatch.setattr(rendering, "_pose", pose)
 
@@ -196,7 +199,12 @@ def test_the_table_tells_means_differences_and_times() -> None:
     runs = [run("ours refined", 25.0), run("COLMAP", 24.5), run("ours refined", 24.6, 1), run("COLMAP", 24.8, 1)]
     lines = rendering_table(runs, 20).splitlines()
     assert " ".join(lines[1].split()) == "wall ours refined 9/9 2 1000 24.80 ± 0.20 0.850 not available 6.0 8.0 12.0"
-    assert lines[-1] == "wall: ours refined minus COLMAP +0.15 dB (+0.50, -0.20)"
+    assert "wall: ours refined minus COLMAP +0.15 dB (+0.50, -0.20)" in lines
+    assert "verdict against truth" not in "\n".join(lines), "the truth is not known"
+    wrong = JudgedVerdict("wall, ours refined", 9, "AUC@5 12.0", True, "passed")
+    judged = rendering_table([replace(one, verdict=wrong, mode="OPENCV shared") for one in runs[:2]], 20)
+    assert "wrong and passed: wall, ours refined, 9 views: AUC@5 12.0" in judged
+    assert "wall: COLMAP is OPENCV shared" in judged
     assert "not reached" in rendering_table(runs, 30)
     assert runs[0].seconds_to(20.0) == 10.0 and runs[0].seconds_to(25.0) == 14.0 and runs[0].seconds_to(26) is None
 

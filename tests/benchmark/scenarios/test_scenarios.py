@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +12,16 @@ import pytest
 from da3_pipeline.benchmark.scenarios.capture_files import ScenarioCapture, write_network_prior
 from da3_pipeline.benchmark.scenarios.catalogue import SCENARIOS, arc
 from da3_pipeline.benchmark.scenarios.rendering import Shot, moved, take, turned
-from da3_pipeline.benchmark.scenarios.runs import Outcome, ScenarioRow, measure_scenarios, scenarios_table
+from da3_pipeline.benchmark.scenarios.runs import (
+    Outcome,
+    ScenarioRow,
+    measure_scenarios,
+    scenarios_json,
+    scenarios_table,
+)
 from da3_pipeline.benchmark.scenarios.worlds import World, people, repeated_facade, stage
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
+from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.errors import UsageError
 from da3_pipeline.geometry import Camera, compose, transform_points
 from da3_pipeline.geometry.pose_metrics import pose_errors
@@ -134,14 +141,23 @@ def test_the_prior_is_off_by_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_wrong_run_that_passed_is_counted_and_named() -> None:
-    right = Outcome(1.0, 90.0, 99.0, 100.0, 3.0, True, "good")
-    wrong = replace(right, auc_5=40.0)
-    flagged = replace(wrong, passed=False, verdict="below the gates: parallax")
-    rows = [ScenarioRow("a", 0, 24, one, None) for one in (right, wrong, flagged)]
-    assert [row.unflagged for row in rows] == [False, True, False]
+    right, wrong = Outcome(1.0, 90.0, 99.0, 100.0, 3.0), Outcome(1.0, 10.0, 40.0, 60.0, 3.0)
+    rows = [
+        ScenarioRow("a", 0, 24, right, JudgedVerdict("a, seed 0", 24, "", True, "passed"), right, "PINHOLE shared"),
+        ScenarioRow("b", 0, 24, wrong, JudgedVerdict("b, seed 0", 24, "AUC@5 40.0", True, "passed")),
+        ScenarioRow(
+            "c", 0, 24, wrong, JudgedVerdict("c, seed 0", 24, "AUC@5 40.0", False, "below the gates: parallax")
+        ),
+    ]
     table = scenarios_table(rows)
-    assert "2 of 3 runs, of these passed by the verdict: 1" in table
-    assert "below the gates: parallax" in table
+    assert "wrong and passed: b, seed 0, 24 views: AUC@5 40.0" in table
+    assert "c, seed 0: below the gates: parallax" in table
+    assert "COLMAP (PINHOLE shared): a" in table
+    assert [row["cell"] for row in json.loads(scenarios_json(rows))] == [
+        "right and passed",
+        "wrong and passed",
+        "wrong and flagged",
+    ]
 
 
 def test_an_unknown_scenario_is_refused(tmp_path: Path) -> None:
