@@ -193,12 +193,23 @@ def bench_few_views(
 def bench_adjustment(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,
     path: Annotated[str, typer.Option(help="orbit or walk.")] = "orbit",
+    cameras: Annotated[int, typer.Option(min=1, help="Distinct cameras of the largest problem.")] = 1,
+    tracks: Annotated[int | None, typer.Option(min=1, help="Of the largest problem; default 300 an image.")] = None,
+    parts: Annotated[
+        bool,
+        typer.Option("--parts", help="Time score, cuts, triangulation and the rest one by one, and how they grow."),
+    ] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="Timings of each part.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic problem.")] = 0,
 ) -> None:
     """Seconds, memory and accuracy of bundle adjustment on large synthetic captures."""
-    from ..benchmark.refinement.adjustment_scale import IMAGES, measure_adjustment
+    from ..benchmark.refinement.adjustment_scale import IMAGES, AdjustmentOptions, measure_adjustment, measure_parts
 
-    typer.echo(measure_adjustment(images or IMAGES, path, seed, TerminalProgress()))
+    options, sizes = AdjustmentOptions(path, seed, cameras, tracks), images or IMAGES
+    if parts:
+        typer.echo(measure_parts(sizes, options, repeats, TerminalProgress()))
+    else:
+        typer.echo(measure_adjustment(sizes, options, TerminalProgress()))
 
 
 @bench_app.command("selection")

@@ -1,7 +1,8 @@
-"""Large adjustments with known truth: a camera on a path, points that a few near frames see, noise and false places."""
+"""Large adjustments with known truth: cameras on a path, points that a few near frames see, noise and false places."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,14 +16,16 @@ from ...refine.solve.problem import Estimate, Matches, Problem
 from ...refine.solve.tracks import Observations
 from ..truth.prior_noise import PriorNoise, perturbed_poses
 
-__all__ = ["CapturePath", "SyntheticProblem", "synthetic_problem"]
+__all__ = ["CapturePath", "ProblemSize", "SyntheticProblem", "synthetic_problem"]
 
 CapturePath = Literal["orbit", "walk"]
 
 _WIDTH, _HEIGHT, _FOCAL_PX = 1024, 768, 850.0
-_NEW_POINTS = 300  # that each frame adds
+_TRACKS_PER_FRAME = 300
+_FOCAL_SPREAD = 0.15  # of the focal length, between cameras
 _SEEN_IN = (3, 10)  # frames that see a point
-_NEAR = 16  # frames, the nearest of which see it
+_NEAR = 16  # frames, the nearest of which see it,
+_MATCHED = 4  # and the nearest that each is matched with, beside the next one
 _GAZE_DEG = 40.0  # between frames that see one point
 _PIXEL_NOISE = 0.5
 _FALSE_SHARE = 0.05  # of the observations lie anywhere in the image
@@ -31,34 +34,54 @@ _STEP = 0.4
 
 
 @dataclass(frozen=True)
+class ProblemSize:
+    """cameras: distinct ones, which take turns along the path. tracks: about so many; 300 a frame unless told."""
+
+    frames: int
+    cameras: int = 1
+    tracks: int | None = None
+
+    @property
+    def tracks_per_frame(self) -> int:
+        return _TRACKS_PER_FRAME if self.tracks is None else max(1, round(self.tracks / self.frames))
+
+
+@dataclass(frozen=True)
 class SyntheticProblem:
-    """problem: its prior is off by the asked noise. cam_from_world (N, 3, 4) and camera: the truth."""
+    """problem: its prior is off by the asked noise. cam_from_world (N, 3, 4), and cameras by camera_id: the truth."""
 
     problem: Problem
     cam_from_world: Float
-    camera: Camera
+    cameras: dict[str, Camera]
+
+    @property
+    def truth(self) -> Estimate:
+        return Estimate(self.cam_from_world, self.cameras)
 
 
-def synthetic_problem(frames: int, path: CapturePath, noise: PriorNoise, seed: int) -> SyntheticProblem:
-    """A capture of so many frames: an 'orbit' of rising turns around an object, or a 'walk' around a block."""
-    rng = np.random.default_rng(seed)
-    camera = Camera.pinhole(_WIDTH, _HEIGHT, _FOCAL_PX)
+def synthetic_problem(size: ProblemSize, path: CapturePath, noise: PriorNoise, seed: int) -> SyntheticProblem:
+    """A capture of that size: an 'orbit' of rising turns around an object, or a 'walk' around a block."""
+    rng, frames = np.random.default_rng(seed), size.frames
+    names = [f"camera {k:05d}" for k in range(size.cameras)]
+    focal_px = _FOCAL_PX * (1 + _FOCAL_SPREAD * np.sin(np.arange(size.cameras)))
+    taken_by = np.arange(frames) % size.cameras
+    cameras = [Camera.pinhole(_WIDTH, _HEIGHT, float(focal)) for focal in focal_px]
     truth = _orbit(frames) if path == "orbit" else _walk(frames, rng)
-    observations = _observed(truth, camera, rng)
-    factor = float((1 + noise.focal) ** rng.choice([-1, 1]))
-    guess = Camera.pinhole(_WIDTH, _HEIGHT, _FOCAL_PX * factor)
+    observations = _observed(truth, [cameras[k] for k in taken_by], size.tracks_per_frame, rng)
+    factor = (1 + noise.focal) ** rng.choice([-1, 1], size.cameras)
+    guessed = [Camera.pinhole(_WIDTH, _HEIGHT, float(focal)) for focal in focal_px * factor]
     problem = Problem(
         observations,
-        _neighbour_matches(truth, camera, observations),
-        ("camera",) * frames,
-        Estimate(perturbed_poses(truth, noise, rng)[0], {"camera": guess}),
+        _neighbour_matches(truth, np.stack([cameras[k].K for k in taken_by]), observations),
+        tuple(names[k] for k in taken_by),
+        Estimate(perturbed_poses(truth, noise, rng)[0], dict(zip(names, guessed, strict=True))),
         frozenset(),
         {},
         False,
         np.ones((frames, 2)),
         np.tile([float(_WIDTH), float(_HEIGHT)], (frames, 1)),
     )
-    return SyntheticProblem(problem, truth, camera)
+    return SyntheticProblem(problem, truth, dict(zip(names, cameras, strict=True)))
 
 
 def _orbit(frames: int) -> Float:
@@ -89,17 +112,14 @@ def _looking(centre: Float, gaze: Float) -> Float:
     return np.concatenate([rotation, -rotation @ centre[:, :, None]], 2)
 
 
-def _observed(truth: Float, camera: Camera, rng: np.random.Generator) -> Observations:
+def _observed(truth: Float, cameras: Sequence[Camera], new_points: int, rng: np.random.Generator) -> Observations:
     """Every frame adds points at depths of 4 to 12, seen by the nearest frames that look the same way and have them."""
-    gaze, tree = truth[:, 2, :3], cKDTree(centres(truth))
     tracks, frames, pixels, count = [], [], [], 0
-    for frame, pose in enumerate(truth):
-        plane = camera.unproject(rng.uniform(0, [_WIDTH, _HEIGHT], (_NEW_POINTS, 2)))
+    for frame, (pose, near) in enumerate(zip(truth, _near_frames(truth, _NEAR), strict=True)):
+        plane = cameras[frame].unproject(rng.uniform(0, [_WIDTH, _HEIGHT], (new_points, 2)))
         in_camera = np.column_stack([plane, np.ones(len(plane))]) * rng.uniform(4, 12, (len(plane), 1))
         points = (in_camera - pose[:, 3]) @ pose[:, :3]
-        near = np.atleast_1d(tree.query(tree.data[frame], min(_NEAR, len(truth)))[1])
-        near = near[gaze[near] @ gaze[frame] > np.cos(np.radians(_GAZE_DEG))]
-        xy = np.stack([camera.project(points @ truth[k, :, :3].T + truth[k, :, 3]) for k in near])
+        xy = np.stack([cameras[k].project(points @ truth[k, :, :3].T + truth[k, :, 3]) for k in near])
         inside = (np.nan_to_num(xy, nan=-1) > 0).all(2) & (np.nan_to_num(xy, nan=-1) < [_WIDTH, _HEIGHT]).all(2)
         wanted = rng.integers(_SEEN_IN[0], _SEEN_IN[1] + 1, len(points))
         seen = inside & (np.cumsum(inside, 0) <= wanted)
@@ -115,6 +135,14 @@ def _observed(truth: Float, camera: Camera, rng: np.random.Generator) -> Observa
     return _as_measured(track[order], frame_of[order], xy[order], rng)
 
 
+def _near_frames(truth: Float, most: int) -> list[Int]:
+    """Of each frame the nearest, itself first, that look the same way."""
+    gaze, tree = truth[:, 2, :3], cKDTree(centres(truth))
+    nearest = tree.query(tree.data, min(most, len(truth)))[1].reshape(len(truth), -1)
+    alike = np.einsum("nkj,nj->nk", gaze[nearest], gaze) > np.cos(np.radians(_GAZE_DEG))
+    return [near[keep] for near, keep in zip(nearest, alike, strict=True)]
+
+
 def _as_measured(track: Int, frame: Int, xy: Float, rng: np.random.Generator) -> Observations:
     measured = xy + rng.normal(0, _PIXEL_NOISE, xy.shape)
     false = rng.random(len(xy)) < _FALSE_SHARE
@@ -125,24 +153,27 @@ def _as_measured(track: Int, frame: Int, xy: Float, rng: np.random.Generator) ->
     return Observations(track.astype(np.int64), frame.astype(np.int64), keypoint, measured)
 
 
-def _neighbour_matches(truth: Float, camera: Camera, observations: Observations) -> Matches:
-    """Matches of consecutive frames, with the true fundamental matrices."""
-    pairs = np.stack([np.arange(len(truth) - 1), np.arange(1, len(truth))], 1)
+def _neighbour_matches(truth: Float, K: Float, observations: Observations) -> Matches:
+    """Matches of consecutive and of near frames, with the fundamental matrices of the true poses and K (N, 3, 3)."""
+    near = [(k, int(other)) for k, others in enumerate(_near_frames(truth, 1 + _MATCHED)) for other in others[1:]]
+    both = np.array(near + [(k, k + 1) for k in range(len(truth) - 1)])
+    pairs = np.unique(np.sort(both, axis=1), axis=0)
     shape = (len(truth), observations.num_tracks)
     row = csr_matrix((np.arange(1, len(observations) + 1), (observations.frame, observations.track)), shape=shape)
     firsts, seconds = [], []
-    for i, j in pairs.tolist():
-        _, first, second = np.intersect1d(row[[i]].indices, row[[j]].indices, return_indices=True)
-        firsts.append(row[[i]].data[first] - 1)
-        seconds.append(row[[j]].data[second] - 1)
-    relative = compose(truth[1:], invert(truth[:-1]))
-    to_plane = np.linalg.inv(camera.K)
+    for one, other in pairs.tolist():
+        _, first, second = np.intersect1d(row[[one]].indices, row[[other]].indices, return_indices=True)
+        firsts.append(row[[one]].data[first] - 1)
+        seconds.append(row[[other]].data[second] - 1)
+    i, j = pairs.T
+    relative = compose(truth[j], invert(truth[i]))
+    to_plane = np.linalg.inv(K)
     across = np.swapaxes(np.cross(np.eye(3), relative[:, None, :, 3]), 1, 2)
     return Matches(
         np.repeat(np.arange(len(pairs)), [len(first) for first in firsts]),
         pairs,
         observations.xy[np.concatenate(firsts)],
         observations.xy[np.concatenate(seconds)],
-        to_plane.T @ across @ relative[:, :, :3] @ to_plane,
+        np.swapaxes(to_plane[j], 1, 2) @ across @ relative[:, :, :3] @ to_plane[i],
         np.full(len(pairs), 0.3),
     )
