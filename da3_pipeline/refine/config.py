@@ -1,4 +1,9 @@
-"""What can be set about the refinement, with units and defaults."""
+"""What can be set about the refinement, with units, defaults and why they are what they are.
+
+"Chosen" is a value that nobody has measured by itself. What comes of all of them as they stand is measured by
+`bench pose`, `bench robustness` and `bench scenarios` (docs/ROBUSTNESS.md, docs/SCENARIOS.md). What follows from a
+format, from physics or from the precision of numbers is no setting and stands where it is used.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +33,26 @@ class FeatureConfig(Settings):
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
     learned_max_features: int = Field(default=1024, ge=8, description="keypoints kept per image by learned matchers")
     learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
+    contrast: float = Field(
+        default=0.02,
+        gt=0,
+        lt=1,
+        description="least contrast of an extremum in the scale space, on grey values in [0, 1], times the levels an "
+        "octave; half of OpenCV's 0.04 (chosen)",
+    )
+    faint_contrast: float = Field(
+        default=0.005,
+        gt=0,
+        lt=1,
+        description="where that leaves fewer than max_features: a smooth object held together only by faint keypoints "
+        "(chosen)",
+    )
+    grid_cells: int = Field(
+        default=12,
+        ge=1,
+        description="along the longer side; max_features are shared evenly between cells: spread keypoints hold a pose "
+        "(chosen)",
+    )
 
 
 class PairConfig(Settings):
@@ -40,6 +65,35 @@ class PairConfig(Settings):
     least_partners: int = Field(default=3, ge=1, description="images with fewer verified pairs are tried further")
     growth_rounds: int = Field(default=4, ge=0, description="further rounds for weak or separate images")
     max_pairs_per_image: int = Field(default=24, ge=1, description="bound on the pairs tried, over all rounds")
+    probes: int = Field(
+        default=256,
+        ge=2,
+        description="largest keypoints of a frame that stand for it when frames are compared; Wu (2013) takes 100 "
+        "(chosen)",
+    )
+    probe_ratio: float = Field(
+        default=0.9, gt=0, le=1, description="as `matching.ratio`, looser, for what is counted is only ranked (chosen)"
+    )
+    compare_all_up_to: int = Field(
+        default=100,
+        ge=2,
+        description="frames; of more, only those most alike by VLAD are compared, in linear time (chosen)",
+    )
+    shortlist: int = Field(
+        default=40, ge=1, description="frames that each of many is compared with; twice what is tried of them (chosen)"
+    )
+    vlad_words: int = Field(
+        default=32, ge=1, description="of the vocabulary; Jegou et al. (2010) use 16 to 256 (chosen)"
+    )
+    vlad_samples: int = Field(
+        default=20_000, ge=1, description="descriptors that the words are learned from, some 600 a word (chosen)"
+    )
+    useful_sigmas: float = Field(
+        default=3.0,
+        ge=0,
+        description="standard errors by which frames near in the prior must look more alike than frames at large: of "
+        "priors with random poses one in a thousand may propose pairs then",
+    )
 
 
 class MatchConfig(Settings):

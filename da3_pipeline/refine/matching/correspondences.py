@@ -124,7 +124,7 @@ def _grow(
         return verify_matches(pair, features, sizes, matches, config.verification, seed)
 
     if radius is None:
-        sources = _sources(prediction, features, plan, matching_device(config.device))
+        sources = _sources(prediction, features, config)
     else:
         sources = [_near_in_prior(prediction, plan), sequence_scores(frames, plan.sequence_reach)]
     batch = _first_batch(count, sources, plan)
@@ -142,14 +142,13 @@ def _grow(
     return verified
 
 
-def _sources(
-    prediction: Prediction, features: tuple[Features, ...], plan: PairConfig, device: torch.device
-) -> list[Float]:
+def _sources(prediction: Prediction, features: tuple[Features, ...], config: RefineConfig) -> list[Float]:
     """Score matrices that propose pairs; the prior's only when it agrees with appearance."""
-    appearance = appearance_scores(features, device)
+    plan = config.pairs
+    appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)
     prior = _near_in_prior(prediction, plan)
     sources = [appearance, sequence_scores(prediction.frames.frames, plan.sequence_reach)]
-    return [*sources, prior] if prior_is_useful(prior, appearance, plan.neighbours) else sources
+    return [*sources, prior] if prior_is_useful(prior, appearance, plan) else sources
 
 
 def _near_in_prior(prediction: Prediction, plan: PairConfig) -> Float:
@@ -171,9 +170,8 @@ def _next_batch(
     needy = needy_frames(labels, degree, plan.least_partners)
     if not needy.any():
         return []
-    across = [np.where(labels[:, None] != labels[None], scores, -np.inf) for scores in sources]
     apart = labels != np.bincount(labels).argmax()
-    joining = propose(across, plan.neighbours, apart, tried)
+    joining = propose(sources, plan.neighbours, apart, tried, labels)
     return sorted(
         {*joining, *propose([*sources, link_scores(count, verified)], plan.neighbours, needy & ~apart, tried)}
     )

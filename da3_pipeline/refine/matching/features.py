@@ -22,9 +22,6 @@ __all__ = ["DESCRIPTOR_NORM", "Features", "extract_features", "is_used"]
 
 DESCRIPTOR_NORM = 512.0  # RootSIFT is kept in bytes at this length
 
-_CONTRAST = 0.02  # of extrema in the scale space, on grey values in [0, 1], times the levels an octave
-_FAINT_CONTRAST = 0.005  # where the budget is not met: a smooth object held together only by faint keypoints
-_GRID_CELLS = 12  # along the longer side: the budget is shared evenly between them
 _LEAST_SIDE_PX = 16
 
 
@@ -59,14 +56,14 @@ def extract_features(grey: Bytes, config: FeatureConfig, used: Bool | None = Non
     if min(working.shape) < _LEAST_SIDE_PX:
         return Features.empty()
     scale = np.array(grey.shape[::-1]) / np.array(working.shape[::-1])
-    keypoints = _detect(working, scale, _CONTRAST, used)
+    keypoints = _detect(working, scale, config.contrast, used)
     if len(keypoints) < config.max_features:
-        keypoints = _detect(working, scale, _FAINT_CONTRAST, used)
+        keypoints = _detect(working, scale, config.faint_contrast, used)
     if not keypoints:
         return Features.empty()
     # Described after the choice: only then is the cost the same for every image.
-    spread = [keypoints[k] for k in _spread(keypoints, working.shape, config.max_features)]
-    chosen, descriptors = _detector(_CONTRAST).compute(working, spread)
+    spread = [keypoints[k] for k in _spread(keypoints, working.shape, config)]
+    chosen, descriptors = _detector(config.contrast).compute(working, spread)
     places = np.array([keypoint.pt for keypoint in chosen]) + 0.5  # OpenCV's origin is the centre of a pixel
     sigma = np.array([keypoint.size / 2 for keypoint in chosen]) * np.sqrt(scale.prod())
     return Features((places * scale).astype(np.float32), sigma.astype(np.float32), _root_sift(descriptors))
@@ -109,14 +106,14 @@ def _root_sift(descriptors: Float32) -> Bytes:
     return np.minimum(np.rint(np.sqrt(descriptors / total) * DESCRIPTOR_NORM), 255).astype(np.uint8)
 
 
-def _spread(keypoints: Sequence[cv2.KeyPoint], shape: tuple[int, ...], budget: int) -> Int:
-    """Indices of at most `budget` keypoints: round by round the largest left in each cell of a grid."""
+def _spread(keypoints: Sequence[cv2.KeyPoint], shape: tuple[int, ...], config: FeatureConfig) -> Int:
+    """Indices of at most `max_features` keypoints: round by round the largest left in each cell of a grid."""
     places = np.array([keypoint.pt for keypoint in keypoints])
     size = np.array([keypoint.size for keypoint in keypoints])
-    column, row = (places // (max(shape) / _GRID_CELLS)).astype(np.int64).T
-    cell = row * (_GRID_CELLS + 1) + column
+    column, row = (places // (max(shape) / config.grid_cells)).astype(np.int64).T
+    cell = row * (config.grid_cells + 1) + column
     order = np.lexsort((-size, cell))
     starts = np.flatnonzero(np.r_[True, np.diff(cell[order]) != 0])
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    chosen = np.lexsort((-size[order], rank))[:budget]
+    chosen = np.lexsort((-size[order], rank))[: config.max_features]
     return np.sort(order[chosen])

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
 from ...arrays import Bool, Float, Float32, Int
 from ...geometry import centres
 from ...types import Frame
+from ..config import PairConfig
 from .features import DESCRIPTOR_NORM, Features
 
 __all__ = [
@@ -28,33 +30,28 @@ __all__ = [
 
 Pair = tuple[int, int]
 
-_PROBES = 256  # largest keypoints of a frame that stand for it when all frames are compared
-_PROBE_RATIO = 0.9
-_COMPARE_ALL_UP_TO = 100  # frames; beyond, only those of most similar VLAD are compared
-_SHORTLIST = 40
-_VLAD_WORDS = 32
-_VLAD_SAMPLES = 20_000
-_USEFUL_SIGMAS = 3.0
+_LLOYD_ROUNDS = 8  # of k-means: the words need not be final, only spread over the descriptors
 
 
-def appearance_scores(features: Sequence[Features], device: torch.device) -> Float:
+def appearance_scores(features: Sequence[Features], plan: PairConfig, device: torch.device, seed: int) -> Float:
     """(N, N) mutual matches of the largest keypoints of two frames; -inf where not compared.
 
     Preemptive matching (Wu 2013): it foretells the verified matches better than global descriptors do.
     """
     count = len(features)
-    probes = np.zeros((count, _PROBES, _dimension(features)), np.float32)
+    probes = np.zeros((count, plan.probes, _dimension(features)), np.float32)
     for k, feature in enumerate(features):
-        largest = np.argsort(-feature.scale_px, kind="stable")[:_PROBES]
+        largest = np.argsort(-feature.scale_px, kind="stable")[: plan.probes]
         if len(largest):
             probes[k, : len(largest)] = feature.descriptors[largest]
     bank = torch.from_numpy(probes).to(device)
-    compare = np.triu(np.ones((count, count), bool) if count <= _COMPARE_ALL_UP_TO else _shortlist(features), 1)
+    everything = count <= plan.compare_all_up_to
+    compare = np.triu(np.ones((count, count), bool) if everything else _shortlist(features, plan, seed), 1)
     scores = np.full((count, count), -np.inf)
     for i in range(count - 1):
         others = np.flatnonzero(compare[i])
         if len(others):
-            scores[i, others] = scores[others, i] = _mutual_counts(bank[i], bank[others])
+            scores[i, others] = scores[others, i] = _mutual_counts(bank[i], bank[others], plan.probe_ratio)
     return scores
 
 
@@ -62,56 +59,65 @@ def prior_scores(cam_from_world: Float, max_viewing_angle_deg: float) -> Float:
     """(N, N) nearness of camera centres: greater is nearer, -inf where viewing directions part too far."""
     centre = centres(cam_from_world)
     axis = cam_from_world[:, 2, :3]
-    seeing = axis @ axis.T > np.cos(np.radians(max_viewing_angle_deg))
-    scores = np.where(seeing, -np.linalg.norm(centre[:, None] - centre[None], axis=2), -np.inf)
+    scores = -cdist(centre, centre)
+    scores[axis @ axis.T <= np.cos(np.radians(max_viewing_angle_deg))] = -np.inf
     np.fill_diagonal(scores, -np.inf)
     return scores
 
 
 def sequence_scores(frames: Sequence[Frame], reach: int) -> Float:
     """(N, N) nearness in capture order, within one video or among photographs; -inf beyond `reach` places."""
-    place = np.arange(len(frames))
-    gap = np.abs(place[:, None] - place[None])
+    scores = np.full((len(frames), len(frames)), -np.inf)
     source = np.array([frame.video or "" for frame in frames])
-    return np.where((gap > 0) & (gap <= reach) & (source[:, None] == source[None]), -gap.astype(float), -np.inf)
+    for gap in range(1, min(reach, len(frames) - 1) + 1):
+        early = np.flatnonzero(source[:-gap] == source[gap:])
+        scores[early, early + gap] = scores[early + gap, early] = -gap
+    return scores
 
 
 def link_scores(count: int, verified: Iterable[Pair]) -> Float:
     """(N, N) number of frames that match both; -inf where none does."""
-    linked = np.zeros((count, count))
-    for i, j in verified:
-        linked[i, j] = linked[j, i] = 1
-    shared = linked @ linked
-    np.fill_diagonal(shared, 0)
-    return np.where(shared > 0, shared, -np.inf)
+    ends = np.array(sorted(verified), np.int64).reshape(-1, 2)
+    both = np.concatenate([ends, ends[:, ::-1]])
+    linked = csr_matrix((np.ones(len(both)), (both[:, 0], both[:, 1])), shape=(count, count))
+    shared = (linked @ linked).tocoo()
+    scores = np.full((count, count), -np.inf)
+    scores[shared.row, shared.col] = shared.data
+    np.fill_diagonal(scores, -np.inf)
+    return scores
 
 
-def prior_is_useful(prior: Float, appearance: Float, each: int) -> bool:
+def prior_is_useful(prior: Float, appearance: Float, plan: PairConfig) -> bool:
     """Whether frames that are near in the prior look more alike than frames at large, beyond chance.
 
     A prior of identical or random poses fails this, and costs no matching.
     """
-    near = propose([prior], each, np.ones(len(prior), bool), set())
+    near = propose([prior], plan.neighbours, np.ones(len(prior), bool), set())
     alike = [appearance[pair] for pair in near if np.isfinite(appearance[pair])]
     if not alike:
         return False
     at_large = appearance[np.isfinite(appearance)]
     standard_error = at_large.std() / np.sqrt(len(alike))
-    return bool(np.mean(alike) > at_large.mean() + _USEFUL_SIGMAS * standard_error)
+    return bool(np.mean(alike) > at_large.mean() + plan.useful_sigmas * standard_error)
 
 
-def propose(sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair]) -> list[Pair]:
-    """For every `wanted` frame and source of (N, N) scores, the `each` best finite pairs not yet tried; sorted."""
+def propose(
+    sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair], labels: Int | None = None
+) -> list[Pair]:
+    """For every `wanted` frame and source of (N, N) scores, the `each` best finite pairs not yet tried; sorted.
+
+    With `labels` (N,) only pairs of frames whose labels differ.
+    """
     untried = np.ones((len(wanted), len(wanted)), bool)
     for i, j in tried:
         untried[i, j] = untried[j, i] = False
     chosen: set[Pair] = set()
     for scores in sources:
-        open_scores = np.where(untried, scores, -np.inf)
-        for frame in np.flatnonzero(wanted):
-            best = np.argsort(-open_scores[frame], kind="stable")[:each]
-            best = best[np.isfinite(open_scores[frame, best])]
-            chosen |= {(min(int(frame), int(j)), max(int(frame), int(j))) for j in best}
+        for frame in np.flatnonzero(wanted).tolist():
+            possible = untried[frame] if labels is None else untried[frame] & (labels != labels[frame])
+            row = np.where(possible, scores[frame], -np.inf)
+            best = np.argsort(-row, kind="stable")[:each]
+            chosen |= {(min(frame, j), max(frame, j)) for j in best[np.isfinite(row[best])].tolist()}
     return sorted(chosen)
 
 
@@ -127,42 +133,43 @@ def needy_frames(labels: Int, degree: Int, least_degree: int) -> Bool:
     return (labels != np.bincount(labels).argmax()) | (degree < least_degree)
 
 
-def _mutual_counts(probe: torch.Tensor, others: torch.Tensor) -> Float:
+def _mutual_counts(probe: torch.Tensor, others: torch.Tensor, ratio: float) -> Float:
     """(M,) mutual nearest neighbours that pass the ratio test between (P, D) and each of (M, P, D)."""
     similarity = (others.reshape(-1, others.shape[-1]) @ probe.T).reshape(len(others), -1, len(probe))
     top, index = similarity.topk(2, dim=2)
     distance = 2 * (DESCRIPTOR_NORM**2 - top)
     mutual = top[:, :, 0] == torch.gather(similarity.amax(1), 1, index[:, :, 0])
-    distinct = distance[:, :, 0] < _PROBE_RATIO**2 * distance[:, :, 1]
+    distinct = distance[:, :, 0] < ratio**2 * distance[:, :, 1]
     return (mutual & distinct & (top[:, :, 0] > 0)).sum(1).double().cpu().numpy()
 
 
-def _shortlist(features: Sequence[Features]) -> Bool:
-    """(N, N) symmetric: pairs in which one is among the _SHORTLIST most similar to the other by VLAD (Jegou 2010)."""
-    words = _vocabulary(features)
+def _shortlist(features: Sequence[Features], plan: PairConfig, seed: int) -> Bool:
+    """(N, N) symmetric: pairs in which one is on the other's shortlist, most similar by VLAD (Jegou et al. 2010)."""
+    words = _vocabulary(features, plan, seed)
     vectors = np.stack([_vlad(feature, words) for feature in features])
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
-    nearest = np.argpartition(-similarity, _SHORTLIST, axis=1)[:, :_SHORTLIST]
+    kept = min(plan.shortlist, len(features) - 1)
+    nearest = np.argpartition(-similarity, kept, axis=1)[:, :kept]
     chosen = np.zeros(similarity.shape, bool)
     np.put_along_axis(chosen, nearest, True, axis=1)
     return chosen | chosen.T
 
 
-def _vocabulary(features: Sequence[Features]) -> Float32:
-    """(W, D) k-means of the capture's own descriptors; the same for the same capture."""
-    rng = np.random.default_rng(0)
-    each = max(1, _VLAD_SAMPLES // len(features))
+def _vocabulary(features: Sequence[Features], plan: PairConfig, seed: int) -> Float32:
+    """(W, D) k-means of the capture's own descriptors; the same for the same capture and seed."""
+    rng = np.random.default_rng(seed)
+    count, each = plan.vlad_words, max(1, plan.vlad_samples // len(features))
     drawn = [f.descriptors[rng.permutation(len(f))[:each]] for f in features]
     sample = np.concatenate([part for part in drawn if len(part)] or [np.zeros((0, 128), np.float32)]).astype(
         np.float32
     )
-    if len(sample) < _VLAD_WORDS:
-        return np.zeros((_VLAD_WORDS, _dimension(features)), np.float32)
-    words = sample[rng.permutation(len(sample))[:_VLAD_WORDS]]
-    for _ in range(8):
+    if len(sample) < count:
+        return np.zeros((count, _dimension(features)), np.float32)
+    words = sample[rng.permutation(len(sample))[:count]]
+    for _ in range(_LLOYD_ROUNDS):
         word = _nearest_word(sample, words)
-        members = np.bincount(word, minlength=_VLAD_WORDS)
+        members = np.bincount(word, minlength=count)
         sums = np.zeros_like(words)
         np.add.at(sums, word, sample)
         words = np.where(members[:, None] > 0, sums / np.maximum(members, 1)[:, None], words).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry import identity
+from da3_pipeline.refine.config import PairConfig
 from da3_pipeline.refine.matching import pairs as module
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.pairs import (
@@ -27,6 +29,7 @@ from da3_pipeline.types import Frame
 
 Float = NDArray[np.float64]
 CPU = torch.device("cpu")
+PLAN = PairConfig()
 
 
 def ring(count: int) -> Float:
@@ -83,47 +86,53 @@ def test_sequences_stay_within_one_video() -> None:
 
 
 def test_appearance_ranks_shared_keypoints_first() -> None:
-    scores = appearance_scores(around(16, 4), CPU)
+    scores = appearance_scores(around(16, 4), PLAN, CPU, seed=0)
     proposed = propose([scores], 2, np.ones(16, bool), [])
     assert gaps(proposed, 16).max() == 1
     assert scores[0, 1] > scores[0, 2] > scores[0, 3] > scores[0, 8]
 
 
 def test_frames_without_keypoints_match_nothing() -> None:
-    scores = appearance_scores([Features.empty(), *around(4, 2), Features.empty()], CPU)
+    scores = appearance_scores([Features.empty(), *around(4, 2), Features.empty()], PLAN, CPU, seed=0)
     assert scores[0, 1:].max() == 0
     assert scores[1, 2] > 20
 
 
-def test_large_captures_are_compared_on_a_shortlist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_captures_are_compared_on_a_shortlist() -> None:
     """Linear work beyond a size, and the true neighbours are still there."""
-    monkeypatch.setattr(module, "_COMPARE_ALL_UP_TO", 20)
-    monkeypatch.setattr(module, "_SHORTLIST", 8)
     count = 60
-    scores = appearance_scores(around(count, 3), CPU)
+    scores = appearance_scores(around(count, 3), PairConfig(compare_all_up_to=20, shortlist=8), CPU, seed=0)
     assert np.isfinite(scores).sum() <= 2 * 8 * count
     neighbour = [(k, (k + 1) % count) for k in range(count)]
     assert np.mean([scores[pair] > 20 for pair in neighbour]) > 0.95
     np.testing.assert_array_equal(scores, scores.T)
 
 
-def test_a_shortlist_of_blank_frames_ends_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_COMPARE_ALL_UP_TO", 4)
-    monkeypatch.setattr(module, "_SHORTLIST", 2)
-    assert appearance_scores([Features.empty()] * 6, CPU).max() == 0
+@pytest.mark.parametrize("shortlist", [2, 40])
+def test_a_shortlist_of_blank_frames_ends_without_an_error(shortlist: int) -> None:
+    plan = PairConfig(compare_all_up_to=4, shortlist=shortlist)
+    assert appearance_scores([Features.empty()] * 6, plan, CPU, seed=0).max() == 0
+
+
+def test_the_vocabulary_follows_the_seed() -> None:
+    """What the shortlist was made with can be made again, and another seed is another draw."""
+    features = around(12, 3)
+    one, again, other = (module._vocabulary(features, PLAN, seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one, again)
+    assert not np.isin(other, one).all()
 
 
 def test_a_prior_is_used_only_where_appearance_agrees() -> None:
     count = 40
-    appearance = appearance_scores(around(count, 5), CPU)
+    appearance = appearance_scores(around(count, 5), PLAN, CPU, seed=0)
     rng = np.random.default_rng(3)
     random = np.concatenate([Rotation.random(count, rng).as_matrix(), rng.normal(size=(count, 3, 1))], axis=2)
     rough = ring(count).copy()
     rough[:, :, 3] += rng.normal(scale=0.15, size=(count, 3))
-    assert prior_is_useful(prior_scores(ring(count), 75.0), appearance, 5)
-    assert prior_is_useful(prior_scores(rough, 75.0), appearance, 5)
-    assert not prior_is_useful(prior_scores(random, 75.0), appearance, 5)
-    assert not prior_is_useful(prior_scores(identity(count), 75.0), appearance, 5)
+    assert prior_is_useful(prior_scores(ring(count), 75.0), appearance, PLAN)
+    assert prior_is_useful(prior_scores(rough, 75.0), appearance, PLAN)
+    assert not prior_is_useful(prior_scores(random, 75.0), appearance, PLAN)
+    assert not prior_is_useful(prior_scores(identity(count), 75.0), appearance, PLAN)
 
 
 def test_proposals_leave_out_what_was_tried_and_what_is_not_wanted() -> None:
@@ -146,6 +155,30 @@ def test_links_join_the_partners_of_one_frame() -> None:
     scores = link_scores(5, [(0, 1), (1, 2), (2, 3)])
     assert scores[0, 2] == scores[1, 3] == 1
     assert scores[0, 1] == scores[0, 3] == scores[0, 0] == scores[0, 4] == -np.inf
+
+
+def test_proposals_can_be_kept_to_other_components() -> None:
+    scores = np.array([[-np.inf, 3, 2, 1], [3, -np.inf, 5, 4], [2, 5, -np.inf, 6], [1, 4, 6, -np.inf]])
+    labels = np.array([0, 0, 0, 1])
+    assert propose([scores], 1, np.ones(4, bool), [], labels) == [(0, 3), (1, 3), (2, 3)]
+    assert propose([scores], 1, np.ones(4, bool), [(2, 3)], labels) == [(0, 3), (1, 3)]
+
+
+def test_scores_of_a_thousand_frames_take_the_room_of_a_few_matrices() -> None:
+    count = 1000
+    chain = [(k, k + 1) for k in range(count - 1)]
+    cameras, names = ring(count), frames([None] * count)
+    for scores in (
+        lambda: prior_scores(cameras, 75.0),
+        lambda: sequence_scores(names, 2),
+        lambda: link_scores(count, chain),
+        lambda: propose([np.zeros((count, count))], 5, np.ones(count, bool), chain),
+    ):
+        tracemalloc.start()
+        scores()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * count * count * 8
 
 
 def test_needy_frames_are_apart_or_have_few_partners() -> None:
