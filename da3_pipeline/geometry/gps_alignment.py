@@ -27,6 +27,7 @@ _VAGUE_RAD = 1.0  # around the starting orientation, for what nothing else deter
 _AGREE_CHI2 = 13.8  # 99.9 % of chi-square with two degrees of freedom
 _CLEARLY_BETTER = 10.0  # in squared sigmas: what the fit that the cameras' up had no part in must gain
 _LEAST_RELATIVE_SIGMA = 0.002
+_SAME_PLACE = 1e-12  # of the coordinates
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> 
     measurement of the tilt unless GPS contradicts it; it decides the roll about a straight track. None for fewer than
     two different positions or places.
     """
-    if len(places) < 2 or not (np.ptp(places, axis=0).max() > 0 and np.ptp(metres[:, :2], axis=0).max() > 0):
+    if len(places) < 2 or _is_one_place(places) or not np.ptp(metres[:, :2], axis=0).max() > 0:
         return None
     independent = np.ones(3)
     fits = [_fitted(start, places, metres, None, independent) for start in starts(places, metres, up, seed)]
@@ -94,6 +95,11 @@ def align_to_gps(places: Float, metres: Float, up: Up | None, seed: int = 0) -> 
         _rms(residual[fit.height, 2]),
         np.sqrt(fit.noise),
     )
+
+
+def _is_one_place(places: Float) -> bool:
+    """Whether (N, 3) places differ by no more than rounding."""
+    return bool(np.ptp(places, axis=0).max() <= _SAME_PLACE * np.abs(places).max())
 
 
 def _agrees(fit: _Fit, up: Up) -> bool:

@@ -40,7 +40,7 @@ def _level_start(places: Float, metres: Float, level: Float, rng: np.random.Gene
     turned = places @ level.T
     z, w = turned[:, 0] + 1j * turned[:, 1], metres[:, 0] + 1j * metres[:, 1]
     first, second = _subsets(len(z), 2, _PAIRS, rng).T
-    apart = np.abs(z[second] - z[first]) > _FLAT * max(float(np.abs(z - z.mean()).max()), 1e-300)
+    apart = np.abs(z[second] - z[first]) > _FLAT * max(float(np.ptp(places, axis=0).max()), 1e-300)
     apart &= np.abs(w[second] - w[first]) > 0
     first, second = first[apart], second[apart]
     if not len(first):

@@ -135,3 +135,19 @@ def test_a_target_whose_cameras_all_coincide_does_not_collapse_the_source() -> N
     found = align_cameras(poses, target)
     assert found.scale == 1.0
     np.testing.assert_allclose(centres(found.apply_to_cameras(poses)).mean(0), 0, atol=1e-9)
+
+
+def test_points_that_all_go_to_one_place_keep_their_size() -> None:
+    points = np.random.default_rng(8).normal(size=(6, 3))
+    found = umeyama(points, np.tile([[4.0, 5, 6]], (6, 1)))
+    assert found.scale == 1.0
+    np.testing.assert_allclose(found.apply(points).mean(0), [4, 5, 6], atol=1e-12)
+
+
+def test_cameras_that_disagree_are_met_in_the_middle() -> None:
+    """Turned by -30, 0 and 30 degrees, and by 5 more for all: the mean of the three."""
+    source = np.tile(np.eye(3, 4), (3, 1, 1))
+    target = source.copy()
+    target[:, :, :3] = Rotation.from_euler("z", [[-25], [5], [35]], degrees=True).as_matrix()
+    found = Rotation.from_matrix(align_cameras(source, target).rotation).as_euler("zyx", degrees=True)
+    np.testing.assert_allclose(found, [-5, 0, 0], atol=1e-9)

@@ -72,6 +72,7 @@ def test_points_behind_the_camera_have_no_pixel() -> None:
 def test_a_matrix_survives_becoming_a_camera(fx: float, fy: float, cx: float, cy: float) -> None:
     K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
     camera = Camera.from_matrix(K, 1000, 800)
+    assert (camera.width, camera.height) == (1000, 800)
     np.testing.assert_array_equal(camera.K, K)
     assert camera.focal_px == pytest.approx(np.sqrt(fx * fy))
 

@@ -175,3 +175,18 @@ def test_the_seed_decides_alone() -> None:
     first, second = (align_to_gps(places, metres, None, seed=3) for _ in range(2))
     assert first is not None and second is not None
     np.testing.assert_array_equal(first.enu_from_scene.rotation, second.enu_from_scene.rotation)
+
+
+def test_positions_without_altitude_count_in_the_plane_and_those_with_one_in_height() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 30, (24, 3))
+    turn = nearest_rotation(rng.normal(size=(3, 3)))
+    metres = true.copy()
+    metres[::3, 2] = np.nan
+    metres[1, 2] += 500.0  # one altitude is false, its place in the plane is not
+    found = align_to_gps((true @ turn) / 7, metres, None)
+    assert found is not None and found.used.all()
+    assert found.enu_from_scene.scale == pytest.approx(7, rel=1e-6)
+    np.testing.assert_allclose(found.enu_from_scene.rotation, turn, atol=1e-6)
+    np.testing.assert_allclose(found.enu_from_scene.translation, 0, atol=1e-4)
+    assert found.rms_horizontal_m < 1e-4 and found.rms_vertical_m < 1e-4

@@ -67,3 +67,23 @@ def test_height_and_plane_are_judged_apart() -> None:
     # Without altitudes there is nothing to judge there.
     missing = np.concatenate([error[:, :2], np.full((COUNT, 1), np.nan)], axis=1)
     assert drift_inflation(loop(), missing, everything, ~everything)[2] == 1.0
+
+
+def test_what_drift_averages_out_by_itself_is_not_deflated() -> None:
+    """Left and right of the middle by turns: neighbours' like errors cancel."""
+    arms = loop() * np.where(np.arange(COUNT) % 2, 1.0, -1.0)[:, None]
+    found = inflations(arms, 0.9)
+    assert (found[:, :2] == 1.0).mean() > 0.9 and found.min() == 1.0
+
+
+def test_chance_is_rarely_taken_for_drift() -> None:
+    assert (inflations(loop(), 0.0) > 1.0).mean() < 0.15
+
+
+def test_eight_places_can_tell() -> None:
+    error = np.cumsum(np.random.default_rng(6).normal(size=(8, 3)), axis=0)
+    angle = np.linspace(0, 12, 8)
+    arms = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+    everything = np.ones(8, bool)
+    assert max(drift_inflation(arms, error, everything, everything)) > 1.0
+    assert max(drift_inflation(arms[:7], error[:7], everything[:7], everything[:7])) == 1.0

@@ -146,3 +146,32 @@ def test_gimbals_say_where_up_is_and_a_minority_of_wrong_ones_does_no_harm() -> 
     assert found is not None and np.degrees(np.arccos(found.direction @ up)) < 1.0
     assert up_from_gimbals(poses[:2], told[4:6]) is None
     assert up_from_gimbals(poses, np.tile([0.0, -1.0, 0.0], (12, 1))) is None  # on cameras turned anyhow: nonsense
+
+
+def test_an_up_that_is_given_is_known_to_45_degrees() -> None:
+    """Handfuls of cameras turned anyhow: some leave it open by more, and are told nothing."""
+    found = [up_from_cameras(_turned(Rotation.random(8, random_state=seed).as_matrix())) for seed in range(200)]
+    sigmas = np.array([up.sigma_deg for up in found if up is not None])
+    assert None in found
+    assert 35 < sigmas.max() <= 45.0
+
+
+def test_cameras_half_of_which_hang_upside_down_know_up_by_what_they_look_down_at() -> None:
+    rng = np.random.default_rng(0)
+    for pitch_deg, sign in ((-40.0, 1.0), (-15.0, 1.0)):
+        poses = cameras(np.linspace(0, 360, N), rng.normal(pitch_deg, 1, N), 180.0 * (np.arange(N) % 2))
+        up = up_from_cameras(poses)
+        assert up is not None and sign * up.direction @ Z > 0.99
+
+
+def test_three_gimbals_are_enough() -> None:
+    rotations = Rotation.random(3, random_state=2).as_matrix()
+    up = up_from_gimbals(_turned(rotations), rotations @ Z)
+    assert up is not None
+    np.testing.assert_allclose(up.direction, Z, atol=1e-9)
+    assert up.sigma_deg == 0.5
+    assert up_from_gimbals(_turned(rotations), np.where([[True], [True], [False]], rotations @ Z, np.nan)) is None
+
+
+def _turned(rotations: Float) -> Float:
+    return np.concatenate([rotations, np.zeros((len(rotations), 3, 1))], axis=2)

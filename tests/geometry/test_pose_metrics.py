@@ -43,6 +43,7 @@ def test_missing_poses_count_as_180() -> None:
     estimate[0] = np.nan
     errors = pose_errors(truth, estimate)
     assert (errors.pair_deg == 180).sum() == 3
+    assert (errors.folded_deg == 180).sum() == 3
     assert errors.auc(30) == pytest.approx(50.0)
 
 
@@ -64,3 +65,14 @@ def test_a_mirrored_direction_is_forgiven_only_when_folded() -> None:
 def test_area_under_recall_by_hand() -> None:
     assert area_under_recall(np.array([0.5, 1.5, 2.5, 10.0]), 3) == pytest.approx(100 * (0.25 + 0.5 + 0.75) / 3)
     assert np.isnan(area_under_recall(np.array([]), 3))
+
+
+def test_centre_rmse_by_hand() -> None:
+    """The corners of a square, by turns above and below their plane: no similarity brings them back into it."""
+    corners = np.array([[1.0, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]])
+    bent = corners + np.array([[0.0, 0, 0.5], [0, 0, -0.5]] * 2)
+    truth, estimate = (np.concatenate([identity(4)[:, :, :3], -places[:, :, None]], 2) for places in (corners, bent))
+    assert centre_rmse(truth, estimate) == pytest.approx(np.sqrt(2 - 4 / 2.25))
+    lost = np.concatenate([estimate, identity(1)])
+    lost[4, 0, 0] = np.nan  # one number is enough to make a pose unknown
+    assert centre_rmse(np.concatenate([truth, identity(1)]), lost) == pytest.approx(np.sqrt(2 - 4 / 2.25))
