@@ -131,14 +131,13 @@ def place(segments: Segments, edges: Sequence[Edge], known: Mapping[int, Float],
         solution = solve_graph(chained(segments.count + tied, graph, root), graph, config.graph, root)
         return solution.world_from_node, solution.weight[: len(edges)][loops] > limits.kept_weight
 
-    nodes, held = usual = solve(1.0)
-    if loops.sum() >= limits.several_loops:
+    nodes, held = solve(1.0)
+    if loops.sum() >= limits.several_loops and held.mean() < limits.least_standing:
         for times in limits.bends:
-            if held.mean() >= limits.least_standing:
+            bent, standing = solve(times)
+            if standing.mean() >= limits.least_standing:
+                nodes, held = bent, standing
                 break
-            nodes, held = solve(times)
-        else:
-            nodes, held = usual
     if len(held):
         logger.info("%d of %d loops hold", held.sum(), len(held))
     return Placement(segments.by_view(nodes), int(held.sum()))
