@@ -127,26 +127,28 @@ def walk_views() -> Callable[..., RawViews]:
 class Tower:
     """Walks around the inside of a painted round tower, looking outwards: analytic pictures, depth and cameras.
 
-    The paint is different everywhere. `lap` frames are one round; frame k + lap sees what frame k saw.
+    The paint is different everywhere. `lap` frames are one round; frame k + lap sees what frame k saw. Two cameras take
+    turns, neither with square pixels nor with its principal point in the middle.
     """
 
     radius, path = 6.0, 2.0
-    width, height, focal_px = 84, 56, 60.0
+    width, height = 84, 56
+    cameras = np.array([[[60.0, 0, 40.5], [0, 57, 29], [0, 0, 1]], [[63.0, 0, 43], [0, 65, 27], [0, 0, 1]]])
 
     def __init__(self, count: int, lap: int, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        self._waves = rng.normal(0, 1, (40, 4)) * [9, 2.2, 1, 1]
+        self._waves = rng.normal(0, 1, (40, 4)) * [14, 3.4, 1, 1]
         self._waves[:, 0] = np.round(self._waves[:, 0])  # whole waves around the tower
         angle = 2 * np.pi * np.arange(count) / lap
         self.poses = np.stack([self._pose(one) for one in angle])
-        self.matrix = np.array([[self.focal_px, 0, self.width / 2], [0, self.focal_px, self.height / 2], [0, 0, 1]])
-        made = [self._look(pose) for pose in self.poses]
+        self.matrices = self.cameras[np.arange(count) % 2]
+        made = [self._look(pose, matrix) for pose, matrix in zip(self.poses, self.matrices, strict=True)]
         self.pixels = np.stack([picture for picture, _ in made])
         self.views = RawViews(
             np.stack([depth for _, depth in made]),
             np.full((count, self.height, self.width), 2.0, np.float32),
             self.poses,
-            np.tile(self.matrix, (count, 1, 1)),
+            self.matrices,
             self.pixels.reshape(count, 8, 7, 12, 7, 3).mean((2, 4)).reshape(count, -1).astype(np.float32),
         )
 
@@ -156,11 +158,11 @@ class Tower:
         rotation = np.stack([np.cross(down, out), down, out])
         return np.column_stack([rotation, -rotation @ (self.path * out)])
 
-    def _look(self, pose: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    def _look(
+        self, pose: NDArray[np.float64], matrix: NDArray[np.float64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         y, x = np.mgrid[: self.height, : self.width] + 0.5
-        rays = np.stack(
-            [(x - self.width / 2) / self.focal_px, (y - self.height / 2) / self.focal_px, np.ones_like(x)], -1
-        )
+        rays = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(matrix).T
         rays, centre = rays @ pose[:, :3], -pose[:, :3].T @ pose[:, 3]
         a, b = (rays[..., :2] ** 2).sum(-1), rays[..., :2] @ centre[:2]
         depth = (-b + np.sqrt(b**2 + a * (self.radius**2 - centre[:2] @ centre[:2]))) / a

@@ -123,7 +123,8 @@ def _verified(
     if found.seen < config.loops.least_seen or found.evidence < config.loops.least_evidence:
         return None
     nodes = [segments.node(one.order, float(np.median(one.positions))) for one in windows]
-    depth = float(np.nanmedian(np.where(here.depth > 0, here.depth, np.nan)))
+    here = here.subset(np.flatnonzero(here.usable()))
+    depth = float(np.median(here.depth[np.isfinite(here.depth) & (here.depth > 0)]))
     middle = here.cam_from_world[len(here) // 2]
     return _edge(nodes, to_first, to_second, information_at(middle, depth, config.loops.joint))
 
