@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,3 +175,106 @@ def test_array_files_are_plain_npy_read_entry_by_entry(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ValueError, match="not a whole array file"):
         ArrayFile(path)
+
+
+def test_views_of_next_to_no_weight_are_not_read(tmp_path: Path) -> None:
+    """Shares are of the views that are left, the weightiest first; an anchor alone still speaks."""
+    poses, depth = facing([5.0])
+    eye = np.eye(4)[None]
+    chunks = [stored(tmp_path / str(k), [7], views(poses, (1 + k) * depth)) for k in range(4)]
+    weights = [np.array([one]) for one in (0.001, 0.5, 2.0, 0.0)]
+    found = contributions(chunks, [eye] * 4, weights, BlendConfig(negligible=0.1))[7]
+    assert [one.source for one in found] == [chunks[2], chunks[1]]
+    assert [one.weight for one in found] == pytest.approx([0.8, 0.2])
+    assert [one.source for one in contributions(chunks, [eye] * 4, weights, BlendConfig(negligible=0.3))[7]] == [
+        chunks[2]
+    ]
+    assert len(contributions(chunks, [eye] * 4, weights, BlendConfig(negligible=0.25))[7]) == 2  # 0.25 is not less
+    assert len(contributions(chunks[3:], [eye], weights[3:], CONFIG)[7]) == 1
+
+
+def test_the_intrinsics_of_two_chunks_are_mixed_as_the_cameras_are(tmp_path: Path) -> None:
+    poses, depth = facing([5.0])
+    one, other = views(poses, depth), views(poses, depth)
+    other.intrinsics[0] = [[12.0, 0, 6], [0, 16, 2], [0, 0, 1]]
+    chunks = [stored(tmp_path / "a", [0], one), stored(tmp_path / "b", [0], other)]
+    eye = np.eye(4)[None]
+    _, matrix = blended_camera(contributions(chunks, [eye, eye], [np.array([0.75]), np.array([0.25])], CONFIG)[0])
+    np.testing.assert_allclose(matrix, [[9.0, 0, 4.5], [0, 10, 2.75], [0, 0, 1]])
+
+
+def mixed(folder: Path, depths: Sequence[Any], confs: Sequence[Any], weights: Sequence[float], **options: Any) -> Any:
+    """The blended maps of one frame (HEIGHT, WIDTH) that as many chunks saw, each at scale 1."""
+    folder.mkdir()
+    chunks = []
+    for k, (depth, conf) in enumerate(zip(depths, confs, strict=True)):
+        seen = views(np.eye(3, 4)[None], np.broadcast_to(np.float32(depth), (1, HEIGHT, WIDTH)).copy())
+        seen.conf[:] = conf
+        chunks.append(stored(folder / str(k), [0], seen))
+    eye, config = np.eye(4)[None], BlendConfig(**options)
+    found = contributions(chunks, [eye] * len(chunks), [np.array([one]) for one in weights], config)[0]
+    return blended_maps(found, config)
+
+
+def test_the_scale_of_a_frame_changes_over_by_weight_and_its_shape_by_confidence_too(tmp_path: Path) -> None:
+    """Three quarters of the scale are the first's; of a bump of 4 %, the second's share by weight times confidence."""
+    bumpy = np.full((HEIGHT, WIDTH), 4.4)
+    bumpy[2, 3] *= 1.04
+    maps = mixed(tmp_path / "a", [4.0, bumpy], [2.0, 6.0], [0.75, 0.25])
+    level = 4.0 * 1.1**0.25
+    assert maps["depth"][0, 0] == pytest.approx(level, rel=1e-6)
+    assert maps["depth"][2, 3] == pytest.approx(level * 1.04**0.5, rel=1e-6)  # 0.75 * 2 against 0.25 * 6
+    assert maps["conf"][0, 0] == pytest.approx((0.75 * 2 * 2 + 0.25 * 6 * 6) / 3, rel=1e-6)
+    assert maps["depth"].dtype == maps["conf"].dtype == np.float32
+
+
+def test_surfaces_are_one_up_to_the_stated_difference(tmp_path: Path) -> None:
+    bumpy = np.full((HEIGHT, WIDTH), 4.0)
+    bumpy[2, 3], bumpy[3, 3] = 4 * np.exp(0.07), 4 * np.exp(-0.07)
+    for same, expected in ((0.06, [4.0, 4.0]), (0.08, [4 * np.exp(0.035), 4 * np.exp(-0.035)])):
+        maps = mixed(tmp_path / str(same), [4.0, bumpy], [1.0, 1.0], [0.5, 0.5], same_surface=same)
+        np.testing.assert_allclose(maps["depth"][[2, 3], 3], expected, rtol=1e-6)
+        np.testing.assert_allclose(maps["conf"], 1.0, rtol=1e-6)
+
+
+def test_what_nobody_knows_stays_unknown_and_odd_confidences_do_no_harm(tmp_path: Path) -> None:
+    depth, other = np.full((HEIGHT, WIDTH), 4.0), np.full((HEIGHT, WIDTH), 4.0)
+    depth[0], other[0] = np.nan, -1.0
+    other[1, 1] = 4.1
+    conf = np.full((HEIGHT, WIDTH), 2.0)
+    conf[1, 1], conf[2, 2], conf[3, 3] = 0.0, np.nan, np.inf
+    maps = mixed(tmp_path / "a", [depth, other], [1.0, conf], [0.5, 0.5])
+    assert np.isnan(maps["depth"][0]).all()
+    np.testing.assert_allclose(maps["conf"][0], 1.0)
+    np.testing.assert_allclose(maps["depth"][1:], 4.0, rtol=1e-6)
+    assert maps["conf"][1, 1] == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_scale_is_told_by_a_sample_of_the_pixels(tmp_path: Path) -> None:
+    other = np.full((HEIGHT, WIDTH), 4.0)
+    other.ravel()[::12] = 8.0  # four of 48
+    for pixels, level in ((4, np.sqrt(32.0)), (48, 4.0)):
+        maps = mixed(tmp_path / str(pixels), [4.0, other], [1.0, 1.0], [0.5, 0.5], sampled_pixels=pixels)
+        assert maps["depth"][0, 1 if pixels == 48 else 0] == pytest.approx(level, rel=1e-6)
+
+
+def test_a_merged_frame_takes_what_is_not_blended_from_its_weightiest_view(tmp_path: Path) -> None:
+    """Two chunks of frame 3: descriptors and sky of the second, poses that are known, confidence its median."""
+    poses, depth = facing([5.0, 6.0])
+    chunks = []
+    for k in range(2):
+        seen = views(poses, depth, conf=1.0 + k)
+        seen.conf[:, 0] = np.nan
+        extra = {"sky": np.full(depth.shape, bool(k)), "descriptors": np.full((2, 3), k, np.float32)}
+        chunks.append(stored(tmp_path / str(k), [3 + k, 4 + k], RawViews(**{**seen.arrays(), **extra})))
+    eye = np.tile(np.eye(4), (2, 1, 1))
+    found = contributions(chunks, [eye, eye], [np.array([1.0, 0.4]), np.array([0.6, 1.0])], CONFIG)
+    known = {4: np.eye(3, 4) + 1}
+    merged = merge_chunks(found, tmp_path / "merged", known, CONFIG, SilentProgress())
+    assert merged is not None
+    np.testing.assert_array_equal(merged.kept, [3, 4, 5])
+    np.testing.assert_array_equal(merged.views.descriptors[:, 0], [0, 1, 1])
+    np.testing.assert_array_equal(merged.views.sky[:, 0, 0], [False, True, True])
+    np.testing.assert_array_equal(merged.views.cam_from_world[1], known[4])
+    np.testing.assert_allclose(merged.views.cam_from_world[2], poses[1])
+    np.testing.assert_allclose(merged.confidence, [1.0, (0.4 + 0.6 * 2 * 2) / 1.6, 2.0], rtol=1e-5)
