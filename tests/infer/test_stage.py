@@ -246,6 +246,68 @@ def test_known_cameras_condition_the_network_and_are_returned(
         np.testing.assert_allclose(prediction.depth, 4 * truth.depth, rtol=1e-3)
 
 
+@pytest.fixture
+def mixed_frames(tmp_path: Path) -> Callable[[int], FrameSet]:
+    """Landscape and portrait of two cameras in turn; both are seen as 14 x 14 px, portraits with unsquare pixels."""
+
+    def make(count: int) -> FrameSet:
+        frames = []
+        for index in range(count):
+            size, camera = ((112, 56), "wide") if index % 2 == 0 else ((56, 84), "tall")
+            path = tmp_path / f"{index}.png"
+            Image.new("RGB", size, (5 * index, 0, 0)).save(path)
+            frames.append(Frame(path.name, path, *size, camera, str(index)))
+        return FrameSet(tuple(frames), ())
+
+    return make
+
+
+def test_two_cameras_of_unlike_shapes_each_get_their_own_pixels_back(
+    monkeypatch: pytest.MonkeyPatch, mixed_frames: Callable[[int], FrameSet], true_views: Views
+) -> None:
+    """Focal 25 px about (7, 7) of the network's: landscapes are four times as large, less 28 px cut off at the left;
+    portraits four times as wide and three times as high, less 21 px cut off at the top."""
+    truth = true_views(6, height=14, width=14)
+    monkeypatch.setattr(model, "load", lambda *_, **__: Oracle(truth))
+    prediction = infer(mixed_frames(6), process_res_px=28)
+    assert_consistent(prediction)
+    wide, tall = prediction.view_intrinsics[::2], prediction.view_intrinsics[1::2]
+    np.testing.assert_allclose(wide, np.tile([[100, 0, 56], [0, 100, 28], [0, 0, 1]], (3, 1, 1)), rtol=1e-5)
+    np.testing.assert_allclose(tall, np.tile([[100, 0, 28], [0, 75, 42], [0, 0, 1]], (3, 1, 1)), rtol=1e-5)
+    assert prediction.cameras["wide"].focal_px == pytest.approx(100, rel=1e-5)
+    assert prediction.cameras["tall"].focal_px == pytest.approx(np.sqrt(7500), rel=1e-5)
+    for index, pixel_map in enumerate(prediction.pixel_maps):
+        corner, scale = ((28, 0), (4, 4)) if index % 2 == 0 else ((0, 21), (4, 3))
+        spot = pixel_map.to_original(np.array([[2.0, 5.0]]))
+        np.testing.assert_allclose(spot, [np.add(corner, np.multiply(scale, (2, 5)))])
+
+
+def test_the_network_is_told_two_cameras_in_its_own_pixels(
+    monkeypatch: pytest.MonkeyPatch, mixed_frames: Callable[[int], FrameSet], true_views: Views
+) -> None:
+    truth = true_views(4, height=14, width=14)
+    oracle = Oracle(truth)
+    monkeypatch.setattr(model, "load", lambda *_, **__: oracle)
+    known = (Camera("PINHOLE", 112, 56, (90.0, 100.0, 60.0, 26.0)), Camera("PINHOLE", 56, 84, (80.0, 84.0, 30.0, 40.0)))
+    given = IN_METRES.apply_to_cameras(truth.cam_from_world)
+    frames = FrameSet(
+        tuple(
+            replace(frame, known_cam_from_world=given[index], known_camera=known[index % 2])
+            for index, frame in enumerate(mixed_frames(4).frames)
+        ),
+        (),
+    )
+    prediction = infer(frames, process_res_px=28)
+    matrices = oracle.calls[0][2]
+    assert matrices is not None
+    np.testing.assert_allclose(matrices[0, 0], [[22.5, 0, 8], [0, 25, 6.5], [0, 0, 1]], rtol=1e-6)
+    np.testing.assert_allclose(matrices[0, 1], [[20, 0, 7.5], [0, 28, 19 / 3], [0, 0, 1]], rtol=1e-6)
+    for index in range(4):
+        np.testing.assert_allclose(prediction.view_intrinsics[index], known[index % 2].K)
+    assert prediction.cameras == {"wide": known[0], "tall": known[1]}
+    np.testing.assert_allclose(prediction.depth, 4 * truth.depth, rtol=1e-3)
+
+
 def test_some_known_poses_place_the_rest(
     monkeypatch: pytest.MonkeyPatch, numbered_frames: Callable[[int], FrameSet], true_views: Views
 ) -> None:
