@@ -8,7 +8,7 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "select": 1,
     "mask": 1,
-    "infer": 1,
+    "infer": 2,
     "refine": 1,
     "georegister": 1,
     "export": 1,
