@@ -227,3 +227,14 @@ def test_the_loops_decide_how_convex_the_beginning_is() -> None:
     assert errors(solution.world_from_node, truth).max() < 0.25 * errors(start, truth).max()
     off = residual(start, edges[29]) / SIGMA
     assert (CONFIG.likely / (off @ off + CONFIG.likely)) ** 2 < 1e-3, "switched off if judged at the start"
+
+
+def test_the_majority_of_the_loops_is_found_step_by_step() -> None:
+    """Six loops say 0, four say 2 or so, the chain says 0.7: all are far off where the search begins."""
+    (link,) = along_x([0.7], sigma=0.05)
+    right, wrong = along_x(6 * [0.0], closes_loop=True), along_x([1.8, 2.0, 2.2, 2.4], closes_loop=True)
+    x, weight = found_x([link, *right, *wrong])
+    assert 6 * x / 0.02**2 == pytest.approx(np.sqrt(CONFIG.likely) / 0.05, rel=0.05)  # the link pulls, limited
+    np.testing.assert_allclose(weight[1:], [*6 * [1.0], *4 * [0.0]], atol=0.02)
+    at_once, _ = found_x([link, *right, *wrong], GraphConfig(convexity_step=1e9))
+    assert at_once > 0.5, "the case must need the steps"
