@@ -86,12 +86,28 @@ class DepthConfig(Settings):
     span_percent: float = Field(
         default=1.0, ge=0, lt=50, description="of the tracks at either end do not count there: some are wrong (chosen)"
     )
+    sample_stride: int = Field(
+        default=4, ge=1, description="rows and columns of which one tells how confident the scene's pixels are (chosen)"
+    )
+    most_samples: int = Field(
+        default=4_000_000,
+        ge=1,
+        description="of those pixels; where frames are many, sparser ones tell as much (chosen)",
+    )
+    maps_in_memory: int = Field(
+        default=32,
+        ge=1,
+        description="that were used last; others are made again from the prior's when asked for (chosen)",
+    )
     fit: DepthFitConfig = DepthFitConfig()
 
 
 class ConsistencyConfig(Settings):
     """When depth maps of several views say the same. All are chosen."""
 
+    candidates: int = Field(
+        default=128, ge=1, description="views whose surfaces lie nearest, among which neighbours are looked for"
+    )
     probes: int = Field(default=8, ge=2, description="pixels a side that stand for a view when overlaps are counted")
     least_overlap: float = Field(
         default=0.15,

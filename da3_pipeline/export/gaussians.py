@@ -57,7 +57,7 @@ def scene_gaussians(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels,
     if prediction.gaussians is None:
         raise ValueError("the prior has no Gaussians")
     moves = {frame: _scene_from_prior(scene, frame) for frame in frames if np.isfinite(scene.depth_scale[frame])}
-    views = {frame: _view(prediction, frame, ignored.masked.get(frame)) for frame in moves}
+    views = {frame: _view(prediction, frame, ignored.masked(frame)) for frame in moves}
     cloud = pruned(prediction.gaussians, views, Pruning(max_count=config.max_gaussians))
     nothing = Sim3.identity()  # for frames of which no Gaussian is left
     return moved_by_view(cloud, [moves.get(frame, nothing) for frame in range(len(scene.frames))])

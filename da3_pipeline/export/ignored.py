@@ -15,18 +15,29 @@ from ..imageio import UnreadableImageError, read_mask
 from ..types import Scene
 from .undistortion import Undistortion
 
-__all__ = ["IgnoredPixels"]
+__all__ = ["IgnoredPixels", "PixelSet"]
 
 
 _WORKERS = 4
 
 
+class PixelSet:
+    """Some pixels of an (h, w) map, in a bit each: there is one for every frame of a long capture."""
+
+    def __init__(self, mask: Bool) -> None:
+        self.shape: tuple[int, int] = (mask.shape[0], mask.shape[1])
+        self._bits = np.packbits(mask)
+
+    def mask(self) -> Bool:
+        """(h, w), True for the pixels."""
+        return np.unpackbits(self._bits, count=self.shape[0] * self.shape[1]).view(bool).reshape(self.shape)
+
+
 class IgnoredPixels:
     """The pixels of a scene's frames that are not to be used, in original images and in depth maps.
 
-    share: by frame, that of the image which its mask ignores, for frames of which it ignores any. masked: by frame,
-    (h, w) of its depth map, True for pixels that show anything that the mask ignores. cropped: likewise, for pixels
-    outside of the undistorted image.
+    share: by frame, that of the image which its mask ignores, for frames of which it ignores any. cropped: by frame,
+    (h, w) of its depth map, True for pixels outside of the undistorted image.
     """
 
     def __init__(self, scene: Scene, frames: Sequence[int], lenses: Mapping[str, Undistortion]) -> None:
@@ -37,7 +48,7 @@ class IgnoredPixels:
         with ThreadPoolExecutor(_WORKERS) as workers:
             read = dict(zip(with_mask, workers.map(self._survey, with_mask), strict=True))
         self.share = {frame: survey[0] for frame, survey in read.items() if survey}
-        self.masked = {frame: survey[1] for frame, survey in read.items() if survey}
+        self._masked = {frame: survey[1] for frame, survey in read.items() if survey}
         self.cropped = self._cropped(frames)
 
     def in_image(self, frame: int) -> Bool | None:
@@ -61,16 +72,21 @@ class IgnoredPixels:
         lens = self._lenses.get(self._scene.frames[frame].camera_id)
         return masked, np.zeros(len(pixels), bool) if lens is None else ~lens.shows(pixels)
 
+    def masked(self, frame: int) -> Bool | None:
+        """(h, w) of a frame's depth map, True for pixels that show anything that its mask ignores; None without any."""
+        return self._masked[frame].mask() if frame in self._masked else None
+
     def in_depth_map(self, frame: int) -> Bool:
         """(h, w) of a frame's depth map, True for pixels that are masked or cropped away."""
-        nothing = np.zeros(self._scene.prediction.depth.shape[1:], bool)
-        return self.masked.get(frame, nothing) | self.cropped.get(frame, nothing)
+        nothing, masked = np.zeros(self._scene.prediction.depth.shape[1:], bool), self.masked(frame)
+        return (nothing if masked is None else masked) | self.cropped.get(frame, nothing)
 
-    def _survey(self, frame: int) -> tuple[float, Bool] | None:
+    def _survey(self, frame: int) -> tuple[float, PixelSet] | None:
         ignored, prediction = self.in_image(frame), self._scene.prediction
         if ignored is None:
             return None
-        return float(ignored.mean()), _touched(ignored, prediction.pixel_maps[frame], prediction.depth.shape[1:])
+        touched = _touched(ignored, prediction.pixel_maps[frame], prediction.depth.shape[1:])
+        return float(ignored.mean()), PixelSet(touched)
 
     def _cropped(self, frames: Sequence[int]) -> dict[int, Bool]:
         """Frames of one camera and pixel map, nearly all of them, share their array."""

@@ -16,8 +16,8 @@ from ..arrays import Bool, Float, Int
 from ..geometry import centres, transform_points
 from ..types import Scene, Tracks
 from .config import ExportConfig
-from .depth.consistency import overlapping_views, round_trip_px, support
-from .depth.trusted_depth import DepthView
+from .depth.consistency import Overlap, round_trip_px, support
+from .depth.depth_views import DepthView
 from .ignored import IgnoredPixels
 from .tracks import tracks_seen_in
 
@@ -45,11 +45,10 @@ def model_tracks(
     parts = [tracks]
     sources = [np.full(len(tracks), -1)]
     bare = set(frames) - set(tracks.observation_frame.tolist())
-    neighbours = overlapping_views(views, config.synthetic_track_views, config.consistency) if bare else []
+    overlap = Overlap(views if bare else (), config.consistency)
     for position, view in enumerate(views):
         if view.frame in bare:
-            others = [views[other] for other in neighbours[position]]
-            part = _from_depth(view, others, config)
+            part = _from_depth(view, overlap.of(position, config.synthetic_track_views), config)
             parts.append(part)
             sources.append(np.full(len(part), view.frame))
     joined = _joined(parts)
@@ -65,7 +64,7 @@ def _from_depth(view: DepthView, neighbours: Sequence[DepthView], config: Export
     The error of a point is the mean round trip through the confirming maps. Points that several views confirm come
     first; where none does, single observations are what there is.
     """
-    rows, columns = _spread(np.isfinite(view.depth), config.synthetic_tracks_per_image)
+    rows, columns = _spread(view.map.known(), config.synthetic_tracks_per_image)
     own = view.pixels(rows, columns)
     points = view.world_points(rows, columns)
     answer = support(view, points, neighbours, config.consistency)

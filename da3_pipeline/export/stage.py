@@ -18,9 +18,10 @@ from .cameras import trainer_camera
 from .colmap import write_colmap
 from .config import ExportConfig
 from .depth.depth_files import write_depths
+from .depth.depth_views import DepthView
 from .depth.seeds import Seeds, seed_points
 from .depth.sky import sky_in_image, sky_share, without_bare_frames
-from .depth.trusted_depth import DepthView, depth_novelty, trusted_depth
+from .depth.trusted_depth import depth_novelty, trusted_depth
 from .gaussians import write_gaussians
 from .ignored import IgnoredPixels
 from .images import ImageColours, copy_images

@@ -184,9 +184,9 @@ def test_masked_depth_is_no_witness_and_is_kept_apart(room: Any, tmp_path: Path)
     scene = masked(room(), tmp_path, {2: columns_used(0, 121)})
     views, _ = trusted_depth(scene, range(6), IgnoredPixels(scene, range(6), {}), ExportConfig())
     view = views[2]
-    assert np.isnan(view.depth[:, 60:]).all() and np.isfinite(view.depth[20:60, 10:55]).mean() > 0.5
+    assert np.isnan(view.map.whole()[:, 60:]).all() and np.isfinite(view.map.whole()[20:60, 10:55]).mean() > 0.5
     assert view.hidden is not None
-    assert np.isnan(view.hidden[:, :60]).all() and np.isfinite(view.hidden[:, 60:]).all()
+    assert np.isnan(view.hidden.whole()[:, :60]).all() and np.isfinite(view.hidden.whole()[:, 60:]).all()
     assert all(other.hidden is None for other in views if other is not view)
 
 

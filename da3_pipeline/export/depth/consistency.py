@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
-from ...arrays import Bool, Float
+from ...arrays import Bool, Float, Int
 from ...geometry import transform_points
 from ..config import ConsistencyConfig
-from .trusted_depth import DepthView
+from .depth_views import DepthView
 
-__all__ = ["Support", "overlapping_views", "round_trip_px", "support"]
+__all__ = ["Overlap", "Support", "round_trip_px", "support"]
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,45 @@ class Support:
     clear: Bool
 
 
-def overlapping_views(views: Sequence[DepthView], count: int, config: ConsistencyConfig) -> list[list[int]]:
-    """For each view up to `count` others (positions in `views`) that see its surface, with parallax preferred.
+class Overlap:
+    """Which other views show the surface that a view shows, asked view by view.
 
-    Lens distortion is left out: this only counts.
+    Of many views only the nearest are looked at, by the middles of their surfaces, so that a capture's length squared
+    is never worked through.
     """
-    if not views:
-        return []
-    centres = np.array([view.centre for view in views])
-    projections = np.array([view.camera.K @ view.cam_from_world for view in views])
-    sizes = np.array([(view.camera.width, view.camera.height) for view in views])
-    chosen: list[list[int]] = []
-    for index, view in enumerate(views):
-        points = _probe(view, config.probes)
-        scores = np.zeros(len(views))
-        if len(points):
-            scores = _overlap(points, projections, sizes, config.least_overlap)
-            scores *= _parallax(points, centres[index], centres, config)
-            scores[index] = 0
+
+    def __init__(self, views: Sequence[DepthView], config: ConsistencyConfig) -> None:
+        self._views = views
+        self._config = config
+        self._probes = [_probe(view, config.probes) for view in views]
+        self._centres = np.array([view.centre for view in views]).reshape(-1, 3)
+        self._projections = np.array([view.camera.K @ view.cam_from_world for view in views]).reshape(-1, 3, 4)
+        self._sizes = np.array([(view.camera.width, view.camera.height) for view in views]).reshape(-1, 2)
+        self._seeing = np.array([k for k, points in enumerate(self._probes) if len(points)], np.int64)
+        self._tree = cKDTree(np.array([np.median(self._probes[k], axis=0) for k in self._seeing]).reshape(-1, 3))
+
+    def of(self, position: int, count: int) -> list[DepthView]:
+        """Up to `count` other views that see the surface of the view at `position`, with parallax preferred.
+
+        Lens distortion is left out: this only counts.
+        """
+        points = self._probes[position]
+        if not len(points):
+            return []
+        near = self._near(position)
+        scores = _overlap(points, self._projections[near], self._sizes[near], self._config.least_overlap)
+        scores *= _parallax(points, self._centres[position], self._centres[near], self._config)
         ranked = np.argsort(-scores, kind="stable")[:count]
-        chosen.append([int(other) for other in ranked if scores[other] > 0])
-    return chosen
+        return [self._views[near[k]] for k in ranked if scores[k] > 0]
+
+    def _near(self, position: int) -> Int:
+        """The other views that are looked at, rising: all, or the nearest of many."""
+        near = np.arange(len(self._views))
+        if len(near) > self._config.candidates + 1:
+            middle = np.median(self._probes[position], axis=0)
+            count = min(self._config.candidates + 1, len(self._seeing))
+            near = np.sort(self._seeing[np.atleast_1d(self._tree.query(middle, k=count)[1])])
+        return near[near != position]
 
 
 def support(view: DepthView, points: Float, neighbours: Sequence[DepthView], config: ConsistencyConfig) -> Support:
@@ -92,10 +111,10 @@ def _tolerance(view: DepthView, other: DepthView, config: ConsistencyConfig) -> 
 
 def _probe(view: DepthView, probes: int) -> Float:
     """World points of a coarse grid of the view's trusted pixels."""
-    height, width = view.depth.shape
+    height, width = view.map.shape
     rows, columns = (((np.arange(probes) + 0.5) / probes * size).astype(np.intp) for size in (height, width))
     grid_rows, grid_columns = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
-    known = np.isfinite(view.depth[grid_rows, grid_columns])
+    known = view.map.known()[grid_rows, grid_columns]
     return view.world_points(grid_rows[known], grid_columns[known])
 
 

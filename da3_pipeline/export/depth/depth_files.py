@@ -10,7 +10,7 @@ import numpy as np
 from ...arrays import Float32
 from ..nerfstudio import PosedImage
 from ..undistortion import Undistortion
-from .trusted_depth import DepthView
+from .depth_views import DepthView
 
 __all__ = ["PER_UNIT", "depth_in_image", "write_depths"]
 
@@ -35,7 +35,7 @@ def write_depths(
         path = folder / paths[image.name]
         path.parent.mkdir(parents=True, exist_ok=True)
         if view is None:
-            depth = np.zeros((1, 1) if known is None else known.depth.shape, np.float32)
+            depth = np.zeros((1, 1) if known is None else known.map.shape, np.float32)
         else:
             depth = depth_in_image(view, image, lens) * np.float32(PER_UNIT)
         np.save(path, depth)
@@ -54,7 +54,7 @@ def depth_in_image(view: DepthView, image: PosedImage, lens: Undistortion | None
     if lens is not None:
         pixels = lens.original(pixels)
     column, row = np.floor(view.pixel_map.to_network(pixels)).astype(np.intp).T
-    inside = (column >= 0) & (row >= 0) & (column < view.depth.shape[1]) & (row < view.depth.shape[0])
+    inside = (column >= 0) & (row >= 0) & (column < view.map.shape[1]) & (row < view.map.shape[0])
     depth = np.zeros(len(pixels), np.float32)
-    depth[inside] = np.nan_to_num(view.depth[row[inside], column[inside]], nan=0.0)
+    depth[inside] = np.nan_to_num(view.map[row[inside], column[inside]], nan=0.0)
     return depth.reshape(rows, columns)

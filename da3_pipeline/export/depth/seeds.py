@@ -11,8 +11,9 @@ from scipy.spatial import cKDTree
 from ...arrays import Bool, Bytes, Float, Int
 from ...types import Tracks
 from ..config import ExportConfig, SeedConfig
-from .consistency import overlapping_views, support
-from .trusted_depth import DepthView, depth_novelty
+from .consistency import Overlap, support
+from .depth_views import DepthView
+from .trusted_depth import depth_novelty
 
 __all__ = ["Seeds", "seed_points"]
 
@@ -77,21 +78,21 @@ def _lifted(
 ) -> tuple[Float, Bytes, float]:
     """Points of all views that other views confirm (or cannot see), their colours, and their typical spacing."""
     quota = max(1, int(config.seeds.surplus * wanted / len(views)))
-    neighbours = overlapping_views(views, config.seeds.neighbours, config.consistency)
+    overlap = Overlap(views, config.consistency)
     points: list[Float] = []
     colours: list[Bytes] = []
     spacings: list[float] = []
-    for view, others in zip(views, neighbours, strict=True):
-        rows, columns, stride = _sampled(np.isfinite(view.depth), quota)
+    for position, view in enumerate(views):
+        rows, columns, stride = _sampled(view.map.known(), quota)
         if not len(rows):
             continue
         candidates, pixels = view.world_points(rows, columns), view.pixels(rows, columns)
-        answer = support(view, candidates, [views[other] for other in others], config.consistency)
+        answer = support(view, candidates, overlap.of(position, config.seeds.neighbours), config.consistency)
         keep = (answer.agrees.any(axis=1) | ~answer.seen) & answer.clear
         points.append(candidates[keep])
         colours.append(colour_at(view.frame, pixels[keep]))
         footprint = stride * view.pixel_map.scale[0] / view.camera.focal_px
-        spacings.append(footprint * float(np.median(view.depth[rows, columns])))
+        spacings.append(footprint * float(np.median(view.map[rows, columns])))
     if not points:
         return np.zeros((0, 3)), np.zeros((0, 3), np.uint8), 1.0
     return np.concatenate(points), np.concatenate(colours), float(np.median(spacings))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from ...arrays import Bool
+from ...arrays import Bool, read_entry
 from ...types import Dropped, Prediction, Scene
 from ..config import ExportConfig
 from ..ignored import IgnoredPixels
@@ -25,9 +25,9 @@ def sky_in_image(prediction: Prediction, frame: int) -> Bool | None:
     The outline follows the depth map to its pixel, interpolated so that it has no steps. What the network did not
     see, because its view was cropped, counts as no sky.
     """
-    if prediction.sky is None or not prediction.sky[frame].any():
+    if prediction.sky is None or not (sky := read_entry(prediction.sky, frame)).any():
         return None
-    sky, pixel_map = prediction.sky[frame], prediction.pixel_maps[frame]
+    pixel_map = prediction.pixel_maps[frame]
     target = prediction.frames.frames[frame]
     scale, offset = np.array(pixel_map.scale), np.array(pixel_map.offset)
     # Indices are half a pixel from coordinates, on either side.
@@ -55,7 +55,7 @@ def sky_share(prediction: Prediction, frames: Sequence[int]) -> float:
     """Mean share of sky in those frames; NaN where the prior does not say."""
     if prediction.sky is None or not len(frames):
         return float("nan")
-    return float(np.mean([prediction.sky[frame].mean() for frame in frames]))
+    return float(np.mean([read_entry(prediction.sky, frame).mean() for frame in frames]))
 
 
 def without_bare_frames(
@@ -81,10 +81,10 @@ def _why_bare(prediction: Prediction, frame: int, ignored: IgnoredPixels, bare_s
         return "its mask leaves nothing of it"
     if prediction.sky is None:
         return ""
-    sky = prediction.sky[frame]
+    sky, masked = read_entry(prediction.sky, frame), ignored.masked(frame)
     if sky.mean() >= bare_share:
         return "it shows nothing but sky"
-    both = frame in ignored.masked and (sky | ignored.masked[frame]).mean() >= bare_share
+    both = masked is not None and (sky | masked).mean() >= bare_share
     return "it shows nothing but sky beside what its mask ignores" if both else ""
 
 
@@ -101,5 +101,5 @@ def observed_in_sky(scene: Scene) -> Bool:
         pixels = scene.prediction.pixel_maps[frame].to_network(tracks.observation_xy[mine])
         column, row = np.floor(pixels).astype(np.intp).T
         seen = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-        inside[mine[seen]] = sky[frame, row[seen], column[seen]]
+        inside[mine[seen]] = read_entry(sky, frame)[row[seen], column[seen]]
     return inside

@@ -11,7 +11,8 @@ import pytest
 from scipy import ndimage
 
 from da3_pipeline.export import ExportConfig
-from da3_pipeline.export.depth.trusted_depth import DepthView, bilinear, trusted_depth
+from da3_pipeline.export.depth.depth_views import DepthView, bilinear
+from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.geometry import transform_points
 from da3_pipeline.types import Scene, Tracks
@@ -34,8 +35,8 @@ def test_lifted_points_lie_on_the_surface(room: Any) -> None:
     views, refused = trusted(scene, ALL, ExportConfig())
     assert refused == [] and len(views) == 6
     for view in views:
-        rows, columns = np.nonzero(np.isfinite(view.depth))
-        assert len(rows) > 0.3 * view.depth.size
+        rows, columns = np.nonzero(np.isfinite(view.map.whole()))
+        assert len(rows) > 0.3 * view.map.whole().size
         assert room.distance_to_surface(view.world_points(rows, columns)).max() < 3e-3
         assert view.disagreement < 5e-3
 
@@ -46,11 +47,11 @@ def test_edges_and_border_are_taken_out_and_slopes_are_not(room: Any) -> None:
     truth = scene.prediction.depth[2] * 3
     jump = ndimage.maximum_filter(truth, 3) / ndimage.minimum_filter(truth, 3) > 1.2
     assert jump.any()
-    assert not np.isfinite(view.depth[jump]).any()
-    assert not np.isfinite(view.depth[[0, -1]]).any() and not np.isfinite(view.depth[:, [0, -1]]).any()
+    assert not np.isfinite(view.map.whole()[jump]).any()
+    assert not np.isfinite(view.map.whole()[[0, -1]]).any() and not np.isfinite(view.map.whole()[:, [0, -1]]).any()
     far_from_jumps = ~ndimage.binary_dilation(jump, iterations=5)
     far_from_jumps[:4] = far_from_jumps[-4:] = far_from_jumps[:, :4] = far_from_jumps[:, -4:] = False
-    assert np.isfinite(view.depth[far_from_jumps]).mean() > 0.9
+    assert np.isfinite(view.map.whole()[far_from_jumps]).mean() > 0.9
 
 
 def test_confidence_is_relative_to_the_scene(room: Any) -> None:
@@ -59,7 +60,7 @@ def test_confidence_is_relative_to_the_scene(room: Any) -> None:
     for factor in (1.0, 1e-4):
         ranked = replace(scene, prediction=replace(scene.prediction, conf=ramp * np.float32(factor)))
         views = trusted(ranked, ALL, ExportConfig(min_confidence_percentile=50))[0]
-        columns = np.concatenate([np.nonzero(np.isfinite(view.depth))[1] for view in views])
+        columns = np.concatenate([np.nonzero(np.isfinite(view.map.whole()))[1] for view in views])
         assert 55 <= columns.min() <= 64
 
 
@@ -69,7 +70,7 @@ def test_smoothly_wrong_depth_is_corrected_by_the_tracks(room: Any) -> None:
     views, refused = trusted(with_depth(scene, scene.prediction.depth**1.2 * tilt), ALL, ExportConfig())
     assert refused == []
     for view in views:
-        rows, columns = np.nonzero(np.isfinite(view.depth))
+        rows, columns = np.nonzero(np.isfinite(view.map.whole()))
         assert np.median(room.distance_to_surface(view.world_points(rows, columns))) < 0.02
 
 
@@ -99,7 +100,7 @@ def test_unknown_depth_is_unknown(room: Any) -> None:
     depth[0, 20:60, 30:90] = 0
     depth[1, 20:60, 30:90] = np.nan
     views, _ = trusted(with_depth(scene, depth), [0, 1], ExportConfig())
-    assert all(not np.isfinite(view.depth[20:60, 30:90]).any() for view in views)
+    assert all(not np.isfinite(view.map.whole()[20:60, 30:90]).any() for view in views)
 
 
 def test_without_tracks_depth_is_taken_as_it_is(room: Any) -> None:

@@ -107,8 +107,8 @@ def test_depth_in_and_beside_the_sky_is_no_witness(room: Any) -> None:
     views, _ = trusted_depth(scene, range(6), IgnoredPixels(scene, range(6), {}), ExportConfig())
     assert len(views) == 6
     for view in views:
-        assert np.isnan(view.depth[: HORIZON + 1]).all()
-        assert np.isfinite(view.depth[HORIZON + 5 :]).mean() > 0.5
+        assert np.isnan(view.map.whole()[: HORIZON + 1]).all()
+        assert np.isfinite(view.map.whole()[HORIZON + 5 :]).mean() > 0.5
 
 
 def test_tracks_go_by_the_majority_of_their_observations(room: Any) -> None:
@@ -135,7 +135,7 @@ def test_confidence_of_sky_does_not_count(room: Any) -> None:
     scene = replace(scene, prediction=replace(scene.prediction, conf=conf))
     views, _ = trusted_depth(scene, range(6), IgnoredPixels(scene, range(6), {}), ExportConfig())
     for view in views:
-        assert np.isnan(view.depth[:, :45]).all() and np.isfinite(view.depth[55:70, 60:110]).any()
+        assert np.isnan(view.map.whole()[:, :45]).all() and np.isfinite(view.map.whole()[55:70, 60:110]).any()
 
 
 def test_an_image_of_bare_sky_is_left_out(room: Any, tmp_path: Path) -> None:
