@@ -10,11 +10,12 @@ import pytest
 
 from da3_pipeline.benchmark.peers.colmap import COLMAP_MODES, ColmapMode, best_mode, colmap_modes, run_colmap
 from da3_pipeline.benchmark.peers.learned_matches import import_matches
-from da3_pipeline.benchmark.truth.scene_truth import read_truth, stacked
+from da3_pipeline.benchmark.truth.scene_truth import read_truth
 from da3_pipeline.errors import UsageError
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry import compose, invert
 from da3_pipeline.imageio import write_mask, write_rgb
 from da3_pipeline.quiet import quiet_colmap
+from da3_pipeline.refine.matching.verification import sampson_error_px
 
 
 def grey(path: Path, width: int, height: int) -> None:
@@ -55,16 +56,18 @@ def test_where_nothing_can_be_mapped_there_is_no_data_set(tmp_path: Path, mapper
 
 
 def test_a_capture_becomes_a_data_set_with_the_lens_asked_for(rendered_capture: Path, tmp_path: Path) -> None:
+    """How good COLMAP's poses are is not ours to test: on this capture it is now right, now wrong."""
     run = run_colmap(rendered_capture / "images", tmp_path, COLMAP_MODES["defaults"])
-    truth = read_truth(rendered_capture)
-    assert pose_errors(truth.cam_from_world, stacked(truth.names, run.cam_from_world)).auc(5) > 95
-    assert run.model is not None
-    assert [str(camera.model_name) for camera in run.model.cameras.values()] == ["SIMPLE_RADIAL"]
+    model = pycolmap.Reconstruction(tmp_path / "data_set" / "sparse" / "0")
+    assert [camera.model_name for camera in model.cameras.values()] == ["SIMPLE_RADIAL"]
+    assert len(run.cam_from_world) == model.num_reg_images() > 1
+    for image in model.images.values():
+        np.testing.assert_array_equal(run.cam_from_world[image.name], image.cam_from_world().matrix())
     assert sorted(path.name for path in (tmp_path / "data_set" / "images").iterdir()) == sorted(run.cam_from_world)
     assert set(run.seconds) == {"extraction", "matching", "mapping", "writing"}
 
 
-def test_our_matches_are_verified_and_mapped_as_its_own(rendered_capture: Path, tmp_path: Path) -> None:
+def test_our_matches_lie_where_the_truth_says_and_are_verified(rendered_capture: Path, tmp_path: Path) -> None:
     """With our SIFT in the place of the learned matcher, which is an extra."""
     images, database = rendered_capture / "images", tmp_path / "database.db"
     for path in images.iterdir():
@@ -75,14 +78,22 @@ def test_our_matches_are_verified_and_mapped_as_its_own(rendered_capture: Path, 
     with quiet_colmap():
         pycolmap.import_images(database, images, pycolmap.CameraMode.SINGLE)
         import_matches(database, images, "sift", "exhaustive", tmp_path / "masks")
-        models = pycolmap.incremental_mapping(database, images, tmp_path / "models")
+    truth, errors_px = read_truth(rendered_capture), []
     with pycolmap.Database.open(database) as file:
-        assert file.num_verified_image_pairs() > 20
-        left = [file.read_keypoints(entry.image_id)[:, 0].min() for entry in file.read_all_images()]
-        assert min(left) > 39
-    poses = {image.name: image.cam_from_world().matrix() for image in models[0].images.values()}
-    truth = read_truth(rendered_capture)
-    assert pose_errors(truth.cam_from_world, stacked(truth.names, poses)).auc(5) > 95
+        row = {entry.image_id: truth.names.index(entry.name) for entry in file.read_all_images()}
+        keypoints = {image_id: file.read_keypoints(image_id)[:, :2].astype(float) for image_id in row}
+        assert min(xy[:, 0].min() for xy in keypoints.values()) > 39
+        for pair, geometry in zip(*file.read_two_view_geometries(), strict=True):
+            first, second = pycolmap.pair_id_to_image_pair(pair)
+            if len(geometry.inlier_matches) < 30:
+                continue
+            relative = compose(truth.cam_from_world[row[second]], invert(truth.cam_from_world[row[first]]))
+            flat = np.linalg.inv(truth.intrinsics[0])
+            fundamental = flat.T @ np.cross(relative[:, 3], relative[:, :3].T).T @ flat
+            chosen = (keypoints[side][geometry.inlier_matches[:, k]] for k, side in enumerate((first, second)))
+            errors_px.append(np.median(sampson_error_px(fundamental, *chosen)))
+    assert len(errors_px) > 20
+    assert max(errors_px) < 0.5
 
 
 def test_sequential_pairs_are_those_of_neighbours(rendered_capture: Path, tmp_path: Path) -> None:
