@@ -108,6 +108,32 @@ class VerifyConfig(Settings):
     max_error_px: float = Field(default=1.5, gt=0, description="epipolar error, for a working image 1024 px long")
     min_inliers: int = Field(default=15, ge=8)
     max_chance_log10: float = Field(default=-4.0, description="expected number of equally good chance geometries")
+    watermark_border: float = Field(
+        default=0.15,
+        ge=0,
+        lt=0.5,
+        description="margin in which something may be drawn over images, as a share of the shorter side; COLMAP's is a "
+        "tenth of the diagonal, a sixth of the shorter side of 4:3. 0: nothing is",
+    )
+    watermark_share: float = Field(
+        default=0.7,
+        gt=0,
+        le=1,
+        description="of a pair's matches that lie there and move as one: they are no geometry then (COLMAP's)",
+    )
+    still_px: float = Field(
+        default=4.0,
+        gt=0,
+        description="of a working image 1024 px long, as max_error_px: what moves less may be a still scene as well as "
+        "a drawing over it; under `quality.min_image_motion`, at which a camera is said to stand (chosen)",
+    )
+    still_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="of the other matches that move less: the scene stands, and nothing is taken for a drawing. Of a "
+        "view that grows by 3 % as the camera goes ahead, a tenth does (chosen)",
+    )
 
 
 class SolveConfig(Settings):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...arrays import Float, Float32
 from ..config import VerifyConfig
 from .features import Features
+from .watermarks import are_watermark, overlaid
 
 __all__ = ["PairMatches", "chance_log10", "sampson_error_px", "verify_matches"]
 
@@ -73,15 +74,18 @@ def verify_matches(
 ) -> PairMatches | None:
     """The matches of frames `pair` = (i, j) that one fundamental matrix explains; None where they may be chance.
 
-    matches (M, 2) index features[i] and features[j]; sizes are (width, height) of the originals. The same input
-    and seed give the same result.
+    Those of what is drawn over both images are left out beforehand. matches (M, 2) index features[i] and features[j];
+    sizes are (width, height) of the originals. The same input and seed give the same result.
     """
     i, j = pair
-    matches = _distinct(features[i].xy, features[j].xy, matches)
+    distinct = _distinct(features[i].xy, features[j].xy, matches)
+    reference_from_px = [_REFERENCE_SIDE_PX / max(sizes[k]) for k in pair]
+    size_px = [np.array(sizes[k]) * scale for k, scale in zip(pair, reference_from_px, strict=True)]
+    xy_i, xy_j = (features[k].xy[distinct[:, n]].astype(np.float64) * reference_from_px[n] for n, k in enumerate(pair))
+    seen = ~overlaid(xy_i, xy_j, size_px, config)
+    matches, xy_i, xy_j = distinct[seen], xy_i[seen], xy_j[seen]
     if len(matches) < config.min_inliers:
         return None
-    reference_from_px = [_REFERENCE_SIDE_PX / max(sizes[k]) for k in pair]
-    xy_i, xy_j = (features[k].xy[matches[:, n]].astype(np.float64) * reference_from_px[n] for n, k in enumerate(pair))
     fundamental = _estimate(xy_i, xy_j, config.max_error_px, seed)
     if fundamental is None:
         return None
@@ -90,10 +94,12 @@ def verify_matches(
     probability = _chance_of_one(sizes[j], config.max_error_px)
     if count < config.min_inliers or chance_log10(count, len(matches), probability) > config.max_chance_log10:
         return None
+    if are_watermark(xy_i[inlier], xy_j[inlier], size_px, config):
+        return None
     share = _homography_share(xy_i[inlier], xy_j[inlier], config.max_error_px, seed)
     scale_i, scale_j = (np.diag([s, s, 1.0]) for s in reference_from_px)
     original = scale_j @ fundamental @ scale_i
-    return PairMatches(i, j, matches[inlier], original / np.linalg.norm(original), share, len(matches))
+    return PairMatches(i, j, matches[inlier], original / np.linalg.norm(original), share, len(distinct))
 
 
 def _distinct(xy_i: Float32, xy_j: Float32, matches: NDArray[np.int32]) -> NDArray[np.int32]:
