@@ -73,7 +73,8 @@ def synthetic_problem(size: ProblemSize, path: CapturePath, noise: PriorNoise, s
     problem = Problem(
         observations,
         _neighbour_matches(truth, np.stack([cameras[k].K for k in taken_by]), observations),
-        tuple(names[k] for k in taken_by),
+        tuple(names),
+        taken_by.astype(np.int64),
         Estimate(perturbed_poses(truth, noise, rng)[0], dict(zip(names, guessed, strict=True))),
         frozenset(),
         {},

@@ -9,6 +9,7 @@ import pycolmap
 
 from ...arrays import Bool, Float
 from ...geometry import centres, rotation_angle_deg
+from ...grouping import Groups
 from ..solve.problem import Estimate, Problem
 from ..solve.tracks import Observations
 from .two_view import RelativePoses
@@ -50,6 +51,8 @@ def position_globally(
     observations = problem.observations.subset(estimate.posed[problem.observations.frame])
     observations = observations.subset((observations.lengths >= 3)[observations.track])
     poses = estimate.cam_from_world.copy()
+    if start is not None:
+        start = _centred(start)
     model = _bare_model(problem, estimate, observations)
     for index in np.flatnonzero(estimate.posed).tolist():
         rotation = poses[index, :, :3]
@@ -72,6 +75,13 @@ def position_globally(
     return Estimate(poses, estimate.cameras)
 
 
+def _centred(places: Float) -> Float:
+    """(N, 3) places around their median, at a median distance of one from it."""
+    middle = np.nanmedian(places, axis=0)
+    size = float(np.nanmedian(np.linalg.norm(places - middle, axis=1)))
+    return (places - middle) / (size or 1.0)
+
+
 def _on_grid(found: Float) -> Float:
     """Centres rounded to a ten-thousandth of their extent.
 
@@ -89,8 +99,9 @@ def _bare_model(problem: Problem, estimate: Estimate, observations: Observations
     number = {camera_id: k for k, camera_id in enumerate(sorted(estimate.cameras), start=1)}
     for camera_id, k in number.items():
         model.add_camera_with_trivial_rig(estimate.cameras[camera_id].to_pycolmap(k))
-    for index, camera_id in enumerate(problem.camera_ids):
-        xy = observations.xy[observations.frame == index]
+    by_frame = Groups.of(observations.frame, problem.num_frames)
+    for index in range(problem.num_frames):
+        camera_id, xy = problem.camera_of(index), observations.xy[by_frame[index]]
         model.add_image_with_trivial_frame(
             pycolmap.Image(name=str(index), keypoints=xy, camera_id=number[camera_id], image_id=index + 1)
         )

@@ -53,7 +53,8 @@ def _fill_database(path: Path, problem: Problem, cameras: dict[str, Camera]) -> 
             rigs[name] = database.write_rig(rig)
         keypoints, indices = _keypoints(problem)
         images = []
-        for index, name in enumerate(problem.camera_ids):
+        for index in range(problem.num_frames):
+            name = problem.camera_of(index)
             image_id = database.write_image(pycolmap.Image(name=str(index), camera_id=numbers[name]))
             frame = pycolmap.Frame()
             frame.rig_id = rigs[name]

@@ -65,9 +65,9 @@ def relative_poses(problem: Problem, cameras: dict[str, Camera], seed: int) -> R
     for number, (i, j) in enumerate(matches.frames.tolist()):
         span = slice(ends[number], ends[number + 1])
         answer = pycolmap.estimate_relative_pose(
-            models[problem.camera_ids[i]],
+            models[problem.camera_of(i)],
             matches.xy_first[span],
-            models[problem.camera_ids[j]],
+            models[problem.camera_of(j)],
             matches.xy_second[span],
             options,
         )

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import pycolmap
 
 from ...arrays import Bool, Float, Int
-from ...geometry import Camera
+from ...geometry import Camera, Sim3, centres
+from ...grouping import Groups
 from .priors import Priors, add_prior_terms
 from .problem import Estimate, Problem
 from .rigs import Rigs
+from .tracks import Observations
+from .triangulation import reprojection_errors
 
 __all__ = ["Adjustment", "adjust"]
 
 
 _FEWEST_TO_POSE = 6  # observations under which a frame's pose stays as it is
 _FEWEST_TO_CALIBRATE = 3  # frames under which cameras stay as they are: two views do not fix a focal length
+_PARALLEL_FROM = 200_000  # residuals, of half a hundred thousand observations twice over
+_LEAST_SIZE = 0.3  # of the start's
+_LEAST_AHEAD = 0.8  # of the observations: all were before their camera at the start
 _CAMERA = pycolmap.SensorType.CAMERA
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,35 +49,125 @@ class Adjustment:
     priors: Priors | None = None
     rigs: Rigs | None = None
 
+    def moved(self, target_from_world: Sim3) -> Adjustment:
+        """With what is told in the world's frame told in another, which is not turned against it."""
+        return replace(
+            self,
+            priors=None if self.priors is None else self.priors.moved(target_from_world),
+            rigs=None if self.rigs is None else self.rigs.resized(target_from_world.scale),
+        )
+
 
 def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how: Adjustment) -> tuple[Estimate, Float]:
     """The estimate and points after adjusting to the problem's observations where `keep` (M,).
 
-    Points (num_tracks, 3) with fewer than two kept observations, and poses and cameras of frames with too few, stay
-    as they are. Single-threaded, hence reproducible to the last bit.
+    Points (num_tracks, 3) with fewer than two usable observations, and poses and cameras of frames with too few, stay
+    as they are. Solved around the cameras and at their size, wherever in the world they are. A step whose solution is
+    unusable, or that shrinks the scene or leaves points behind the cameras, is refused: all stays as it was. On one
+    thread, and so reproducible to the last bit, up to `_PARALLEL_FROM` residuals.
     """
     observations = problem.observations
-    per_frame = np.bincount(observations.frame[keep], minlength=problem.num_frames)
-    moving = (per_frame >= _FEWEST_TO_POSE) & estimate.posed
-    used = keep & moving[observations.frame]
-    used &= (np.bincount(observations.track[used], minlength=len(points)) >= 2)[observations.track]
-    frame, track, xy = observations.frame[used], observations.track[used], observations.xy[used]
-    moving &= np.bincount(frame, minlength=problem.num_frames) > 0
-    if not len(track):
+    used = _usable(problem, estimate, keep)
+    if not used.any():
         return estimate, points
-    camera_ids = sorted({problem.camera_ids[k] for k in np.flatnonzero(moving)})
-    model = _reconstruction(problem, estimate, camera_ids, (frame, xy), how.rigs)
-    point_ids = _add_points(model, points, track, frame)
-    config = _configuration(problem, model, camera_ids, how)
+    chosen = Observations(
+        observations.track[used], observations.frame[used], observations.keypoint[used], observations.xy[used]
+    )
+    local_from_world = _local_frame(estimate, points, chosen)
+    start = replace(estimate, cam_from_world=local_from_world.apply_to_cameras(estimate.cam_from_world))
+    here = how.moved(local_from_world)
+    found = _solved(problem, start, local_from_world.apply(points), chosen, here)
+    if found is None or not _sound(problem, start, found, chosen, here):
+        logger.debug("an adjustment of %d observations is refused", len(chosen))
+        return estimate, points
+    adjusted, moved = found
+    world_from_local = local_from_world.inverse()
+    seen = np.unique(chosen.frame)
+    if how.fixed is not None:
+        seen = seen[~how.fixed[seen]]
+    poses, places = estimate.cam_from_world.copy(), points.copy()
+    poses[seen] = world_from_local.apply_to_cameras(adjusted.cam_from_world[seen])
+    tracks = np.unique(chosen.track)
+    places[tracks] = world_from_local.apply(moved[tracks])
+    return Estimate(poses, adjusted.cameras), places
+
+
+def _usable(problem: Problem, estimate: Estimate, keep: Bool) -> Bool:
+    """(M,) of the kept observations those of posed frames with enough of them, of tracks that two such frames see.
+
+    Either may fall short because the other was left out, so both are asked until nothing changes: a frame that is
+    left with a single observation would turn anywhere.
+    """
+    observations = problem.observations
+    used = keep & estimate.posed[observations.frame]
+    while True:
+        enough = np.bincount(observations.frame[used], minlength=problem.num_frames) >= _FEWEST_TO_POSE
+        fewer = used & enough[observations.frame]
+        shared = np.bincount(observations.track[fewer], minlength=observations.num_tracks) >= 2
+        fewer &= shared[observations.track]
+        if fewer.sum() == used.sum():
+            return used
+        used = fewer
+
+
+def _local_frame(estimate: Estimate, points: Float, observations: Observations) -> Sim3:
+    """local_from_world with the cameras around the origin, nine tenths of them within one unit."""
+    places = centres(estimate.cam_from_world[np.unique(observations.frame)])
+    middle = np.median(places, axis=0)
+    size = float(np.quantile(np.linalg.norm(places - middle, axis=1), 0.9))
+    if size <= 1e-9 * max(1.0, float(np.abs(middle).max())):  # one place: the points give the size
+        seen = points[np.unique(observations.track)]
+        size = float(np.median(np.linalg.norm(seen - middle, axis=1)))
+    scale = 1 / size if np.isfinite(size) and size > 0 else 1.0
+    return Sim3(scale, np.eye(3), -scale * middle)
+
+
+def _solved(
+    problem: Problem, estimate: Estimate, points: Float, observations: Observations, how: Adjustment
+) -> tuple[Estimate, Float] | None:
+    """What Ceres makes of it; None where it says that its solution cannot be used."""
+    names = sorted({problem.camera_of(int(k)) for k in np.unique(observations.frame)})
+    model = _reconstruction(problem, estimate, names, observations, how.rigs)
+    point_ids = _add_points(model, points, observations)
+    config = _configuration(problem, model, names, how)
     if how.priors is None:
-        pycolmap.create_default_bundle_adjuster(_options(how), config, model).solve()
+        summary = pycolmap.create_default_bundle_adjuster(_options(how), config, model).solve()
     else:
         adjuster = pycolmap.create_default_ceres_bundle_adjuster(_options(how), config, model)
-        numbers = {name: k for k, name in enumerate(camera_ids, start=1)}
-        alive = add_prior_terms(adjuster, model, how.priors, numbers)
-        adjuster.solve()
+        alive = add_prior_terms(adjuster, model, how.priors, {name: k for k, name in enumerate(names, start=1)})
+        summary = adjuster.solve()
         del adjuster, alive
-    return _read_back(estimate, points, model, camera_ids, point_ids)
+    if not summary.is_solution_usable():
+        logger.debug("%s", summary.brief_report())
+        return None
+    return _read_back(estimate, points, model, names, point_ids)
+
+
+def _sound(
+    problem: Problem, start: Estimate, found: tuple[Estimate, Float], observations: Observations, how: Adjustment
+) -> bool:
+    """Whether a solution is finite, about as large as its start was, and has its points before the cameras.
+
+    COLMAP gives observations behind a camera no residual, so that a scene which collapses, or turns inside out, may
+    cost less than the right one.
+    """
+    estimate, points = found
+    frames = np.unique(observations.frame)
+    if not np.isfinite(estimate.cam_from_world[frames]).all():
+        return False
+    if not all(camera.focal_px > 0 and np.isfinite(camera.params).all() for camera in estimate.cameras.values()):
+        return False
+    before, after = (_spread(some.cam_from_world[frames]) for some in (start, estimate))
+    free = how.fixed is None and not (how.priors and how.priors.hold_the_gauge)
+    if free and after < _LEAST_SIZE * before:
+        return False
+    ahead = np.isfinite(reprojection_errors(problem, estimate, points, observations))
+    return bool(ahead.mean() >= _LEAST_AHEAD)
+
+
+def _spread(cam_from_world: Float) -> float:
+    """Root of the mean squared distance of the centres from their mean."""
+    return float(np.sqrt(centres(cam_from_world).var(axis=0).sum()))
 
 
 def _configuration(
@@ -104,27 +203,29 @@ def _options(how: Adjustment) -> pycolmap.BundleAdjustmentOptions:
     options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
     options.ceres.loss_function_scale = how.cauchy_px
     solver = options.ceres.solver_options
-    solver.num_threads = 1
+    solver.num_threads = -1
+    options.ceres.min_num_residuals_for_cpu_multi_threading = _PARALLEL_FROM
     solver.max_num_iterations = how.max_iterations
     solver.function_tolerance = how.function_tolerance
     return options
 
 
 def _reconstruction(
-    problem: Problem, estimate: Estimate, camera_ids: list[str], seen: tuple[Int, Float], rigs: Rigs | None
+    problem: Problem, estimate: Estimate, camera_ids: list[str], observations: Observations, rigs: Rigs | None
 ) -> pycolmap.Reconstruction:
-    """Cameras 1.., images 1 + frame index with their observations as keypoints, in the order of `seen`: frame, xy."""
+    """Cameras 1.., images 1 + frame index with their observations as keypoints, in the order of the observations."""
     model = pycolmap.Reconstruction()
     number = {camera_id: k for k, camera_id in enumerate(camera_ids, start=1)}
-    on_rig = _add_rigs(model, problem, estimate, number, np.unique(seen[0]), rigs)
+    by_frame = Groups.of(observations.frame, problem.num_frames)
+    on_rig = _add_rigs(model, problem, estimate, number, np.array(by_frame.filled), rigs)
     for camera_id in camera_ids:
         if number[camera_id] not in model.cameras:
             model.add_camera_with_trivial_rig(estimate.cameras[camera_id].to_pycolmap(number[camera_id]))
-    for index in np.unique(seen[0]).tolist():
+    for index in by_frame.filled:
         image = pycolmap.Image(
             name=str(index),
-            keypoints=seen[1][seen[0] == index],
-            camera_id=number[problem.camera_ids[index]],
+            keypoints=observations.xy[by_frame[index]],
+            camera_id=number[problem.camera_of(index)],
             image_id=index + 1,
         )
         if index in on_rig:
@@ -151,7 +252,7 @@ def _add_rigs(
         return on_rig
     for rig in range(rigs.num_rigs):
         members = [int(index) for index in frames if rigs.rig_of_frame(index) == rig]
-        used = {problem.camera_ids[index] for index in members}
+        used = {problem.camera_of(index) for index in members}
         reference = rigs.reference_camera(rig)
         if len(used) < 2 or reference not in used:
             continue
@@ -169,7 +270,7 @@ def _add_rigs(
             frame = pycolmap.Frame()
             frame.frame_id, frame.rig_id = problem.num_frames + 1 + instant, body.rig_id
             for index in together:
-                sensor = pycolmap.sensor_t(type=_CAMERA, id=number[problem.camera_ids[index]])
+                sensor = pycolmap.sensor_t(type=_CAMERA, id=number[problem.camera_of(index)])
                 frame.add_data_id(pycolmap.data_t(sensor, index + 1))
                 on_rig[index] = frame.frame_id
             frame.rig_from_world = pycolmap.Rigid3d(rigs.rig_from_world(estimate.cam_from_world, together))
@@ -177,8 +278,9 @@ def _add_rigs(
     return on_rig
 
 
-def _add_points(model: pycolmap.Reconstruction, points: Float, track: Int, frame: Int) -> dict[int, int]:
+def _add_points(model: pycolmap.Reconstruction, points: Float, observations: Observations) -> dict[int, int]:
     """Adds a point for each track (sorted); returns track by point id."""
+    track, frame = observations.track, observations.frame
     order = np.argsort(frame, kind="stable")
     starts = np.searchsorted(frame[order], np.arange(frame.max() + 1))
     keypoint = np.empty(len(frame), np.int64)
@@ -208,5 +310,4 @@ def _read_back(
     moved = points.copy()
     for point_id, point in model.points3D.items():
         moved[point_ids[point_id]] = point.xyz
-    sound = np.isfinite(poses[next(iter(model.images)) - 1]).all() and all(c.focal_px > 0 for c in cameras.values())
-    return (Estimate(poses, cameras), moved) if sound else (estimate, points)
+    return Estimate(poses, cameras), moved

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import Bool
+from ...arrays import Bool, Float
 from ...geometry import Camera
 from .problem import Estimate, Problem
 
-__all__ = ["LADDER", "carried_model", "fully_free", "plausible", "widen_models"]
+__all__ = ["LADDER", "carried_models", "fully_free", "plausible", "widen_models"]
 
 
 LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
@@ -28,10 +28,11 @@ _LARGEST_SHIFT = 0.03  # of the longer side, that a principal point may be off t
 def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str) -> Estimate:
     """The estimate with cameras raised to the richest model, up to `richest`, that their kept observations carry."""
     cameras = dict(estimate.cameras)
+    carried = carried_models(problem, kept)
     for camera_id, camera in estimate.cameras.items():
         if camera_id in problem.known_cameras or camera.model not in LADDER:
             continue
-        step = min(LADDER.index(carried_model(problem, camera_id, kept)), LADDER.index(richest))
+        step = min(LADDER.index(carried.get(camera_id, LADDER[0])), LADDER.index(richest))
         if step > LADDER.index(camera.model):
             # The first three parameters, focal length and centre, are the same for all; distortion starts at zero.
             padded = (*camera.params, 0.0, 0.0)[: 3 + step]
@@ -39,12 +40,27 @@ def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str)
     return replace(estimate, cameras=cameras)
 
 
-def carried_model(problem: Problem, camera_id: str, kept: Bool) -> str:
-    """The richest model of the ladder that this camera's kept observations determine."""
-    frames = problem.frames_of(camera_id)
-    mine = kept & np.isin(problem.observations.frame, frames)
-    place = problem.observations.xy[mine] / problem.size_px[frames[0]]
-    if len(np.unique(problem.observations.frame[mine])) < 3 or len(place) < 300:
+def carried_models(problem: Problem, kept: Bool) -> dict[str, str]:
+    """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine."""
+    observations, pairs = problem.observations, problem.matches.frames
+    used = np.flatnonzero(kept)
+    own = np.flatnonzero(problem.camera_index[pairs[:, 0]] == problem.camera_index[pairs[:, 1]])
+    pairs_of = dict(problem.by_camera(pairs[own, 0]))
+    frames = np.bincount(problem.camera_index, minlength=len(problem.camera_names))
+    carried = {}
+    for name, chosen in problem.by_camera(observations.frame[used]):
+        mine = used[chosen]
+        place = observations.xy[mine] / problem.size_px[observations.frame[mine]]
+        seen_by = len(np.unique(observations.frame[mine]))
+        flatness = problem.matches.homography_share[own[pairs_of[name]]] if name in pairs_of else np.ones(1)
+        many = frames[problem.camera_names.index(name)] >= 8
+        carried[name] = _carried(place, seen_by, may_shift=many and float(np.median(flatness)) < _FLAT_SHARE)
+    return carried
+
+
+def _carried(place: Float, frames: int, may_shift: bool) -> str:
+    """The model for observations at (K, 2) places in 0..1 of the image; may_shift: the centre may be free at all."""
+    if frames < 3 or len(place) < 300:
         return LADDER[0]
     radius = np.linalg.norm(2 * place - 1, axis=1) / np.sqrt(2)
     if np.quantile(radius, 0.9) < 0.55:
@@ -52,9 +68,7 @@ def carried_model(problem: Problem, camera_id: str, kept: Bool) -> str:
     cells = np.clip((place * _GRID).astype(int), 0, _GRID - 1)
     count = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID * _GRID).reshape(_GRID, _GRID)
     border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
-    pairs = problem.matches.homography_share[np.isin(problem.matches.frames, frames).all(1)]
-    deep = len(pairs) > 0 and np.median(pairs) < _FLAT_SHARE
-    rich = deep and len(frames) >= 8 and len(place) >= 2000 and (border >= 5).mean() >= 0.7
+    rich = may_shift and len(place) >= 2000 and (border >= 5).mean() >= 0.7
     return LADDER[2] if rich else LADDER[1]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pycolmap
 
 from ...arrays import Bool, Float
-from ...geometry import centres
+from ...geometry import Sim3, centres
 from ...geometry.gravity import rotation_between
 from ..config import PriorConfig
 from .problem import Estimate, Problem
@@ -46,14 +46,37 @@ class Priors:
 
     @property
     def hold_the_gauge(self) -> bool:
-        """Whether position, orientation and scale of the world follow from the terms: three distinct places do."""
-        places = np.where(np.isfinite(self.positions), self.positions, centres(self.cam_from_world))
-        known = places[np.isfinite(places).all(1)]
-        return len(known) >= 2 and bool(np.ptp(known, axis=0).max() > 0)
+        """Whether position, orientation and scale of the world follow from the terms.
+
+        Two poses with a distance between them do, and so do three places that are not on a line.
+        """
+        posed = centres(self.cam_from_world)
+        if _dimensions(posed) >= 1:
+            return True
+        return _dimensions(np.where(np.isfinite(self.positions), self.positions, posed)) >= 2
+
+    def moved(self, target_from_world: Sim3) -> Priors:
+        """In another world, which is not turned against this one: up stays where it is."""
+        return replace(
+            self,
+            cam_from_world=target_from_world.apply_to_cameras(self.cam_from_world),
+            position=target_from_world.scale * self.position,
+            positions=target_from_world.apply(self.positions),
+            positions_sigma=target_from_world.scale * self.positions_sigma,
+        )
 
     def only_for(self, frames: Bool) -> Priors:
         """The pose terms of `frames` (N,) alone; positions and focal lengths as they are."""
         return replace(self, cam_from_world=np.where(frames[:, None, None], self.cam_from_world, np.nan))
+
+
+def _dimensions(places: Float) -> int:
+    """Of (N, 3) places, those that are known: 0 for one place, 1 for a line, 2 or 3 for more."""
+    known = places[np.isfinite(places).all(1)]
+    if len(known) < 2:
+        return 0
+    extents = np.linalg.svd(known - known.mean(axis=0), compute_uv=False)
+    return int((extents > 1e-6 * max(extents[0], 1e-300)).sum()) if extents[0] > 0 else 0
 
 
 def priors_of(problem: Problem, config: PriorConfig) -> Priors:

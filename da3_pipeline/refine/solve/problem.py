@@ -6,12 +6,14 @@ for a phone's 12 megapixels and for a small video; solutions go back to original
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...arrays import Bool, Float, Int
 from ...geometry import Camera
+from ...grouping import Groups
 from ...types import Prediction
 from ..matching.correspondences import Correspondences
 from .rigs import Rigs, rigs_of
@@ -52,15 +54,16 @@ class Matches:
 class Problem:
     """Everything a solution is made from and judged by; pixels are working pixels.
 
-    camera_ids (N): of each frame. prior: the prediction's poses and cameras, or the poses that the user gave for all
-    frames (`given_poses`). known_cameras keep their parameters. exif_focal_px: by camera_id, where known.
-    scale (N, 2): working pixels per original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are
-    on any.
+    camera_names (C): the cameras in the order of their names; camera_index (N,): which of them took each frame.
+    prior: the prediction's poses and cameras, or the poses that the user gave for all frames (`given_poses`).
+    known_cameras keep their parameters. exif_focal_px: by camera_id, where known. scale (N, 2): working pixels per
+    original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are on any.
     """
 
     observations: Observations
     matches: Matches
-    camera_ids: tuple[str, ...]
+    camera_names: tuple[str, ...]
+    camera_index: Int
     prior: Estimate
     known_cameras: frozenset[str]
     exif_focal_px: dict[str, float]
@@ -71,11 +74,26 @@ class Problem:
 
     @property
     def num_frames(self) -> int:
-        return len(self.camera_ids)
+        return len(self.camera_index)
+
+    def camera_of(self, frame: int) -> str:
+        """The camera_id of a frame."""
+        return self.camera_names[self.camera_index[frame]]
 
     def frames_of(self, camera_id: str) -> Int:
         """Indices of the frames taken with this camera."""
-        return np.flatnonzero(np.array(self.camera_ids) == camera_id)
+        return np.flatnonzero(self.camera_index == self.camera_names.index(camera_id))
+
+    def by_camera(self, frames: Int) -> Iterator[tuple[str, Int]]:
+        """For elements seen in `frames` (K,): each camera that took any of them, and the indices of those it took."""
+        groups = Groups.of(self.camera_index[frames], len(self.camera_names))
+        for number in groups.filled:
+            yield self.camera_names[number], groups[number]
+
+    def focal_px(self, estimate: Estimate) -> Float:
+        """(N,) focal length of each frame's camera in an estimate."""
+        lengths = np.array([estimate.cameras[name].focal_px for name in self.camera_names])
+        return lengths[self.camera_index]
 
     def with_observations(self, observations: Observations) -> Problem:
         return replace(self, observations=observations)
@@ -102,6 +120,8 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
             cameras[frame.camera_id] = Camera.pinhole(width, height, resized.focal_px)
         if frame.exif_focal_px:
             exif[frame.camera_id] = float(frame.exif_focal_px * scale[index, 0])
+    names = tuple(sorted(cameras))
+    number = {name: k for k, name in enumerate(names)}
     observations = _scaled(build_tracks(correspondences), scale)
     given = [frame.known_cam_from_world for frame in frames if frame.known_cam_from_world is not None]
     all_given = len(given) == len(frames)
@@ -109,7 +129,8 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
     return Problem(
         observations,
         _matches(correspondences, scale),
-        tuple(frame.camera_id for frame in frames),
+        names,
+        np.array([number[frame.camera_id] for frame in frames], np.int64),
         Estimate(poses, cameras),
         frozenset(known),
         exif,

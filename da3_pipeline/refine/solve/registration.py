@@ -8,8 +8,9 @@ import numpy as np
 import pycolmap
 
 from ...arrays import Float, Int
+from ...geometry import Camera
+from ...grouping import Groups
 from .problem import Estimate, Problem
-from .tracks import Observations
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
 __all__ = ["dependable_points", "register", "strays"]
@@ -43,8 +44,13 @@ def register(problem: Problem, estimate: Estimate, frames: Int, max_error_px: fl
     trusted = replace(estimate, cam_from_world=others)
     points = dependable_points(problem, trusted, max_error_px)
     poses = estimate.cam_from_world.copy()
+    sure = np.flatnonzero(np.asarray(np.isfinite(points).all(1))[problem.observations.track])
+    by_frame = Groups.of(problem.observations.frame[sure], problem.num_frames)
     for index in frames.tolist():
-        pose = _pose(problem.observations, estimate, problem.camera_ids[index], index, points, (max_error_px, seed))
+        seen = sure[by_frame[index]]
+        camera = estimate.cameras[problem.camera_of(index)]
+        xy, places = problem.observations.xy[seen], points[problem.observations.track[seen]]
+        pose = _pose(camera, xy, places, max_error_px, seed)
         if pose is not None:
             poses[index] = pose
     return replace(estimate, cam_from_world=poses)
@@ -60,23 +66,17 @@ def dependable_points(problem: Problem, estimate: Estimate, max_error_px: float)
     return np.where((spread > _LEAST_SPREAD_DEG)[:, None], points, np.nan)
 
 
-def _pose(
-    observations: Observations,
-    estimate: Estimate,
-    camera_id: str,
-    index: int,
-    points: Float,
-    tolerance: tuple[float, int],
-) -> Float | None:
-    mine = (observations.frame == index) & np.asarray(np.isfinite(points).all(1))[observations.track]
-    if mine.sum() < _FEWEST_POINTS:
+def _pose(camera: Camera, xy: Float, points: Float, max_error_px: float, seed: int) -> Float | None:
+    """cam_from_world (3, 4) of a camera that sees (K, 3) points at (K, 2) pixels, solved around the points."""
+    if len(xy) < _FEWEST_POINTS:
         return None
     options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.max_error, options.ransac.random_seed = tolerance
+    options.ransac.max_error, options.ransac.random_seed = max_error_px, seed
     options.ransac.max_num_trials = 2000
-    answer = pycolmap.estimate_and_refine_absolute_pose(
-        observations.xy[mine], points[observations.track[mine]], estimate.cameras[camera_id].to_pycolmap(), options
-    )
-    if answer is None or answer["num_inliers"] < max(_FEWEST_POINTS, 0.25 * mine.sum()):
+    middle = np.median(points, axis=0)
+    answer = pycolmap.estimate_and_refine_absolute_pose(xy, points - middle, camera.to_pycolmap(), options)
+    if answer is None or answer["num_inliers"] < max(_FEWEST_POINTS, 0.25 * len(xy)):
         return None
-    return np.asarray(answer["cam_from_world"].matrix())
+    pose = np.asarray(answer["cam_from_world"].matrix())
+    pose[:, 3] -= pose[:, :3] @ middle
+    return pose

@@ -76,6 +76,12 @@ class Rigs:
         poses[self.fixed, :, 3] *= scale
         return replace(self, cam_from_rig=poses)
 
+    def resized(self, scale: float) -> Rigs:
+        """With all relative poses in units `scale` times as small."""
+        poses = self.cam_from_rig.copy()
+        poses[:, :, 3] *= scale
+        return replace(self, cam_from_rig=poses)
+
     def completed(self, cam_from_world: Float) -> Float:
         """(N, 3, 4) poses moved onto the rigs; frames without one are placed by the others of their instant."""
         poses = cam_from_world.copy()

@@ -54,7 +54,7 @@ def match_errors_px(problem: Problem, estimate: Estimate) -> Float:
     rotation_only = baseline <= 1e-9 * max(float(np.nanmax(baseline, initial=0.0)), 1e-12)
     direction = relative[:, :, 3] / np.where(rotation_only, 1.0, baseline)[:, None]
     essential = _cross_matrix(direction) @ relative[:, :, :3]
-    focal = np.array([estimate.cameras[camera_id].focal_px for camera_id in problem.camera_ids])
+    focal = problem.focal_px(estimate)
     x, y = _planes(problem, estimate)
     line = np.einsum("mij,mj->mi", essential[matches.pair], x)
     back = np.einsum("mji,mj->mi", essential[matches.pair], y)
@@ -76,10 +76,8 @@ def _planes(problem: Problem, estimate: Estimate) -> tuple[Float, Float]:
     matches, sides = problem.matches, []
     for side, xy in enumerate((matches.xy_first, matches.xy_second)):
         plane = np.ones((len(xy), 3))
-        ids = np.array(problem.camera_ids)[matches.frames[:, side]][matches.pair]
-        for camera_id in np.unique(ids):
-            chosen = ids == camera_id
-            plane[chosen, :2] = estimate.cameras[str(camera_id)].unproject(xy[chosen])
+        for camera_id, chosen in problem.by_camera(matches.frames[matches.pair, side]):
+            plane[chosen, :2] = estimate.cameras[camera_id].unproject(xy[chosen])
         sides.append(plane)
     return sides[0], sides[1]
 

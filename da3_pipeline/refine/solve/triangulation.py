@@ -19,7 +19,7 @@ _FINEST_RAD = 5e-4  # about half a pixel: residuals below are noise and share on
 def world_rays(problem: Problem, estimate: Estimate, observations: Observations) -> tuple[Float, Float]:
     """Origins and unit directions (M, 3) of the observations' rays in the world; NaN for frames without a pose."""
     directions = np.empty((len(observations), 3))
-    for camera_id, chosen in _by_camera(problem, observations):
+    for camera_id, chosen in problem.by_camera(observations.frame):
         plane = estimate.cameras[camera_id].unproject(observations.xy[chosen])
         directions[chosen] = np.concatenate([plane, np.ones((len(plane), 1))], 1)
     pose = estimate.cam_from_world[observations.frame]
@@ -32,7 +32,8 @@ def triangulate(problem: Problem, estimate: Estimate, observations: Observations
     """(num_tracks, 3) points nearest to their rays; NaN for tracks with fewer than two posed observations.
 
     Minimises the sum of weighted squared distances between point and rays, iteratively reweighted: 1/depth^2 turns
-    distances into angles, a Cauchy weight at the scene's median angle holds wrong observations off.
+    distances into angles, a Cauchy weight at the scene's median angle holds wrong observations off. Each track is
+    solved around the mean of its cameras' centres, so that it does not matter where in the world it lies.
     """
     origins, directions = world_rays(problem, estimate, observations)
     usable = np.isfinite(directions).all(1)
@@ -47,6 +48,8 @@ def triangulate(problem: Problem, estimate: Estimate, observations: Observations
         return points
     starts = np.flatnonzero(np.r_[True, track[1:] != track[:-1]])
     member = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(track)]))
+    home = np.add.reduceat(origins, starts) / np.diff(np.r_[starts, len(track)])[:, None]
+    origins = origins - home[member]
     projectors = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     shifts = np.einsum("mij,mj->mi", projectors, origins)
     weights = np.ones(len(track))
@@ -59,7 +62,7 @@ def triangulate(problem: Problem, estimate: Estimate, observations: Observations
         angle = np.where(depth > 0, distance / reach, 1.0)
         scale = max(_FINEST_RAD, float(np.median(angle)))
         weights = 1 / (reach**2 * (1 + (angle / scale) ** 2))
-    points[track[starts]] = solution
+    points[track[starts]] = home + solution
     return points
 
 
@@ -68,7 +71,7 @@ def reprojection_errors(problem: Problem, estimate: Estimate, points: Float, obs
     pose = estimate.cam_from_world[observations.frame]
     in_camera = np.einsum("mij,mj->mi", pose[:, :, :3], points[observations.track]) + pose[:, :, 3]
     errors = np.full(len(observations), np.inf)
-    for camera_id, chosen in _by_camera(problem, observations):
+    for camera_id, chosen in problem.by_camera(observations.frame):
         projected = estimate.cameras[camera_id].project(np.nan_to_num(in_camera[chosen], nan=-1.0))
         errors[chosen] = np.linalg.norm(projected - observations.xy[chosen], axis=1)
     return np.where(np.isnan(errors), np.inf, errors)
@@ -99,16 +102,9 @@ def ray_spread_deg(observations: Observations, origins: Float, points: Float, ke
 
 
 def _weighted_midpoints(projectors: Float, shifts: Float, weights: Float, starts: Int) -> Float:
+    """(T, 3) from rays whose origins, in `shifts`, are told from a place near those of the track."""
     left = np.add.reduceat(projectors * weights[:, None, None], starts)
     right = np.add.reduceat(shifts * weights[:, None], starts)
-    # Parallel rays leave one direction open; a whisper of regularisation keeps the solution finite there.
+    # Parallel rays leave one direction open; a whisper of regularisation keeps the solution finite there, near home.
     left += np.eye(3) * (1e-9 * np.trace(left, axis1=1, axis2=2) + 1e-300)[:, None, None]
     return np.linalg.solve(left, right[:, :, None])[:, :, 0]
-
-
-def _by_camera(problem: Problem, observations: Observations) -> list[tuple[str, Bool]]:
-    cameras = sorted(set(problem.camera_ids))
-    if len(cameras) == 1:
-        return [(cameras[0], np.ones(len(observations), bool))]
-    index = np.array([cameras.index(camera_id) for camera_id in problem.camera_ids])[observations.frame]
-    return [(camera_id, index == k) for k, camera_id in enumerate(cameras)]

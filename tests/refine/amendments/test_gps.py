@@ -95,7 +95,7 @@ def walk() -> Walk:
         problem,
         observations=seen,
         matches=matches,
-        camera_ids=problem.camera_ids[:frames],
+        camera_index=problem.camera_index[:frames],
         prior=Estimate(truth, {"camera": whole.camera}),
         scale=problem.scale[:frames],
         size_px=problem.size_px[:frames],

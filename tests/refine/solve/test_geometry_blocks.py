@@ -11,7 +11,7 @@ from scenes import PORTRAIT, Make, Synthetic, landscape
 from da3_pipeline.geometry import Camera, centres
 from da3_pipeline.refine.initialisation.global_mapper import map_with_colmap
 from da3_pipeline.refine.initialisation.two_view import relative_poses, vote_focal_px
-from da3_pipeline.refine.solve.lens_model import carried_model, plausible
+from da3_pipeline.refine.solve.lens_model import carried_models, plausible
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.registration import register, strays
 from da3_pipeline.refine.solve.score import agreement, frame_agreement, match_errors_px
@@ -148,17 +148,17 @@ def test_colmap_without_matches_finds_nothing(make_capture: Make) -> None:
 
 def test_lens_ladder_follows_coverage(make_capture: Make) -> None:
     rich, _ = stated(make_capture(frames=16, points=3000, spread=6.0, false_matches=0.0))
-    assert carried_model(rich, "landscape", np.ones(len(rich.observations), bool)) == "RADIAL"
-    assert carried_model(rich, "portrait", np.ones(len(rich.observations), bool)) == "RADIAL"
+    assert carried_models(rich, np.ones(len(rich.observations), bool))["landscape"] == "RADIAL"
+    assert carried_models(rich, np.ones(len(rich.observations), bool))["portrait"] == "RADIAL"
     upright = rich.frames_of("portrait")
     middle = np.linalg.norm(rich.observations.xy - [600, 800], axis=1) < 375
     middle |= ~np.isin(rich.observations.frame, upright)
-    assert carried_model(rich, "portrait", middle) == "SIMPLE_PINHOLE"
-    assert carried_model(rich, "landscape", middle) == "RADIAL"
+    assert carried_models(rich, middle)["portrait"] == "SIMPLE_PINHOLE"
+    assert carried_models(rich, middle)["landscape"] == "RADIAL"
     flat, _ = stated(make_capture(frames=16, points=3000, spread=6.0, false_matches=0.0, surface="plane"))
-    assert carried_model(flat, "landscape", np.ones(len(flat.observations), bool)) == "SIMPLE_RADIAL"
+    assert carried_models(flat, np.ones(len(flat.observations), bool))["landscape"] == "SIMPLE_RADIAL"
     few, _ = stated(make_capture(frames=10, points=500))
-    assert carried_model(few, "portrait", np.ones(len(few.observations), bool)) == "SIMPLE_RADIAL"
+    assert carried_models(few, np.ones(len(few.observations), bool))["portrait"] == "SIMPLE_RADIAL"
 
 
 def test_folded_and_shifted_lenses_are_not_plausible() -> None:
