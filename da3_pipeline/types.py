@@ -31,6 +31,7 @@ __all__ = [
     "GaussianCloud",
     "GpsPosition",
     "MetricScale",
+    "NotMeasured",
     "Prediction",
     "RigPlace",
     "Scene",
@@ -264,7 +265,10 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Gate:
-    """One quality gate: `value` must be `relation` ('>=' or '<=') `limit`. `meaning` is for the user."""
+    """One quality gate: `value`, which may be infinite, must be `relation` ('>=' or '<=') `limit`.
+
+    `meaning` is for the user. A value of NaN is a fault of this program: the gate fails, and says so.
+    """
 
     name: str
     value: float
@@ -275,12 +279,26 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class NotMeasured:
+    """A gate that was not asked, and why (one clause)."""
+
+    gate: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """Whether the scene is good enough to train on, judged without truth."""
+    """Whether the scene is good enough to train on, judged without truth.
+
+    unverified: nothing speaks against the scene, but neither is there enough to prove it. not_measured: what does not
+    apply to this capture.
+    """
 
     passed: bool
     gates: tuple[Gate, ...]
     summary: str
+    unverified: bool = False
+    not_measured: tuple[NotMeasured, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,19 @@ class QualityConfig(Settings):
     max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
     min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
     max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
-    max_aspect_log_ratio: float = Field(default=0.1, description="|log(fx / fy)|")
+    few_views: int = Field(default=12, ge=2, description="so few frames must prove what their matches leave open")
+    min_pair_relief: float = Field(default=0.2, ge=0, le=1, description="of two views; a plane has several answers")
+    min_pair_observations: float = Field(default=100, ge=0, description="of two views")
+    min_pair_parallax_deg: float = Field(default=3.0, ge=0, description="of two views")
+    min_linking_points: float = Field(default=60, ge=0, description="points in three views or more, of few views")
+    max_few_halves_deg: float = Field(default=0.5, gt=0, description="as `max_halves_deg`, of few views")
+    max_focal_sigma: float = Field(default=0.01, gt=0, description="one sigma, relative, of few views")
+    max_let_go_deg: float = Field(default=0.8, gt=0, description="that few views turn when the prior lets go")
+    max_let_go_focal: float = Field(default=0.05, gt=0, description="log ratio then, of a focal length")
+
+    def least_track_length(self, frames: int) -> float:
+        """Frames a point on average: what many views must reach grows from two, which is all that a pair can have."""
+        return 2.0 + (self.min_track_length - 2.0) * min(1.0, max(0, frames - 2) / 8)
 
 
 class RepeatConfig(Settings):

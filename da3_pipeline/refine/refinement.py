@@ -130,7 +130,7 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str) -> Scen
     """The prior as it is: no tracks, and a verdict that says that nothing verified it."""
     poses = np.asarray(prediction.cam_from_world, float).copy()
     posed = np.isfinite(poses).all((1, 2))
-    verdict = judge_evidence(Evidence.nothing(len(posed)), config.quality)
+    verdict = judge_evidence(Evidence(frames=len(posed), refined_share=0.0), config.quality)
     return Scene(
         prediction=prediction,
         cameras=dict(prediction.cameras),
@@ -155,12 +155,8 @@ def _sources(refined: Bool, guided: Bool, poses: Float) -> tuple[str, ...]:
 
 
 def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str, float]:
-    """What the report shows, beside the gates."""
-    return {
-        "refined_frames": float(assembly.refined.sum()),
-        "components": float(assembly.components),
-        "tracks": float(len(tracks)),
-        "observations": float(len(tracks.observation_frame)),
+    """What the report shows, beside the gates; what could not be measured is left out."""
+    measured = {
         "mean_track_length": evidence.mean_track_length,
         "median_error_px": evidence.median_error_px,
         "p95_error_px": evidence.p95_error_px,
@@ -171,4 +167,11 @@ def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str
         "halves_position": evidence.halves_position,
         "cells_covered": evidence.cells,
         "false_pairs": evidence.false_pairs,
+        "focal_sigma": evidence.focal_sigma,
     }
+    return {
+        "refined_frames": float(assembly.refined.sum()),
+        "components": float(assembly.components),
+        "tracks": float(len(tracks)),
+        "observations": float(len(tracks.observation_frame)),
+    } | {name: value for name, value in measured.items() if value is not None}

@@ -18,7 +18,7 @@ from .rigs import Rigs
 from .tracks import Observations
 from .triangulation import reprojection_errors
 
-__all__ = ["Adjustment", "adjust"]
+__all__ = ["Adjustment", "adjust", "focal_sigmas"]
 
 
 _FEWEST_TO_POSE = 6  # observations under which a frame's pose stays as it is
@@ -66,13 +66,10 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
     unusable, or that shrinks the scene or leaves points behind the cameras, is refused: all stays as it was. On one
     thread, and so reproducible to the last bit, up to `_PARALLEL_FROM` residuals.
     """
-    observations = problem.observations
     used = _usable(problem, estimate, keep)
     if not used.any():
         return estimate, points
-    chosen = Observations(
-        observations.track[used], observations.frame[used], observations.keypoint[used], observations.xy[used]
-    )
+    chosen = problem.observations.where(used)
     local_from_world = _local_frame(estimate, points, chosen)
     start = replace(estimate, cam_from_world=local_from_world.apply_to_cameras(estimate.cam_from_world))
     here = how.moved(local_from_world)
@@ -90,6 +87,38 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
     tracks = np.unique(chosen.track)
     places[tracks] = world_from_local.apply(moved[tracks])
     return Estimate(poses, adjusted.cameras), places
+
+
+def focal_sigmas(problem: Problem, estimate: Estimate, points: Float, keep: Bool) -> dict[str, float]:
+    """Of each camera that the usable kept observations (M,) show, one sigma of its focal length over that length, where
+    observations have a sigma of one pixel; inf where they do not determine it.
+
+    The covariance of the adjustment without priors, at `estimate`, with two cameras as the gauge.
+    """
+    used = _usable(problem, estimate, keep)
+    if not used.any():
+        return {}
+    chosen = problem.observations.where(used)
+    local_from_world = _local_frame(estimate, points, chosen)
+    start = replace(estimate, cam_from_world=local_from_world.apply_to_cameras(estimate.cam_from_world))
+    names = sorted({problem.camera_of(int(k)) for k in np.unique(chosen.frame)})
+    model = _reconstruction(problem, start, names, chosen, None)
+    _add_points(model, local_from_world.apply(points), chosen)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in sorted(model.images):
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(_options(Adjustment(1.0)), config, model)
+    options = pycolmap.BACovarianceOptions()
+    options.params = pycolmap.BACovarianceOptionsParams.ALL
+    covariance = pycolmap.estimate_ba_covariance(options, model, adjuster)
+    sigmas = dict.fromkeys(names, float("inf"))
+    for number, name in enumerate(names, start=1):
+        found = None if covariance is None else covariance.get_other_params_cov(model.cameras[number].params)
+        if found is not None and np.isfinite(found).all():
+            sigmas[name] = float(np.sqrt(found[0, 0])) / estimate.cameras[name].focal_px
+    del covariance, adjuster  # before the model whose parameters they point to
+    return sigmas
 
 
 def _usable(problem: Problem, estimate: Estimate, keep: Bool) -> Bool:

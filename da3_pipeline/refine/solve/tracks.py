@@ -39,6 +39,10 @@ class Observations:
         """(num_tracks,) observations in each track."""
         return np.bincount(self.track, minlength=self.num_tracks)
 
+    def where(self, keep: Bool) -> Observations:
+        """The observations where `keep` (M,); tracks keep their numbers, so that some may be empty."""
+        return Observations(self.track[keep], self.frame[keep], self.keypoint[keep], self.xy[keep])
+
     def subset(self, keep: Bool) -> Observations:
         """The observations where `keep` (M,); tracks are numbered anew, in the same order."""
         _, track = np.unique(self.track[keep], return_inverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from ..assembly import Assembly
 from ..config import RefineConfig
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem
+from ..solve.rounds import fit_points
 from ..solve.score import AGREE_PX, agreement, frame_agreement, match_errors_px
 from ..solve.tracks import spread_mask
 from ..solve.triangulation import ray_spread_deg, world_rays
 from .folds import weakest_cut
 from .gates import Evidence, cells_covered, scale_jump, speed_jump
-from .halves import Spread, split_halves
+from .halves import split_halves
 from .held_out import held_out_errors
+from .uncertainty import focal_uncertainty, let_go
 
 __all__ = ["gather_evidence", "image_motion"]
 
@@ -48,45 +51,73 @@ def gather_evidence(
     judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), fit.estimate.cameras)
     adjusted = spread_mask(observations, config.solve.observations_per_frame, problem.size_px)
     held_out = held_out_errors(problem, judged, adjusted, config.seed)
-    halves = Spread()
+    thinned = problem.with_observations(observations.subset(adjusted))
+    halves = None
     if problem.rigs is None and not problem.given_poses:
-        thinned = problem.with_observations(observations.subset(adjusted))
-        halves = split_halves(thinned, judged, refined, config.solve, config.seed, held_by)
+        halves = split_halves(thinned, judged, refined, config.solve, config.seed)
     tracks = len(np.unique(observations.track[kept]))
     cameras = fit.estimate.cameras
     fov = [max(camera.fov_deg) for camera in cameras.values()]
     exif = [cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()]
     guessed = cameras.keys() - problem.exif_focal_px.keys() - problem.known_cameras
     predicted = [cameras[name].focal_px / problem.prior.cameras[name].focal_px for name in sorted(guessed)]
-    return Evidence(
+    evidence = Evidence(
         frames=problem.num_frames,
         refined_share=float(refined[_for_training(prediction)].mean()),
         agreement=agreement(problem, judged),
-        median_error_px=_or_nan(np.median, fit.errors_px[kept]),
-        p95_error_px=_or_nan(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
-        weakest=_or_nan(lambda share: np.nanquantile(share, 0.1), agree[refined]),
+        median_error_px=_of(np.median, fit.errors_px[kept]),
+        p95_error_px=_of(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
+        weakest=_of(lambda share: np.quantile(share, 0.1), agree[refined & np.isfinite(agree)]),
         weakest_cut=weakest_cut(problem, errors_px, refined),
-        observations_per_frame=_or_nan(
+        observations_per_frame=_of(
             np.median, np.bincount(observations.frame[kept], minlength=problem.num_frames)[refined]
         ),
-        mean_track_length=float(kept.sum() / tracks) if tracks else float("nan"),
-        ray_spread_deg=_or_nan(np.median, spread[spread > 0]),
+        mean_track_length=float(kept.sum() / tracks) if tracks else None,
+        ray_spread_deg=_of(np.median, spread[spread > 0]),
         fov_deg=_farthest(fov, 60.0),
         exif_ratio=_farthest(exif, 1.0),
         prior_ratio=_farthest(predicted, 1.0),
         speed_jump=speed_jump(prediction.frames.frames, centres(judged.cam_from_world)),
-        held_out_px=float(np.median(held_out)) if len(held_out) >= _FEWEST_HELD_OUT else float("nan"),
-        halves_deg=halves.rotation_deg,
-        halves_position=halves.position,
+        held_out_px=float(np.median(held_out)) if len(held_out) >= _FEWEST_HELD_OUT else None,
+        halves_deg=None if halves is None else halves.rotation_deg,
+        halves_position=None if halves is None else halves.position,
         cells=cells_covered(observations.frame[kept], observations.xy[kept], problem.size_px, refined),
         scale_jump=scale_jump(depth_scales[refined]),
-        aspect=_farthest([camera.K[0, 0] / camera.K[1, 1] for camera in cameras.values()], 1.0),
         image_motion=image_motion(problem),
         false_pairs=_false_pairs(problem, errors_px),
     )
+    if problem.given_poses or refined.sum() > config.quality.few_views:
+        return evidence
+    return _of_few_views(evidence, thinned, judged, refined, held_by is not None, config)
 
 
-def image_motion(problem: Problem) -> float:
+def _of_few_views(
+    evidence: Evidence, thinned: Problem, judged: Estimate, refined: Bool, held: bool, config: RefineConfig
+) -> Evidence:
+    """With what the matches of few views leave open."""
+    if refined.sum() == 2:
+        used = {thinned.camera_of(int(frame)) for frame in np.flatnonzero(refined)}
+        flat = thinned.matches.homography_share
+        return replace(
+            evidence,
+            known_focal=sum(name in thinned.known_cameras for name in used) / len(used),
+            relief=float(1 - np.median(flat)) if len(flat) else None,
+        )
+    if refined.sum() < 2:
+        return evidence
+    fit = fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
+    used = np.bincount(thinned.observations.track[fit.kept], minlength=thinned.observations.num_tracks)
+    moved = let_go(thinned, judged, refined, config.solve) if held else None
+    return replace(
+        evidence,
+        linking_points=float((used >= 3).sum()),
+        focal_sigma=focal_uncertainty(thinned, fit),
+        let_go_deg=None if moved is None else moved.rotation_deg,
+        let_go_focal=None if moved is None else moved.focal,
+    )
+
+
+def image_motion(problem: Problem) -> float | None:
     """How far matches lie apart in their two images, in longer sides: the median over pairs of the median of each.
 
     Where a camera stands before a turntable nearly all matches are on what stands behind it, and any focal length and
@@ -94,7 +125,7 @@ def image_motion(problem: Problem) -> float:
     """
     matches = problem.matches
     if not len(matches):
-        return float("nan")
+        return None
     first, second = (
         xy / problem.size_px.max(axis=1)[matches.frames[:, side]][matches.pair][:, None]
         for side, xy in enumerate((matches.xy_first, matches.xy_second))
@@ -116,10 +147,11 @@ def _for_training(prediction: Prediction) -> Bool:
     return training if training.any() else ~training
 
 
-def _or_nan(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float:
-    return float(reduce(values)) if len(values) else float("nan")
+def _of(reduce: Callable[[NDArray[Any]], Any], values: NDArray[Any]) -> float | None:
+    """None of nothing."""
+    return float(reduce(values)) if len(values) else None
 
 
-def _farthest(values: list[float], usual: float) -> float:
-    """The value whose ratio to the usual one is farthest from 1; NaN without any."""
-    return float(max(values, key=lambda value: abs(np.log(value / usual)))) if values else float("nan")
+def _farthest(values: list[float], usual: float) -> float | None:
+    """The value whose ratio to the usual one is farthest from 1; None without any."""
+    return float(max(values, key=lambda value: abs(np.log(value / usual)))) if values else None

@@ -24,8 +24,8 @@ _LANCZOS_VECTORS, _LANCZOS_RESTARTS = 60, 30
 _SHIFT = 1e-4  # beyond the greatest eigenvalue, 1, where the shifted matrix can still be factorised
 
 
-def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> float:
-    """Least share of agreeing matches across any cut of `frames` (N,) in two that is tried; NaN where none can be.
+def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> float | None:
+    """Least share of agreeing matches across any cut of `frames` (N,) in two that is tried; None where none can be.
 
     Cuts are the sweeps of the Fiedler vector of the graph of agreeing matches (Shi and Malik 2000): it orders frames
     so that parts which hardly agree with each other come apart. errors_px (M,) as of `match_errors_px`. Memory grows
@@ -38,13 +38,13 @@ def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> float:
     good = np.bincount(problem.matches.pair[errors_px < AGREE_PX], minlength=len(pairs)).astype(float)
     inside = frames[pairs].all(1) if len(pairs) else np.zeros(0, bool)
     if count < 4 or not inside.any():
-        return float("nan")
+        return None
     ends = index[pairs[inside]]
     place = np.empty(count, np.int64)
     place[_order(ends, good[inside], count)] = np.arange(count)
     agreeing, across = (_across_cuts(place[ends], weight[inside], count) for weight in (good, total))
     enough = across >= _FEWEST_ACROSS
-    return float((agreeing[enough] / across[enough]).min()) if enough.any() else float("nan")
+    return float((agreeing[enough] / across[enough]).min()) if enough.any() else None
 
 
 def _across_cuts(places: Int, weight: Float, count: int) -> Float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import logging
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...arrays import Bool, Float, Int
-from ...types import Frame, Gate, Verdict
+from ...types import Frame, Gate, NotMeasured, Verdict
 from ..config import QualityConfig
 
 __all__ = ["Evidence", "cells_covered", "judge_evidence", "scale_jump", "speed_jump"]
 
+
+logger = logging.getLogger(__name__)
 
 _WINDOW = 5  # frames on either side of a jump
 _GRID = 8
@@ -19,117 +22,282 @@ _GRID = 8
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gates look at; NaN where a figure does not apply. Pixels are working pixels.
+    """What the gates look at; None where something cannot be measured here. Pixels are working pixels.
 
     refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
     that the poses explain. weakest: the same of the refined frame at the tenth percentile.
-    weakest_cut: the same across the worst cut of the refined frames in two (see `cuts`). median_error_px,
+    weakest_cut: the same across the worst cut of the refined frames in two (see `folds`). median_error_px,
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
     side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera;
     prior_ratio: over the prior's, of cameras without EXIF that the user did not give.
     speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
     halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
-    of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. aspect: fx / fy, the worst camera.
-    image_motion: how far matches lie apart in their two images, a share of the longer side, the median pair's median.
+    of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. image_motion: how far matches lie apart
+    in their two images, a share of the longer side, the median pair's median.
     false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
+
+    Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
+    frames or more see, without which the distances between pairs are anyone's; focal_sigma, relative, of the focal length
+    that is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the prior holds
+    is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their cameras
+    whose focal length the user gave; relief, the share of matches that no plane explains.
     """
 
     frames: int
     refined_share: float
-    agreement: float
-    median_error_px: float
-    p95_error_px: float
-    weakest: float
-    weakest_cut: float
-    observations_per_frame: float
-    mean_track_length: float
-    ray_spread_deg: float
-    fov_deg: float
-    exif_ratio: float
-    prior_ratio: float
-    speed_jump: float
-    held_out_px: float
-    halves_deg: float
-    halves_position: float
-    cells: float
-    scale_jump: float
-    aspect: float
-    image_motion: float
-    false_pairs: float
+    agreement: float | None = None
+    median_error_px: float | None = None
+    p95_error_px: float | None = None
+    weakest: float | None = None
+    weakest_cut: float | None = None
+    observations_per_frame: float | None = None
+    mean_track_length: float | None = None
+    ray_spread_deg: float | None = None
+    fov_deg: float | None = None
+    exif_ratio: float | None = None
+    prior_ratio: float | None = None
+    speed_jump: float | None = None
+    held_out_px: float | None = None
+    halves_deg: float | None = None
+    halves_position: float | None = None
+    cells: float | None = None
+    scale_jump: float | None = None
+    image_motion: float | None = None
+    false_pairs: float | None = None
+    linking_points: float | None = None
+    focal_sigma: float | None = None
+    let_go_deg: float | None = None
+    let_go_focal: float | None = None
+    known_focal: float | None = None
+    relief: float | None = None
 
-    @classmethod
-    def nothing(cls, frames: int) -> Evidence:
-        """No frame was refined, so nothing else can be said."""
-        unknown = [float("nan")] * (len(fields(cls)) - 2)
-        return cls(frames, 0.0, *unknown)
+
+@dataclass(frozen=True)
+class _Row:
+    """A gate to be: `absent` says why, where there is no value. A gate of `proof` that fails speaks for nothing wrong:
+    the scene is merely not proven, and `remedy` says what would prove it."""
+
+    name: str
+    value: float | None
+    relation: str
+    limit: float
+    meaning: str
+    absent: str = "no frame was refined"
+    remedy: str = ""
+
+    @property
+    def proof(self) -> bool:
+        return bool(self.remedy)
+
+    def gate(self) -> Gate:
+        value = float("nan") if self.value is None else float(self.value)
+        passed = value >= self.limit if self.relation == ">=" else value <= self.limit
+        return Gate(self.name, value, self.relation, float(self.limit), passed, self.meaning)
 
 
 def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
-    """The verdict: passed when every gate that applies is."""
-    e, c = evidence, config
-    rows = (
-        ("refined share", e.refined_share, ">=", c.min_refined_share, "frames held together by verified tracks"),
-        ("match agreement", e.agreement, ">=", c.min_agreement, "verified matches that the poses explain"),
-        ("median error", e.median_error_px, "<=", c.max_median_error_px, "pixels between tracks and their points"),
-        ("p95 error", e.p95_error_px, "<=", c.max_p95_error_px, "pixels, the worst twentieth"),
-        (
+    """The verdict: passed when every gate that applies is.
+
+    Infinity fails its gate; so does NaN, which only a fault of ours can bring about. What could not be measured is
+    told. Where nothing but proof is missing the scene is unverified.
+    """
+    rows = [*_rows(evidence, config), *_proofs(evidence, config)]
+    asked = [(row, row.gate()) for row in rows if row.value is not None]
+    missing = tuple(NotMeasured(row.name, row.absent) for row in rows if row.value is None and not row.proof)
+    gates = tuple(gate for _, gate in asked)
+    failed = [(row, gate) for row, gate in asked if not gate.passed]
+    for gate in gates:
+        if np.isnan(gate.value):
+            logger.error("the gate %s has no number: this is a fault of da3-pipeline, please report it", gate.name)
+    if not failed:
+        names = ", ".join(absent.gate for absent in missing)
+        apart = f", {len(missing)} {'does' if len(missing) == 1 else 'do'} not apply: {names}" if missing else ""
+        return Verdict(True, gates, f"good: {len(gates)} gates passed{apart}", not_measured=missing)
+    worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for _, gate in failed)
+    if all(row.proof for row, _ in failed):
+        remedies = "; ".join(dict.fromkeys(row.remedy for row, _ in failed))
+        return Verdict(False, gates, f"unverified: {remedies} ({worst})", unverified=True, not_measured=missing)
+    return Verdict(False, gates, f"below the gates: {worst}", not_measured=missing)
+
+
+def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
+    """What every scene is asked."""
+    return [
+        _Row("refined share", e.refined_share, ">=", c.min_refined_share, "frames held together by verified tracks"),
+        _Row("match agreement", e.agreement, ">=", c.min_agreement, "verified matches that the poses explain"),
+        _Row("median error", e.median_error_px, "<=", c.max_median_error_px, "pixels between tracks and their points"),
+        _Row("p95 error", e.p95_error_px, "<=", c.max_p95_error_px, "pixels, the worst twentieth"),
+        _Row(
             "weakest frames",
             e.weakest,
             ">=",
             c.min_weakest_agreement,
             "agreeing matches of the worst tenth of the frames",
         ),
-        (
+        _Row(
             "weakest cut",
             e.weakest_cut,
             ">=",
             c.min_cut_agreement,
             "agreeing matches between the two parts that agree least",
+            "fewer than four frames, or too few matches between any parts",
         ),
-        ("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
-        ("track length", e.mean_track_length, ">=", 2.0 if e.frames == 2 else c.min_track_length, "frames a point"),
-        ("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg, "degrees between the rays of the median point"),
-        ("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
-        ("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
-        ("focal vs EXIF", abs(np.log(e.exif_ratio)), "<=", c.max_exif_log_ratio, "log ratio of focal lengths"),
-        ("focal vs prior", abs(np.log(e.prior_ratio)), "<=", c.max_prior_log_ratio, "log ratio of focal lengths"),
-        ("speed jump", e.speed_jump, "<=", c.max_speed_jump, "largest step over the usual one in the video"),
-        ("held-out error", e.held_out_px, "<=", c.max_held_out_px, "pixels, median of observations fitted to nothing"),
-        ("halves, rotation", e.halves_deg, "<=", c.max_halves_deg, "degrees between fits to either half of the tracks"),
-        ("halves, position", e.halves_position, "<=", c.max_halves_position, "the same, a share of the extent"),
-        ("cells covered", e.cells, ">=", c.min_cells, "share of the median image that tracks cover"),
-        (
+        _Row("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
+        _Row("track length", e.mean_track_length, ">=", c.least_track_length(e.frames), "frames a point"),
+        _Row("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg, "degrees between the rays of the median point"),
+        _Row("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
+        _Row("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
+        _Row(
+            "focal vs EXIF",
+            _log(e.exif_ratio),
+            "<=",
+            c.max_exif_log_ratio,
+            "log ratio of focal lengths",
+            "no focal length in EXIF",
+        ),
+        _Row(
+            "focal vs prior",
+            _log(e.prior_ratio),
+            "<=",
+            c.max_prior_log_ratio,
+            "log ratio of focal lengths",
+            "EXIF or the user tells every focal length",
+        ),
+        _Row(
+            "speed jump",
+            e.speed_jump,
+            "<=",
+            c.max_speed_jump,
+            "largest step over the usual one in the video",
+            "no video of five frames",
+        ),
+        _Row(
+            "held-out error",
+            e.held_out_px,
+            "<=",
+            c.max_held_out_px,
+            "pixels, median of observations fitted to nothing",
+            "too few tracks that the adjustment did not use",
+        ),
+        _Row(
+            "halves, rotation",
+            e.halves_deg,
+            "<=",
+            c.max_halves_deg,
+            "degrees between fits to either half of the tracks",
+            "fewer than three frames or sixty tracks, a rig, or given poses",
+        ),
+        _Row(
+            "halves, position",
+            e.halves_position,
+            "<=",
+            c.max_halves_position,
+            "the same, a share of the extent",
+            "fewer than three frames or sixty tracks, a rig, or given poses",
+        ),
+        _Row("cells covered", e.cells, ">=", c.min_cells, "share of the median image that tracks cover"),
+        _Row(
             "scale jump",
             e.scale_jump,
             "<=",
             c.max_scale_jump,
             "log ratio of scales from depth to tracks",
+            "fewer than ten frames with depth",
         ),
-        ("image motion", e.image_motion, ">=", c.min_image_motion, "of an image, between matches of the median pair"),
-        ("pixel aspect", abs(np.log(e.aspect)), "<=", c.max_aspect_log_ratio, "log ratio of fx and fy"),
-    )
-    gates = tuple(
-        _gate(name, float(value), relation, float(limit), meaning)
-        for name, value, relation, limit, meaning in rows
-        if np.isfinite(value)
-    )
-    failed = [gate for gate in gates if not gate.passed]
-    if not failed:
-        return Verdict(True, gates, f"good: {len(gates)} of {len(gates)} gates passed")
-    worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for gate in failed)
-    return Verdict(False, gates, f"below the gates: {worst}")
+        _Row(
+            "image motion",
+            e.image_motion,
+            ">=",
+            c.min_image_motion,
+            "of an image, between matches of the median pair",
+            "no matches",
+        ),
+    ]
 
 
-def _gate(name: str, value: float, relation: str, limit: float, meaning: str) -> Gate:
-    return Gate(name, value, relation, limit, value >= limit if relation == ">=" else value <= limit, meaning)
+def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
+    """What few views must show, because what is wrong with them shows in nothing else."""
+    pair = e.frames == 2
+    open_focal = "two views leave the focal length open: give it with --intrinsics, or add pictures"
+    thin = "two views prove their poses only by many points in depth, seen from well apart: add pictures"
+    held = "the matches of so few views leave cameras open, and what decides is a guess: add pictures between these"
+    return [
+        _Row(
+            "known focal", e.known_focal, ">=", 1.0, "share of cameras whose focal length was given", remedy=open_focal
+        ),
+        _Row("relief", e.relief, ">=", c.min_pair_relief, "share of matches that no plane explains", remedy=thin),
+        _Row(
+            "points of two views",
+            e.observations_per_frame if pair else None,
+            ">=",
+            c.min_pair_observations,
+            "points that both views see",
+            remedy=thin,
+        ),
+        _Row(
+            "parallax of two views",
+            e.ray_spread_deg if pair else None,
+            ">=",
+            c.min_pair_parallax_deg,
+            "degrees between the rays of the median point",
+            remedy=thin,
+        ),
+        _Row(
+            "linking points",
+            e.linking_points,
+            ">=",
+            c.min_linking_points,
+            "points that three views or more see",
+            remedy=held,
+        ),
+        _Row(
+            "halves of few views",
+            e.halves_deg if e.linking_points is not None else None,
+            "<=",
+            c.max_few_halves_deg,
+            "degrees between fits to either half of the tracks",
+            remedy=held,
+        ),
+        _Row(
+            "focal uncertainty",
+            e.focal_sigma,
+            "<=",
+            c.max_focal_sigma,
+            "one sigma, relative, of the focal length that matches tell least of",
+            remedy=held,
+        ),
+        _Row(
+            "let go, rotation",
+            e.let_go_deg,
+            "<=",
+            c.max_let_go_deg,
+            "degrees that cameras turn when the prior lets go of them",
+            remedy=held,
+        ),
+        _Row(
+            "let go, focal",
+            e.let_go_focal,
+            "<=",
+            c.max_let_go_focal,
+            "log ratio of focal lengths when the prior lets go of them",
+            remedy=held,
+        ),
+    ]
 
 
-def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:
-    """Largest speed between consecutive posed frames of a video over its upper quartile; NaN without video.
+def _log(ratio: float | None) -> float | None:
+    """|log| of a ratio; infinite for one that is no length's."""
+    if ratio is None:
+        return None
+    return abs(float(np.log(ratio))) if ratio > 0 else float("nan") if np.isnan(ratio) else float("inf")
+
+
+def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float | None:
+    """Largest speed between consecutive posed frames of a video over its upper quartile; None without video.
 
     Right trajectories are smooth; a fold or a wrong registration makes one step far longer than the rest.
     """
-    worst = float("nan")
+    worst: float | None = None
     for video in sorted({frame.video for frame in frames if frame.video is not None}):
         mine = [k for k, f in enumerate(frames) if f.video == video and f.time_s is not None]
         mine = [k for k in mine if np.isfinite(centres[k]).all()]
@@ -138,13 +306,14 @@ def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float:
         times = np.array([frames[k].time_s for k in mine], float)
         steps = np.linalg.norm(np.diff(centres[mine], axis=0), axis=1) / np.maximum(np.diff(times), 1e-6)
         typical = float(np.quantile(steps, 0.75))
-        if typical > 0:
-            worst = float(np.fmax(worst, steps.max() / typical))
+        if steps.max() > 0:  # else it stands still, which is no jump
+            jump = float(steps.max() / typical) if typical > 0 else float("inf")
+            worst = jump if worst is None else max(worst, jump)
     return worst
 
 
-def scale_jump(scales: Float) -> float:
-    """Largest |log ratio| between the scale of frames before and after any place of the capture; NaN for few frames.
+def scale_jump(scales: Float) -> float | None:
+    """Largest |log ratio| between the scale of frames before and after any place of the capture; None for few frames.
 
     scales (N,) in capture order, from predicted depth to tracks (see `depth_scale`). One network pass predicts all
     depth at one scale, so parts of a solution that drifted apart in size show. Medians of five frames on either side
@@ -152,18 +321,18 @@ def scale_jump(scales: Float) -> float:
     """
     known = np.log(scales[np.isfinite(scales) & (scales > 0)])
     if len(known) < 2 * _WINDOW:
-        return float("nan")
+        return None
     medians = np.array([np.median(known[k : k + _WINDOW]) for k in range(len(known) - _WINDOW + 1)])
     return float(np.abs(medians[_WINDOW:] - medians[:-_WINDOW]).max())
 
 
-def cells_covered(frame: Int, xy: Float, size_px: Float, frames: Bool) -> float:
-    """Share of the 8 x 8 cells of an image with an observation, the median of `frames` (N,); NaN without any.
+def cells_covered(frame: Int, xy: Float, size_px: Float, frames: Bool) -> float | None:
+    """Share of the 8 x 8 cells of an image with an observation, the median of `frames` (N,); None without any.
 
     frame (M,), xy (M, 2) of the observations; size_px (N, 2).
     """
     if not frames.any():
-        return float("nan")
+        return None
     column, row = np.clip(xy / size_px[frame] * _GRID, 0, _GRID - 1e-6).T.astype(int)
     seen = np.unique((frame * _GRID + row) * _GRID + column) // _GRID**2
     return float(np.median(np.bincount(seen, minlength=len(frames))[frames])) / _GRID**2

@@ -1,0 +1,65 @@
+"""What the matches of few views leave open: how uncertain focal lengths are, and what moves when the prior lets go.
+
+A few views are explained by a whole family of cameras almost equally well, and a prior picks one of them. Residuals
+say nothing of that. The covariance of the adjustment does, as far as it is linear; and the adjustment without the
+prior shows what the prior had decided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import Bool
+from ...geometry.pose_metrics import pose_errors
+from ..config import SolveConfig
+from ..solve.adjustment import Adjustment, adjust, focal_sigmas
+from ..solve.lens_model import fully_free
+from ..solve.problem import Estimate, Problem
+from ..solve.rounds import Fit, fit_points
+
+__all__ = ["LetGo", "focal_uncertainty", "let_go"]
+
+_RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
+_FINEST_PX = 0.05  # sigma of an observation at least: residuals of two views are smaller than their noise
+_PASSES, _ITERATIONS = 3, 100  # weak directions converge last
+
+
+@dataclass(frozen=True)
+class LetGo:
+    """How far cameras move: their relative rotations at most, and focal lengths as the largest |log ratio|."""
+
+    rotation_deg: float
+    focal: float
+
+
+def focal_uncertainty(problem: Problem, fit: Fit) -> float | None:
+    """One sigma, relative, of the focal length that the fit's kept observations determine least; inf where one not at
+    all; None where every focal length is given.
+
+    From the covariance of the adjustment without any prior, times the variance that the residuals show.
+    """
+    sigmas = focal_sigmas(problem, fit.estimate, fit.points, fit.kept)
+    open_ones = [sigma for name, sigma in sigmas.items() if name not in problem.known_cameras]
+    if not open_ones:
+        return None
+    return max(open_ones) * max(fit.median_px / _RAYLEIGH_MEDIAN, _FINEST_PX)
+
+
+def let_go(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> LetGo:
+    """Of `frames` (N,), between `estimate`, which a prior holds, and where their matches alone take them from there."""
+    free = estimate
+    for _ in range(_PASSES):
+        fit = fit_points(problem, free, config.min_ray_spread_deg, config.strict_gate_px)
+        how = Adjustment(
+            min(1.0, max(0.3, 2 * fit.median_px)),
+            refine_centre=fully_free(problem, free),
+            max_iterations=_ITERATIONS,
+            function_tolerance=1e-9,
+        )
+        free, _ = adjust(problem, free, fit.points, fit.kept, how)
+    turned = pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg
+    used = {problem.camera_of(int(frame)) for frame in np.flatnonzero(frames)}
+    focal = [abs(float(np.log(free.cameras[name].focal_px / estimate.cameras[name].focal_px))) for name in used]
+    return LetGo(float(turned.max(initial=0.0)), max(focal, default=0.0))
