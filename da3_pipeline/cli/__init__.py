@@ -220,14 +220,18 @@ def _show_licence(model: str) -> None:
 def _conclude(outcome: Outcome, as_json: bool) -> None:
     verdict, folder = outcome.scene.verdict, outcome.result.folder
     if as_json:
+        from ..export.report.document import finite
+
         document = {
             "passed": verdict.passed,
+            "unverified": verdict.unverified,
             "summary": verdict.summary,
             "folder": str(folder),
             "gates": [vars(gate) for gate in verdict.gates],
+            "not_measured": [vars(gate) for gate in verdict.not_measured],
             "figures": outcome.scene.figures,
         }
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(finite(document), indent=2, allow_nan=False))
     else:
         typer.echo(verdict.summary)
         for gate in verdict.gates:

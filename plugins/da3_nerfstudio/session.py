@@ -96,7 +96,8 @@ def _warning(report: dict[str, Any]) -> str | None:
     verdict = report.get("verdict")
     if not isinstance(verdict, dict) or verdict.get("passed", True):
         return None
-    return f"this scene is below its quality gates: {verdict.get('summary', 'see report.html')}"
+    what = "not verified" if verdict.get("unverified") else "below its quality gates"
+    return f"this scene is {what}: {verdict.get('summary', 'see report.html')}"
 
 
 def _remedy(folder: Path) -> str:

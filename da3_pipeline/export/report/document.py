@@ -23,7 +23,7 @@ from .html import render_html
 from .pictures import collect_pictures
 from .world import world_document
 
-__all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
+__all__ = ["SCHEMA_VERSION", "finite", "report_document", "write_report"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("da3-pipeline", "pycolmap", "torch", "numpy", "timm", "opencv-python-headless", "pillow")
@@ -67,8 +67,10 @@ def report_document(
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "verdict": {
             "passed": scene.verdict.passed,
+            "unverified": scene.verdict.unverified,
             "summary": scene.verdict.summary,
             "gates": [vars(gate) for gate in scene.verdict.gates],
+            "not_measured": [vars(gate) for gate in scene.verdict.not_measured],
         },
         "data_set": _data_set(result),
         "world": world_document(scene, result),
@@ -84,7 +86,7 @@ def report_document(
         "config": dict(config),
         "versions": _versions(),
     }
-    return _finite(document)
+    return finite(document)
 
 
 def _all_dropped(scene: Scene, result: ExportResult | None, dropped: Sequence[Dropped]) -> list[Dropped]:
@@ -160,11 +162,12 @@ def _whole(value: float) -> float:
     return int(value) if float(value).is_integer() else value
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain JSON values all the way down; numbers that are not finite as null."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

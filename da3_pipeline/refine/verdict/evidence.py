@@ -106,11 +106,11 @@ def _of_few_views(
     if refined.sum() < 2:
         return evidence
     fit = fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
-    used = np.bincount(thinned.observations.track[fit.kept], minlength=thinned.observations.num_tracks)
+    sightings = np.bincount(thinned.observations.track[fit.kept], minlength=thinned.observations.num_tracks)
     moved = let_go(thinned, judged, refined, config.solve) if held else None
     return replace(
         evidence,
-        linking_points=float((used >= 3).sum()),
+        linking_points=float((sightings >= 3).sum()),
         focal_sigma=focal_uncertainty(thinned, fit),
         let_go_deg=None if moved is None else moved.rotation_deg,
         let_go_focal=None if moved is None else moved.focal,

@@ -37,10 +37,10 @@ class Evidence:
     false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
-    frames or more see, without which the distances between pairs are anyone's; focal_sigma, relative, of the focal length
-    that is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the prior holds
-    is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their cameras
-    whose focal length the user gave; relief, the share of matches that no plane explains.
+    frames or more see, without which the distances between pairs are anyone's; focal_sigma, relative, of the focal
+    length that is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the
+    prior holds is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their
+    cameras whose focal length the user gave; relief, the share of matches that no plane explains.
     """
 
     frames: int

@@ -36,7 +36,6 @@ GOOD = Evidence(
     halves_position=0.002,
     cells=0.7,
     scale_jump=0.1,
-    aspect=1.0,
     image_motion=0.1,
     false_pairs=0.0,
 )
@@ -72,7 +71,6 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"halves_position": 0.1}, "halves, position"),
         ({"cells": 0.05}, "cells covered"),
         ({"scale_jump": 1.1}, "scale jump"),
-        ({"aspect": 1.3}, "pixel aspect"),
         ({"image_motion": 0.001}, "image motion"),
     ],
 )
@@ -83,19 +81,90 @@ def test_each_gate_fails_alone_and_is_named(change: dict[str, float], gate: str)
     assert gate in verdict.summary
 
 
-def test_gates_that_do_not_apply_are_left_out() -> None:
-    verdict = judge_evidence(replace(GOOD, exif_ratio=float("nan"), speed_jump=float("nan")), QualityConfig())
+@pytest.mark.parametrize("name", sorted(vars(GOOD).keys() - {"frames", "false_pairs"}))
+def test_neither_infinity_nor_nan_passes_for_unmeasured(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Infinite errors fail; infinite counts and shares that are asked to be large cannot; NaN is a fault of ours."""
+    if getattr(GOOD, name) is None:
+        return
+    wrong = judge_evidence(replace(GOOD, **{name: float("nan")}), QualityConfig())
+    assert not wrong.passed and not wrong.unverified
+    assert "fault of da3-pipeline" in caplog.text
+    endless = judge_evidence(replace(GOOD, **{name: float("inf")}), QualityConfig())
+    assert endless.passed == all(gate.relation == ">=" for gate in endless.gates if np.isinf(gate.value)), (
+        "what is too large fails its upper limit"
+    )
+    assert any(np.isinf(gate.value) for gate in endless.gates), "and is asked"
+
+
+def test_an_endless_held_out_error_is_no_good_scene() -> None:
+    """It had been taken for one that does not apply."""
+    verdict = judge_evidence(replace(GOOD, held_out_px=float("inf")), QualityConfig())
+    assert not verdict.passed and "held-out error inf" in verdict.summary
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    verdict = judge_evidence(replace(GOOD, exif_ratio=None, speed_jump=None), QualityConfig())
     assert verdict.passed
     assert not {"focal vs EXIF", "speed jump"} & {gate.name for gate in verdict.gates}
+    assert {absent.gate: absent.reason for absent in verdict.not_measured} == {
+        "focal vs EXIF": "no focal length in EXIF",
+        "speed jump": "no video of five frames",
+    }
+    assert verdict.summary == "good: 18 gates passed, 2 do not apply: focal vs EXIF, speed jump"
+    one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
+    assert one.summary == "good: 19 gates passed, 1 does not apply: speed jump"
+    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 20 gates passed"
 
 
-def test_two_frames_need_no_longer_tracks() -> None:
-    assert judge_evidence(replace(GOOD, frames=2, mean_track_length=2.0), QualityConfig()).passed
+PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)
+FEW = replace(GOOD, frames=4, linking_points=200.0, focal_sigma=0.002, let_go_deg=0.1, let_go_focal=0.005)
+
+
+@pytest.mark.parametrize(
+    ("scene", "change", "gate"),
+    [
+        (PAIR, {"known_focal": 0.0}, "known focal"),
+        (PAIR, {"known_focal": 0.5}, "known focal"),
+        (PAIR, {"relief": 0.1}, "relief"),
+        (PAIR, {"observations_per_frame": 80.0}, "points of two views"),
+        (PAIR, {"ray_spread_deg": 2.0}, "parallax of two views"),
+        (FEW, {"linking_points": 20.0}, "linking points"),
+        (FEW, {"halves_deg": 0.9}, "halves of few views"),
+        (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
+        (FEW, {"let_go_deg": 1.5}, "let go, rotation"),
+        (FEW, {"let_go_focal": 0.1}, "let go, focal"),
+    ],
+)
+def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: dict[str, float], gate: str) -> None:
+    assert judge_evidence(scene, QualityConfig()).passed
+    verdict = judge_evidence(replace(scene, **change), QualityConfig())  # type: ignore[arg-type]
+    assert not verdict.passed and verdict.unverified
+    assert [g.name for g in verdict.gates if not g.passed] == [gate]
+    assert verdict.summary.startswith("unverified: ") and "add pictures" in verdict.summary and gate in verdict.summary
+
+
+def test_a_scene_that_is_wrong_is_not_merely_unverified() -> None:
+    verdict = judge_evidence(replace(PAIR, known_focal=0.0, agreement=0.4), QualityConfig())
+    assert not verdict.passed and not verdict.unverified
+    assert verdict.summary.startswith("below the gates: match agreement 0.4")
+
+
+def test_what_proofs_lack_is_not_told_of_scenes_of_many_views() -> None:
+    assert not judge_evidence(GOOD, QualityConfig()).not_measured
+
+
+def test_tracks_need_be_no_longer_than_there_are_views() -> None:
+    config = QualityConfig()
+    assert config.least_track_length(2) == 2.0
+    assert config.least_track_length(3) == pytest.approx(2.0375)
+    assert [config.least_track_length(frames) for frames in (10, 11, 1000)] == [pytest.approx(2.3)] * 3
+    assert judge_evidence(replace(FEW, frames=3, mean_track_length=2.1), config).passed
+    assert not judge_evidence(replace(GOOD, mean_track_length=2.2), config).passed
 
 
 def test_nothing_refined_fails_on_that_alone() -> None:
-    verdict = judge_evidence(Evidence.nothing(7), QualityConfig())
-    assert not verdict.passed
+    verdict = judge_evidence(Evidence(frames=7, refined_share=0.0), QualityConfig())
+    assert not verdict.passed and not verdict.unverified
     assert [gate.name for gate in verdict.gates] == ["refined share"]
 
 
@@ -111,9 +180,9 @@ def test_speed_jump_sees_a_fold_and_not_a_turn() -> None:
     folded = steady.copy()
     folded[11:] += [8.0, 0, 0]
     assert speed_jump(video(20), folded) > 15
-    assert np.isnan(speed_jump(video(3), steady[:3]))
+    assert speed_jump(video(3), steady[:3]) is None
     photos = tuple(replace(frame, video=None) for frame in video(20))
-    assert np.isnan(speed_jump(photos, steady))
+    assert speed_jump(photos, steady) is None
 
 
 def test_speed_jump_skips_frames_without_a_pose() -> None:
@@ -129,7 +198,7 @@ def test_scale_jump_is_the_ratio_of_parts_and_bears_single_frames() -> None:
     assert scale_jump(scales) == 0.0
     scales[10:] *= 1.5
     assert scale_jump(scales) == pytest.approx(np.log(1.5))
-    assert np.isnan(scale_jump(scales[:9]))
+    assert scale_jump(scales[:9]) is None
 
 
 def test_cells_are_counted_once_and_of_the_given_frames() -> None:
@@ -138,7 +207,7 @@ def test_cells_are_counted_once_and_of_the_given_frames() -> None:
     xy = np.array([[1.0, 1.0], [2.0, 2.0], [79.0, 39.0], [5.0, 5.0], [40.0, 20.0]])
     assert cells_covered(frame, xy, size, np.array([True, False, False])) == 2 / 64
     assert cells_covered(frame, xy, size, np.array([True, True, True])) == 1 / 64
-    assert np.isnan(cells_covered(frame, xy, size, np.zeros(3, bool)))
+    assert cells_covered(frame, xy, size, np.zeros(3, bool)) is None
 
 
 def test_image_motion_is_that_of_most_pairs_whatever_the_size_of_the_images() -> None:

@@ -1,0 +1,72 @@
+"""What few views leave open: told apart from what they determine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scenes import LANDSCAPE, Make, Synthetic
+
+from da3_pipeline.refine.config import SolveConfig
+from da3_pipeline.refine.solve.adjustment import focal_sigmas
+from da3_pipeline.refine.solve.problem import Estimate
+from da3_pipeline.refine.solve.rounds import Fit, fit_points, refine_estimate
+from da3_pipeline.refine.verdict.uncertainty import focal_uncertainty, let_go
+
+
+def fitted(capture: Synthetic) -> Fit:
+    return fit_points(capture.problem(), capture.truth, 1.0, 4.0)
+
+
+def test_sigma_is_what_repeated_measurements_scatter_by(make_capture: Make) -> None:
+    """Ten captures that differ in their noise alone: their focal lengths scatter as the covariance says."""
+    found, said = [], []
+    for seed in range(10):
+        capture = make_capture(
+            frames=5, noise_px=1.0, false_matches=0.0, lenses=(LANDSCAPE,), seed=seed, prior_deg=0.5, prior_focal=1.02
+        )
+        problem = capture.problem()
+        rough = refine_estimate(problem, capture.truth, SolveConfig(max_lens="SIMPLE_PINHOLE"), 0)
+        fit = fit_points(problem, rough.estimate, 1.0, 4.0)
+        sigma = focal_uncertainty(problem, fit)
+        assert sigma is not None
+        (camera,) = rough.estimate.cameras.values()
+        found.append(camera.focal_px / LANDSCAPE.focal_px * (LANDSCAPE.width / camera.width))
+        said.append(sigma)
+    assert np.std(found, ddof=1) == pytest.approx(np.mean(said), rel=0.8)
+
+
+def test_fewer_points_leave_the_focal_length_more_open(make_capture: Make) -> None:
+    """As the square root of their number."""
+    few, many = (make_capture(frames=5, points=points, lenses=(LANDSCAPE,)) for points in (150, 1350))
+    vague, sure = (focal_uncertainty(capture.problem(), fitted(capture)) for capture in (few, many))
+    assert vague is not None and sure is not None
+    assert vague / sure == pytest.approx(3.0, rel=0.4)
+
+
+def test_without_observations_nothing_is_determined(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    fit = fitted(capture)
+    assert focal_sigmas(capture.problem(), capture.truth, fit.points, np.zeros(len(fit.kept), bool)) == {}
+
+
+def test_given_focal_lengths_are_not_uncertain(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    problem = replace(capture.problem(), known_cameras=frozenset(capture.problem().camera_names))
+    assert focal_uncertainty(problem, fitted(capture)) is None
+
+
+def test_what_matches_determine_does_not_move_when_it_is_let_go(make_capture: Make) -> None:
+    capture = make_capture(frames=8, noise_px=0.3, false_matches=0.0)
+    problem, every = capture.problem(), np.ones(8, bool)
+    right = refine_estimate(problem, capture.truth, SolveConfig(), 0).estimate
+    still = let_go(problem, right, every, SolveConfig())
+    assert still.rotation_deg < 0.1 and still.focal < 0.01
+    cameras = {
+        name: replace(camera, params=(1.15 * camera.params[0], *camera.params[1:]))
+        for name, camera in right.cameras.items()
+    }
+    held = Estimate(right.cam_from_world, cameras)
+    moved = let_go(problem, held, every, SolveConfig())
+    assert moved.focal > 0.05, "a focal length that something held in a wrong place springs back"
