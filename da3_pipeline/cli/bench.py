@@ -189,6 +189,35 @@ def bench_few_views(
     typer.echo(few_views_table(rows))
 
 
+@bench_app.command("verdict")
+def bench_verdict(
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json or COLMAP's colmap.json."),
+    ] = None,
+    views: Annotated[list[int], typer.Option(min=2, help="Images of a run; once for each number.")] = [2, 3, 4, 5],  # noqa: B006
+    subsets: Annotated[int, typer.Option(min=1, help="Choices of each: neighbours, far apart, every second.")] = 2,
+    rendered: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Rendered worlds beside them; repeatable. Default: all.")
+    ] = None,
+    no_rendered: Annotated[bool, typer.Option("--no-rendered", help="The given scenes only.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the choices and of the rendered worlds.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where pictures and finished runs are kept.")] = Path("bench-verdict"),
+    json_file: JsonFile = None,
+) -> None:
+    """The whole pipeline on a few views at a time: is it right, and does the verdict say so?"""
+    from ..benchmark.verdict.few_images import RENDERED
+    from ..benchmark.verdict.runs import VerdictOptions, measure_verdicts, runs_json, runs_table
+
+    worlds = () if no_rendered else tuple(rendered or RENDERED)
+    options = VerdictOptions(cache.absolute(), tuple(views), subsets, worlds, seed, jobs)
+    runs = measure_verdicts(scenes or [], options, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(runs_json(runs))
+    typer.echo(runs_table(runs))
+
+
 @bench_app.command("adjustment")
 def bench_adjustment(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,

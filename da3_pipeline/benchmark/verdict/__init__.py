@@ -1,0 +1,1 @@
+"""Whether the verdict can be believed where it is hardest: on a few views."""

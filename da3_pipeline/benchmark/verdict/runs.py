@@ -1,0 +1,153 @@
+"""The whole pipeline, as it is by default, on a few images at a time: poses and verdict against the truth.
+
+Every finished run is kept as a file under the version of the code that made it: a command that is given again, or
+beside another one, does only what is missing, and no table mixes versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from ...config import PipelineConfig
+from ...errors import PipelineError
+from ...geometry.pose_metrics import pose_errors
+from ...pipeline import run
+from ...progress import Progress, SilentProgress
+from ..peers.ours import data_set_poses
+from ..truth.scene_truth import stacked
+from ..truth.verdicts import JudgedVerdict, judge_data_set, verdicts_json, verdicts_table
+from .few_images import RENDERED, FewImages, few_images, known_scenes
+
+__all__ = ["VerdictOptions", "VerdictRun", "code_version", "measure_verdicts", "runs_json", "runs_table"]
+
+_FROM = 3  # views, from which a capture may be good
+
+
+@dataclass(frozen=True)
+class VerdictOptions:
+    """views: numbers of them, each `subsets` times of every scene. rendered: worlds beside the scenes. cache: where
+    rendered pictures and finished runs are kept. jobs: processes at once."""
+
+    cache: Path
+    views: tuple[int, ...] = (2, 3, 4, 5)
+    subsets: int = 2
+    rendered: tuple[str, ...] = RENDERED
+    seed: int = 0
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class VerdictRun:
+    """One run. measured: against truth, else against COLMAP's solution. auc_5: a missing image is 180 degrees off."""
+
+    scene: str
+    images: tuple[str, ...]
+    measured: bool
+    posed: int
+    auc_5: float
+    seconds: float
+    judged: JudgedVerdict
+
+    def __str__(self) -> str:
+        said = "passed" if self.judged.passed else "flagged"
+        right = "right" if self.judged.right else "wrong"
+        against = "truth" if self.measured else "COLMAP"
+        why = "; ".join(part for part in (self.judged.wrong, "" if self.judged.passed else self.judged.verdict) if part)
+        return (
+            f"{self.judged.run:<28}{len(self.images):>6}{self.posed:>7}{self.auc_5:>7.1f}  {against:<8}{right:<7}"
+            f"{said:<9}{self.seconds:>6.1f}  {why}"
+        ).rstrip()
+
+
+def measure_verdicts(folders: Sequence[Path], options: VerdictOptions, progress: Progress) -> list[VerdictRun]:
+    """A run for every scene, number of views and choice. Folders as for `read_truth`."""
+    scenes = known_scenes(folders, options.rendered, options.seed, options.cache / "rendered", progress)
+    cases = list(few_images(scenes, options.views, options.subsets, options.seed))
+    results = options.cache / f"runs-{code_version()}-{options.seed}"
+    results.mkdir(parents=True, exist_ok=True)
+    found: dict[str, VerdictRun] = {}
+    for wait in (False, True):  # what another command has in hand is read when it is done
+        missing = [case for case in cases if case.key not in found]
+        for case, result in zip(missing, _each(partial(_once, results, wait), missing, options.jobs), strict=True):
+            if result is not None:
+                found[case.key] = result
+                progress.step(len(found), len(cases), case.key)
+    return [found[case.key] for case in cases]
+
+
+def runs_table(runs: Sequence[VerdictRun]) -> str:
+    """A line a run, the mean time of one, and the four cells: of all, and from three views up."""
+    head = f"{'run':<28}{'views':>6}{'posed':>7}{'AUC@5':>7}  {'against':<8}{'':<7}{'verdict':<9}{'s':>6}"
+    seconds = sum(run.seconds for run in runs) / max(len(runs), 1)
+    cells = verdicts_table([run.judged for run in runs], _FROM)
+    return "\n".join([head, *map(str, runs), "", f"{len(runs)} runs, {seconds:.1f} s each", "", cells])
+
+
+def runs_json(runs: Sequence[VerdictRun]) -> str:
+    """The cells over all runs, and all figures of each."""
+    document = json.loads(verdicts_json([run.judged for run in runs]))
+    return json.dumps(document | {"figures": [asdict(run) for run in runs]}, indent=1)
+
+
+def code_version() -> str:
+    """A digest of the package's source: two runs compare where it is the same."""
+    package, digest = Path(__file__).parents[2], hashlib.blake2b(digest_size=6)
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _each(once: partial[VerdictRun | None], cases: Iterable[FewImages], jobs: int) -> Iterator[VerdictRun | None]:
+    if jobs == 1:
+        yield from map(once, cases)
+        return
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(once, cases)
+
+
+def _once(results: Path, wait: bool, case: FewImages) -> VerdictRun | None:
+    """The kept result, or a new one; None where another process is at it and `wait` is off."""
+    kept = results / f"{case.key}.json"
+    try:
+        with FileLock(kept.with_suffix(".lock"), timeout=-1 if wait else 0):
+            if not kept.exists():
+                written = kept.with_suffix(f".{os.getpid()}")
+                written.write_text(json.dumps(asdict(_measured(case))), encoding="utf-8")
+                written.replace(kept)
+    except Timeout:
+        return None
+    document = json.loads(kept.read_text(encoding="utf-8"))
+    document |= {"images": tuple(document["images"]), "judged": JudgedVerdict(**document["judged"])}
+    return VerdictRun(**document)
+
+
+def _measured(case: FewImages) -> VerdictRun:
+    began_s = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
+        images, session = Path(scratch) / "images", Path(scratch) / "session"
+        case.copy_to(images)
+        try:
+            outcome = run([images], session, PipelineConfig(), SilentProgress())
+        except PipelineError as error:
+            poses, aside, passed, verdict = {}, frozenset[str](), False, f"no data set: {error}"
+        else:
+            poses, passed, verdict = data_set_poses(session), outcome.passed, outcome.scene.verdict.summary
+            aside = frozenset(frame.name for frame in outcome.scene.frames if not frame.training)
+    seconds = time.perf_counter() - began_s
+    judged = judge_data_set(case.key, case.truth, poses, aside, passed, verdict)
+    estimate = stacked(case.names, poses)
+    posed, auc_5 = int(np.isfinite(estimate).all((1, 2)).sum()), pose_errors(case.cam_from_world, estimate).auc(5)
+    return VerdictRun(case.scene, case.names, case.measured, posed, auc_5, seconds, judged)

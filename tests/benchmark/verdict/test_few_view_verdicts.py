@@ -1,0 +1,137 @@
+"""`bench verdict`: which images are taken, what is kept, and what a run that fails counts as."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth
+from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
+from da3_pipeline.benchmark.verdict import runs
+from da3_pipeline.benchmark.verdict.few_images import RENDERED, FewImages, few_images, known_scenes, picked
+from da3_pipeline.benchmark.verdict.runs import VerdictOptions, VerdictRun, measure_verdicts, runs_json, runs_table
+from da3_pipeline.errors import PipelineError, UsageError
+from da3_pipeline.progress import SilentProgress
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_choices_are_neighbours_then_far_apart_then_every_second(seed: int) -> None:
+    for number, step in ((0, 1), (1, 6), (2, 2), (3, 3)):
+        chosen = picked(20, 4, number, seed)
+        assert set(np.diff(chosen)) == {step}
+        assert chosen[0] >= 0 and chosen[-1] < 20
+    assert picked(5, 4, 3, seed).tolist() in ([0, 1, 2, 3], [1, 2, 3, 4]), "there is no room for longer steps"
+
+
+def test_the_seed_moves_the_start() -> None:
+    assert len({int(picked(20, 4, 0, seed)[0]) for seed in range(10)}) > 4
+    np.testing.assert_array_equal(picked(20, 4, 0, 7), picked(20, 4, 0, 7))
+
+
+def scene(folder: Path, images: int) -> SceneTruth:
+    poses = np.tile(np.eye(3, 4), (images, 1, 1))
+    poses[:, 0, 3] = np.arange(images)
+    return SceneTruth(folder, tuple(f"{k}.png" for k in range(images)), poses, np.zeros((images, 3, 3)))
+
+
+def test_every_scene_gives_each_number_of_views_as_often_as_asked_with_its_own_truth(tmp_path: Path) -> None:
+    cases = list(few_images({"wall": scene(tmp_path, 9), "pair": scene(tmp_path, 3)}, (2, 3), 2, seed=0))
+    assert [case.key for case in cases] == ["wall-2-0", "wall-2-1", "wall-3-0", "wall-3-1", "pair-2-0", "pair-2-1"]
+    for case in cases:
+        assert [f"{int(pose[0, 3])}.png" for pose in case.cam_from_world] == list(case.names)
+
+
+def test_worlds_and_folders_are_checked(tmp_path: Path, rendered_capture: Path) -> None:
+    assert "moving people, masked" not in RENDERED and "turntable" in RENDERED
+    with pytest.raises(UsageError, match="no such rendered world"):
+        known_scenes([], ["underwater"], 0, tmp_path, SilentProgress())
+    with pytest.raises(UsageError, match="the same name"):
+        known_scenes([rendered_capture, rendered_capture], [], 0, tmp_path, SilentProgress())
+
+
+def test_colmaps_solution_stands_in_for_truth_and_says_so(rendered_capture: Path, tmp_path: Path) -> None:
+    (tmp_path / "colmap.json").symlink_to(rendered_capture / "truth.json")
+    assert not read_truth(tmp_path).measured
+    (tmp_path / "truth.json").symlink_to(rendered_capture / "truth.json")
+    assert read_truth(tmp_path).measured
+
+
+def result(case: FewImages) -> VerdictRun:
+    return VerdictRun(case.scene, case.names, True, 3, 99.0, 2.0, JudgedVerdict(case.key, 3, "", True, "good"))
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> VerdictOptions:
+    return VerdictOptions(tmp_path, (3,), 2, ())
+
+
+def test_what_is_finished_is_not_done_again(
+    rendered_capture: Path, options: VerdictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def measured(case: FewImages) -> VerdictRun:
+        done.append(case.key)
+        return result(case)
+
+    monkeypatch.setattr(runs, "_measured", measured)
+    first = measure_verdicts([rendered_capture], options, SilentProgress())
+    more = measure_verdicts([rendered_capture], replace(options, views=(3, 4)), SilentProgress())
+    assert more[:2] == first and [len(run.images) for run in more] == [3, 3, 4, 4]
+    assert len(done) == 4 == len(set(done))
+    monkeypatch.setattr(runs, "code_version", lambda: "another")
+    measure_verdicts([rendered_capture], options, SilentProgress())
+    assert len(done) == 6
+
+
+def test_what_another_command_has_in_hand_is_left_to_it(
+    rendered_capture: Path, options: VerdictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_measured", result)
+    (case, _) = few_images({"wall": read_truth(rendered_capture)}, (3,), 2, 0)
+    with FileLock(options.cache / f"{case.key}.lock"):
+        assert runs._once(options.cache, False, case) is None
+    assert runs._once(options.cache, False, case) == result(case)
+
+
+def test_a_run_without_a_data_set_is_wrong_and_flagged(
+    rendered_capture: Path, options: VerdictOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PipelineError("nothing usable is left")
+
+    monkeypatch.setattr(runs, "run", refused)
+    one, _ = measure_verdicts([rendered_capture], options, SilentProgress())
+    assert (one.posed, one.judged.cell) == (0, "wrong and flagged")
+    assert "no data set: nothing usable is left" in str(one)
+
+
+def test_a_few_views_are_run_and_judged(rendered_capture: Path, tmp_path: Path, cli: Cli) -> None:
+    words = ("--views", 3, "--subsets", 1, "--no-rendered", "--cache", tmp_path, "--json", tmp_path / "all.json")
+    code, out, err = cli("bench", "verdict", rendered_capture, *words)
+    assert code == 0, err
+    document = json.loads((tmp_path / "all.json").read_text())
+    (figures,) = document["figures"]
+    assert figures["posed"] == 3 and figures["auc_5"] > 90
+    assert document["runs"][0]["right"] and document["cells"]["wrong and passed"] == 0
+    assert "1 runs" in out and "3 views and more" in out
+
+
+def test_the_table_ends_with_the_cells(options: VerdictOptions, tmp_path: Path) -> None:
+    cases = list(few_images({"wall": scene(tmp_path, 9)}, (3,), 2, 0))
+    good, bad = (result(case) for case in cases)
+    bad = replace(bad, judged=replace(bad.judged, wrong="AUC@5 12.0"), measured=False)
+    lines = runs_table([good, bad]).splitlines()
+    assert lines[1].split() == ["wall-3-0", "3", "3", "99.0", "truth", "right", "passed", "2.0"]
+    assert lines[2].split() == ["wall-3-1", "3", "3", "99.0", "COLMAP", "wrong", "passed", "2.0", "AUC@5", "12.0"]
+    assert "2 runs, 2.0 s each" in lines
+    assert lines[-1] == "wrong and passed: wall-3-1, 3 views: AUC@5 12.0"
+    assert json.loads(runs_json([good, bad]))["cells"]["wrong and passed"] == 1
