@@ -251,6 +251,14 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             remedy=held,
         ),
         _Row(
+            "agreement of few views",
+            e.agreement if e.linking_points is not None else None,
+            ">=",
+            c.min_few_agreement,
+            "verified matches that the poses explain: among few views nothing outvotes the false ones",
+            remedy=held,
+        ),
+        _Row(
             "halves of few views",
             e.halves_deg if e.linking_points is not None else None,
             "<=",

@@ -117,7 +117,9 @@ def test_what_cannot_be_measured_is_said() -> None:
 
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)
-FEW = replace(GOOD, frames=4, linking_points=200.0, focal_sigma=0.002, let_go_deg=0.1, let_go_focal=0.005)
+FEW = replace(
+    GOOD, frames=4, agreement=0.98, linking_points=200.0, focal_sigma=0.002, let_go_deg=0.1, let_go_focal=0.005
+)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,7 @@ FEW = replace(GOOD, frames=4, linking_points=200.0, focal_sigma=0.002, let_go_de
         (PAIR, {"observations_per_frame": 80.0}, "points of two views"),
         (PAIR, {"ray_spread_deg": 2.0}, "parallax of two views"),
         (FEW, {"linking_points": 20.0}, "linking points"),
+        (FEW, {"agreement": 0.95}, "agreement of few views"),
         (FEW, {"halves_deg": 0.9}, "halves of few views"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
         (FEW, {"let_go_deg": 1.5}, "let go, rotation"),
