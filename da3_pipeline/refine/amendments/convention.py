@@ -17,7 +17,7 @@ from ...arrays import Bool, Float, Int
 from ...geometry import compose, invert, rotation_angle_deg
 from ...progress import Progress
 from ...types import Frame
-from ..config import RefineConfig
+from ..config import ConventionConfig, RefineConfig
 from ..initialisation.candidates import guessed_camera
 from ..initialisation.two_view import RelativePoses, relative_poses
 from ..solve.problem import Problem
@@ -30,10 +30,6 @@ logger = logging.getLogger(__name__)
 
 _OTHER_AXES = np.concatenate([np.diag([1.0, -1.0, -1.0]), np.zeros((3, 1))], axis=1)  # OpenGL <-> OpenCV
 _ALTERNATIVES = ((True, False), (False, True), (True, True))  # inverted, other axes
-_MOST_PAIRS, _FEWEST_PAIRS, _FEWEST_MATCHES, _MOST_FLAT = 100, 6, 25, 0.8
-_AGREE_DEG = np.array([15.0, 30.0])  # rotation, direction: given poses may be rough
-_CONTRADICT = 2.0  # times that: not a matter of noise
-_EXPLAINED, _SUSPECT, _AMBIGUOUS = 0.7, 0.5, 0.05
 
 
 @dataclass(frozen=True)
@@ -94,7 +90,7 @@ def in_told_convention(solution: Solution, config: RefineConfig, progress: Progr
     A warning is logged, and remarked, where anything speaks against the convention of the file.
     """
     prediction, frames = solution.prediction, solution.frames
-    found = find_convention(solution.problem, frames, config.seed)
+    found = find_convention(solution.problem, frames, config.convention, config.seed)
     if found is None:
         return solution
     found = replace(found, applied=found.certain and config.solve.correct_poses)
@@ -111,35 +107,37 @@ def in_told_convention(solution: Solution, config: RefineConfig, progress: Progr
     return solution.restated(config, prediction=corrected)
 
 
-def find_convention(problem: Problem, frames: Sequence[Frame], seed: int) -> Convention | None:
+def find_convention(
+    problem: Problem, frames: Sequence[Frame], config: ConventionConfig, seed: int
+) -> Convention | None:
     """The convention that matches speak for against the one of the file; None where they do not, or cannot tell.
 
     Only pairs with parallax are asked. A pair speaks for a reading that its rotation and its direction agree with, to
     a tolerance that poses 5 degrees off meet, if it contradicts the given one by more than that.
     """
     known = np.array([frame.known_cam_from_world is not None for frame in frames])
-    pairs = _asked(problem, known)
-    if len(pairs) < _FEWEST_PAIRS:
+    pairs = _asked(problem, known, config)
+    if len(pairs) < config.fewest_pairs:
         return None
     cameras = {camera_id: guessed_camera(problem, camera_id) for camera_id in problem.prior.cameras}
     measured = relative_poses(_only(problem, pairs), cameras, seed)
-    measured = measured.subset(measured.support >= _FEWEST_MATCHES)
-    if len(measured.frames) < _FEWEST_PAIRS:
+    measured = measured.subset(measured.support >= config.fewest_matches)
+    if len(measured.frames) < config.fewest_pairs:
         return None
     nothing = np.full((3, 4), np.nan)
     given = np.array([nothing if (pose := frame.known_cam_from_world) is None else pose for frame in frames], float)
     as_given = _errors(given, measured, False, False)
-    readings = [_Reading(_errors(given, measured, *how), as_given, *how) for how in _ALTERNATIVES]
+    readings = [_Reading(config, _errors(given, measured, *how), as_given, *how) for how in _ALTERNATIVES]
     best, second = sorted(readings, key=lambda reading: -reading.explained)[:2]
-    if best.speaking < _FEWEST_PAIRS or best.explained < _SUSPECT or best.speaking < 3 * best.against:
+    if best.speaking < config.fewest_pairs or best.explained < config.suspect or best.speaking < 3 * best.against:
         return None
-    certain = best.explained >= _EXPLAINED and best.speaking >= 10 * best.against
-    certain &= best.explained - second.explained > _AMBIGUOUS
+    certain = best.explained >= config.explained and best.speaking >= 10 * best.against
+    certain &= best.explained - second.explained > config.ambiguous
     transforms = next(frame.known_pose_form for frame in frames if frame.known_cam_from_world is not None)
     return Convention(
         best.inverted,
         best.other_axes,
-        float(_agree(as_given).mean()),
+        float(_agree(as_given, config).mean()),
         best.explained,
         len(measured.frames),
         certain,
@@ -151,6 +149,7 @@ def find_convention(problem: Problem, frames: Sequence[Frame], seed: int) -> Con
 class _Reading:
     """One alternative. errors, as_given (Q, 2): degrees of rotation and direction under it and as given."""
 
+    config: ConventionConfig
     errors: Float
     as_given: Float
     inverted: bool
@@ -159,34 +158,35 @@ class _Reading:
     @property
     def explained(self) -> float:
         """Share of all pairs that agree with it."""
-        return float(_agree(self.errors).mean())
+        return float(_agree(self.errors, self.config).mean())
 
     @property
     def speaking(self) -> int:
         """Pairs that agree with it and contradict what is given."""
-        return int((_agree(self.errors) & _contradict(self.as_given)).sum())
+        return int((_agree(self.errors, self.config) & _contradict(self.as_given, self.config)).sum())
 
     @property
     def against(self) -> int:
         """Pairs that agree with what is given and contradict it."""
-        return int((_agree(self.as_given) & _contradict(self.errors)).sum())
+        return int((_agree(self.as_given, self.config) & _contradict(self.errors, self.config)).sum())
 
 
-def _agree(errors: Float) -> Bool:
-    return np.asarray((errors < _AGREE_DEG).all(axis=1))
+def _agree(errors: Float, config: ConventionConfig) -> Bool:
+    return np.asarray((errors < [config.agree_rotation_deg, config.agree_direction_deg]).all(axis=1))
 
 
-def _contradict(errors: Float) -> Bool:
-    return np.asarray((errors > _CONTRADICT * _AGREE_DEG).any(axis=1))
+def _contradict(errors: Float, config: ConventionConfig) -> Bool:
+    tolerance = np.array([config.agree_rotation_deg, config.agree_direction_deg])
+    return np.asarray((errors > config.contradict * tolerance).any(axis=1))
 
 
-def _asked(problem: Problem, known: Bool) -> Int:
+def _asked(problem: Problem, known: Bool, config: ConventionConfig) -> Int:
     """Numbers of pairs with parallax and many matches between frames with a known pose; every so many-th of many."""
     matches = problem.matches
     counts = np.bincount(matches.pair, minlength=len(matches.frames))
-    fit = (counts >= _FEWEST_MATCHES) & (matches.homography_share < _MOST_FLAT) & known[matches.frames].all(axis=1)
-    numbers = np.flatnonzero(fit)
-    return numbers[:: max(1, -(-len(numbers) // _MOST_PAIRS))]
+    fit = (counts >= config.fewest_matches) & (matches.homography_share < config.most_flat)
+    numbers = np.flatnonzero(fit & known[matches.frames].all(axis=1))
+    return numbers[:: max(1, -(-len(numbers) // config.most_pairs))]
 
 
 def _only(problem: Problem, pairs: Int) -> Problem:

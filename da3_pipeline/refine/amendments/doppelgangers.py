@@ -19,9 +19,6 @@ from .solution import Solution
 __all__ = ["not_contradicted", "without_doppelgangers"]
 
 
-_SIGMAS = 4.0
-
-
 def without_doppelgangers(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """Of few frames, the problem without the matches of pairs that the prior contradicts."""
     problem = solution.problem
@@ -47,7 +44,7 @@ def not_contradicted(problem: Problem, config: PriorConfig, seed: int) -> Bool:
     contradicted = {
         tuple(pair)
         for pair, error in zip(relative.frames.tolist(), error_deg, strict=True)
-        if error > _SIGMAS * np.sqrt(2) * config.rotation_sigma_deg
+        if error > config.contradicted_sigmas * np.sqrt(2) * config.rotation_sigma_deg
     }
     wrong = np.array([tuple(pair) in contradicted for pair in matches.frames.tolist()], bool)[matches.pair]
     return ~wrong if wrong.sum() < 0.5 * len(wrong) else everything

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...geometry import Camera
 from ...progress import Progress
-from ..config import RefineConfig
+from ..config import FisheyeConfig, RefineConfig
 from ..solve.problem import rigs_in_world
 from ..solve.rounds import fit_points, polish
 from ..solve.score import agreement
@@ -20,31 +20,25 @@ from .solution import Solution, thinned
 
 __all__ = ["as_fisheye", "through_fisheye"]
 
-_WIDE_DEG = 75.0  # across the diagonal: narrower lenses never need it
-_BENT = 0.9  # radius in the image over that of a pinhole, at the corner, under which a lens is worth the trial
-_ROUNDS = 3
-_BETTER = 0.002  # share of matches
-_SHARPER = 0.97  # of the median error, where about as many matches agree
-
 
 def through_fisheye(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The solution with OPENCV_FISHEYE for the wide, bent lenses among its own, where that explains more matches."""
     problem, fit, held_by = solution.problem, solution.winner.fit, solution.winner.held_by
     unknown = fit.estimate.cameras.keys() - problem.known_cameras
-    bent = {name for name in unknown if _is_bent(fit.estimate.cameras[name])}
+    bent = {name for name in unknown if _is_bent(fit.estimate.cameras[name], config.fisheye)}
     if not bent or (problem.given_poses and config.solve.poses_as == "fixed"):
         return solution
     cameras = {name: as_fisheye(camera) if name in bent else camera for name, camera in fit.estimate.cameras.items()}
     few = thinned(problem, config)
     rigs = rigs_in_world(problem, fit.estimate)
     other = fit_points(few, replace(fit.estimate, cameras=cameras), config.solve.min_ray_spread_deg)
-    for _ in range(_ROUNDS):
+    for _ in range(config.fisheye.rounds):
         other = polish(few, other, config.solve.model_copy(update={"strict_rounds": 1}), held_by, rigs)
     if not np.isfinite(other.median_px):
         return solution
     gain = agreement(problem, other.estimate) - agreement(problem, fit.estimate)
-    sharper = other.median_px < _SHARPER * fit.median_px
-    better = gain > _BETTER or (gain > -_BETTER and sharper)
+    sharper, least = other.median_px < config.fisheye.sharper * fit.median_px, config.fisheye.better
+    better = gain > least or (gain > -least and sharper)
     return solution.won_by(other) if better else solution
 
 
@@ -66,7 +60,7 @@ def as_fisheye(camera: Camera) -> Camera:
     return replace(camera, model="OPENCV_FISHEYE", params=tuple(float(value) for value in params))
 
 
-def _is_bent(camera: Camera) -> bool:
+def _is_bent(camera: Camera, config: FisheyeConfig) -> bool:
     """Whether a lens is wide and its corners are drawn in, so that a fisheye model may fit it better."""
     if camera.model.endswith("FISHEYE"):
         return False
@@ -74,5 +68,5 @@ def _is_bent(camera: Camera) -> bool:
     plane = float(np.linalg.norm(camera.unproject(corner)))
     pinhole_px = plane * camera.focal_px
     radius_px = float(np.linalg.norm(corner[0] - camera.K[:2, 2]))
-    wide = 2 * np.degrees(np.arctan(plane)) > _WIDE_DEG
-    return bool(wide and radius_px < _BENT * pinhole_px)
+    wide = 2 * np.degrees(np.arctan(plane)) > config.wide_deg
+    return bool(wide and radius_px < config.bent * pinhole_px)

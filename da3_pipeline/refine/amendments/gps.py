@@ -17,7 +17,7 @@ from ...geometry.gps_fit import GpsFit, fit_gps
 from ...geometry.gravity import rotation_between, up_from_cameras, up_from_gimbals
 from ...progress import Progress
 from ...types import Frame
-from ..config import RefineConfig
+from ..config import GpsConfig, RefineConfig
 from ..solve.adjustment import Adjustment, adjust
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem, rigs_in_world
@@ -27,15 +27,8 @@ from .solution import Solution, settle, thinned
 __all__ = ["with_gps"]
 
 
-_FEWEST_PLACES = 12
-_USED_SHARE, _MOST_RELATIVE_SIGMA = 0.7, 0.1  # of positions that fit together, and of the scale that follows
-_TRIAL_RUN = 5  # photographs in a row that take part in a trial, and as many that do not
-_TRIAL_GAIN = 0.9  # what their residuals must come down to
 _RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
-_MOST_TILT_DEG, _LEVELLING_COST = 30.0, 1.5  # of a bent scene by its positions; times as far when made level
 _UNKNOWN_M = 1e4  # sigma of a height that was not measured
-_COST = 0.5  # squared sigmas of its observations that a photograph's position may cost
-_CAUCHY_SIGMAS = 2.0
 
 
 def with_gps(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
@@ -49,26 +42,27 @@ def with_gps(solution: Solution, config: RefineConfig, progress: Progress) -> So
     frames, winner = solution.frames, solution.winner
     given = any(frame.known_cam_from_world is not None for frame in frames)
     located = np.array([frame.gps is not None for frame in frames]) & winner.fit.estimate.posed
-    if not config.priors.gps or given or winner.held_by is not None or located.sum() < _FEWEST_PLACES:
+    if not config.priors.gps or given or winner.held_by is not None or located.sum() < config.gps.fewest_places:
         return solution
     solution = solution.saying({"gps_in_adjustment": 0.0})
     ups = np.array([(np.nan,) * 3 if (up := frame.up_in_camera) is None else up for frame in frames], float)
     fit = _fit(frames, ups, winner.fit.estimate, located)
-    if fit is None or not _consistent(fit):
+    if fit is None or not _consistent(fit, config.gps):
         return solution
-    estimate, ups = _moved(winner.fit.estimate, fit, located, ups, config.priors.gps_sigma_m)
+    estimate, ups = _moved(winner.fit.estimate, fit, located, ups, config)
     few = thinned(solution.problem, config)
     tried, heard = _trial(few, estimate, fit, located, ups, config)
     before, after = (
         np.array([_off_m(some, fit, located, ~heard), _median(_off_deg(some, ups)[~heard])])
         for some in (estimate, tried)
     )
-    if not (after < _TRIAL_GAIN * before).any() or (after > before / _TRIAL_GAIN).any():
+    gain = config.gps.trial_gain
+    if not (after < gain * before).any() or (after > before / gain).any():
         return solution
     left = _off_m(tried, fit, located, located) / _RAYLEIGH_MEDIAN
     priors = replace(_priors(fit, located, max(config.priors.gps_sigma_m, left), config), up_in_camera=ups)
     bent, free = settle(few, tried, config, priors), settle(few, estimate, config)
-    if _cost(free, bent) > _COST * fit.used.sum():
+    if _cost(free, bent, config.gps.cauchy_sigmas) > config.gps.cost * fit.used.sum():
         return solution
     figures = {
         "gps_in_adjustment": float(fit.used.sum()),
@@ -87,26 +81,26 @@ def _fit(frames: Sequence[Frame], ups: Float, estimate: Estimate, located: Bool)
     return fit_gps(estimate.cam_from_world[located], positions, up)
 
 
-def _moved(estimate: Estimate, fit: GpsFit, located: Bool, ups: Float, sigma_m: float) -> tuple[Estimate, Float]:
+def _moved(estimate: Estimate, fit: GpsFit, located: Bool, ups: Float, config: RefineConfig) -> tuple[Estimate, Float]:
     """The estimate in metres east, north and up, and the ups of gimbals (N, 3) as far as they agree with GPS.
 
     Where they do the estimate is level by them: positions tilt a scene that is bent.
     """
     poses = fit.alignment.enu_from_scene.apply_to_cameras(estimate.cam_from_world)
     moved, up = replace(estimate, cam_from_world=poses), up_from_gimbals(poses, ups)
-    if up is not None and up.direction[2] > np.cos(np.radians(_MOST_TILT_DEG)):
+    if up is not None and up.direction[2] > np.cos(np.radians(config.gps.most_tilt_deg)):
         turn, middle = rotation_between(up.direction, np.array([0.0, 0.0, 1.0])), np.nanmean(centres(poses), axis=0)
         level = Sim3(1.0, turn, middle - turn @ middle).apply_to_cameras(poses)
         levelled = replace(estimate, cam_from_world=level)
         before, after = (_off_m(some, fit, located, located) for some in (moved, levelled))
-        if after < max(_LEVELLING_COST * before, 2 * sigma_m):
+        if after < max(config.gps.levelling_cost * before, 2 * config.priors.gps_sigma_m):
             return levelled, ups
     return moved, np.full_like(ups, np.nan)
 
 
-def _consistent(fit: GpsFit) -> bool:
-    sure = fit.alignment.relative_sigma <= _MOST_RELATIVE_SIGMA
-    return sure and fit.places >= _FEWEST_PLACES and float(fit.used.mean()) >= _USED_SHARE
+def _consistent(fit: GpsFit, config: GpsConfig) -> bool:
+    sure = fit.alignment.relative_sigma <= config.most_relative_sigma
+    return sure and fit.places >= config.fewest_places and float(fit.used.mean()) >= config.used_share
 
 
 def _priors(fit: GpsFit, located: Bool, sigma_m: float, config: RefineConfig) -> Priors:
@@ -131,7 +125,7 @@ def _trial(
 ) -> tuple[Estimate, Bool]:
     """The estimate bent to every other run of photographs, and which (N,) took part."""
     number = np.cumsum(located) - 1
-    heard = located & (number // _TRIAL_RUN % 2 == 0)
+    heard = located & (number // config.gps.trial_run % 2 == 0)
     priors = _priors(fit, located, config.priors.gps_sigma_m, config)
     priors = replace(
         priors,
@@ -167,9 +161,9 @@ def _median(values: Float) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def _cost(free: Fit, bent: Fit) -> float:
+def _cost(free: Fit, bent: Fit, cauchy_sigmas: float) -> float:
     """Robust squared sigmas that the observations kept by both lose, the noise taken from the free fit."""
     both = free.kept & bent.kept
-    sigma = max(float(np.median(free.errors_px[both])) / _RAYLEIGH_MEDIAN, 1e-6) * _CAUCHY_SIGMAS
+    sigma = max(float(np.median(free.errors_px[both])) / _RAYLEIGH_MEDIAN, 1e-6) * cauchy_sigmas
     before, after = (np.log1p((fit.errors_px[both] / sigma) ** 2).sum() for fit in (free, bent))
-    return float(_CAUCHY_SIGMAS**2 * (after - before))
+    return float(cauchy_sigmas**2 * (after - before))

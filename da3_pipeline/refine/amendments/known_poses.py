@@ -29,8 +29,6 @@ __all__ = ["with_known_poses"]
 
 logger = logging.getLogger(__name__)
 
-_COST = 0.01  # share of the matches that may stop to agree
-
 
 def with_known_poses(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The winner in the world of the poses that the user gave, adjusted with these fixed or as priors.
@@ -54,7 +52,7 @@ def with_known_poses(solution: Solution, config: RefineConfig, progress: Progres
         fit = settle(few, start, config, further, both)
     else:
         fit = settle(few, estimate, config, _as_priors(estimate, known, config))
-    held = agreement(problem, fit.estimate) > agreement(problem, estimate) - _COST
+    held = agreement(problem, fit.estimate) > agreement(problem, estimate) - config.priors.given_cost
     if not held:
         logger.warning("matches contradict the given poses of %d frames: they are not held to them", both.sum())
         fit = fit_points(few, estimate, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)

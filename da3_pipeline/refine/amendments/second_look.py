@@ -17,8 +17,6 @@ from .solution import Solution, thinned
 
 __all__ = ["second_look"]
 
-_COST = 0.01  # share of the matches that may stop to agree
-
 
 def second_look(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The solution on tracks of trusted matches; poses that are given and fixed are not polished."""
@@ -34,5 +32,6 @@ def second_look(solution: Solution, config: RefineConfig, progress: Progress) ->
         estimate = replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
     fit = fit_points(few, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
     polished = polish(few, fit, solve.model_copy(update={"strict_rounds": 1}), solution.winner.held_by, rigs)
-    better = agreement(problem, polished.estimate) > agreement(problem, solution.winner.fit.estimate) - _COST
+    before = agreement(problem, solution.winner.fit.estimate)
+    better = agreement(problem, polished.estimate) > before - solve.second_look_cost
     return solution.won_by(polished) if better else solution
