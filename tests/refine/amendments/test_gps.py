@@ -11,7 +11,7 @@ import pycolmap
 import pytest
 from numpy.typing import NDArray
 
-from da3_pipeline.benchmark.refinement.synthetic_problem import synthetic_problem
+from da3_pipeline.benchmark.refinement.synthetic_problem import ProblemSize, synthetic_problem
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
 from da3_pipeline.geometry import PixelMap, centres, nearest_rotation, umeyama
 from da3_pipeline.geometry.geodesy import GpsPosition
@@ -73,7 +73,7 @@ class Walk:
 @pytest.fixture(scope="module")
 def walk() -> Walk:
     """Two thirds of the way around a block, with a tenth of the tracks and three times the noise."""
-    whole, frames = synthetic_problem(180, "walk", PriorNoise(0.0, 0.0, 0.0), 0), 120
+    whole, frames = synthetic_problem(ProblemSize(180), "walk", PriorNoise(0.0, 0.0, 0.0), 0), 120
     rng, problem, truth = np.random.default_rng(5), whole.problem, whole.cam_from_world[:120]
     seen = problem.observations.subset(problem.observations.frame < frames)
     seen = seen.subset((rng.random(seen.num_tracks) < 0.1)[seen.track])
@@ -96,7 +96,7 @@ def walk() -> Walk:
         observations=seen,
         matches=matches,
         camera_index=problem.camera_index[:frames],
-        prior=Estimate(truth, {"camera": whole.camera}),
+        prior=Estimate(truth, whole.cameras),
         scale=problem.scale[:frames],
         size_px=problem.size_px[:frames],
     )
@@ -166,7 +166,7 @@ def test_positions_that_fit_nothing_change_nothing(kind: str, walk: Walk) -> Non
 
 def test_a_capture_that_does_not_drift_is_left_alone() -> None:
     """Many long tracks: positions with errors of metres that wander have nothing to add."""
-    whole = synthetic_problem(40, "orbit", PriorNoise(0.0, 0.0, 0.0), 0)
+    whole = synthetic_problem(ProblemSize(40), "orbit", PriorNoise(0.0, 0.0, 0.0), 0)
     fit = refine_estimate(whole.problem, whole.problem.prior, RefineConfig().solve, 0)
     orbit = Walk(
         whole.problem,
