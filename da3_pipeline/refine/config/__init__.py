@@ -1,0 +1,29 @@
+"""What can be set about the refinement, with units, defaults and why they are what they are.
+
+"Chosen" is a value that nobody has measured by itself. What comes of all of them as they stand is measured by
+`bench pose`, `bench robustness` and `bench scenarios` (docs/ROBUSTNESS.md, docs/SCENARIOS.md). What follows from a
+format, from physics or from the precision of numbers is no setting and stands where it is used.
+"""
+
+from __future__ import annotations
+
+from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
+from .refinement import RefineConfig
+from .solve import PriorConfig, SolveConfig
+from .verdict import QualityConfig
+
+__all__ = [
+    "ConventionConfig",
+    "FeatureConfig",
+    "FisheyeConfig",
+    "GpsConfig",
+    "MatchConfig",
+    "PairConfig",
+    "PriorConfig",
+    "QualityConfig",
+    "RefineConfig",
+    "RepeatConfig",
+    "SolveConfig",
+    "VerifyConfig",
+]

@@ -1,0 +1,122 @@
+"""What can be set about what amends the winner: repeated things, conventions, fisheye lenses, GPS."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ...settings import Settings
+
+__all__ = ["ConventionConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig"]
+
+
+class ConventionConfig(Settings):
+    """When given poses are said to be in another convention than that of their file, by relative poses of pairs."""
+
+    most_pairs: int = Field(
+        default=100, ge=1, description="asked; of more every so many-th, for each is a RANSAC (chosen)"
+    )
+    fewest_pairs: int = Field(
+        default=6, ge=1, description="asked, and speaking for a reading, under which chance may decide (chosen)"
+    )
+    fewest_matches: int = Field(
+        default=25, ge=8, description="that agree with a pair's relative pose; more than verification asks (chosen)"
+    )
+    most_flat: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="of a pair's matches on one plane: beyond, its motion has two answers (chosen)",
+    )
+    agree_rotation_deg: float = Field(
+        default=15.0, gt=0, lt=180, description="between given and measured: given poses 5 degrees off still agree"
+    )
+    agree_direction_deg: float = Field(
+        default=30.0, gt=0, lt=180, description="as that, of the motion, which short baselines leave less certain"
+    )
+    contradict: float = Field(
+        default=2.0, gt=1, description="times those tolerances: further off is no matter of noise (chosen)"
+    )
+    explained: float = Field(
+        default=0.7, gt=0, le=1, description="share of pairs that agree with a reading that is certain (chosen)"
+    )
+    suspect: float = Field(default=0.5, gt=0, le=1, description="with one that is worth a warning (chosen)")
+    ambiguous: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="by which the next best must agree less: a circle hides inversion (chosen)",
+    )
+
+
+class FisheyeConfig(Settings):
+    """When a lens is tried as a fisheye, and believed to be one."""
+
+    wide_deg: float = Field(
+        default=75.0, gt=0, lt=180, description="across the diagonal; k1 and k2 follow narrower lenses (chosen)"
+    )
+    bent: float = Field(
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="radius in the image over that of a pinhole, at the corner, under which a lens is tried; an "
+        "equidistant one of 75 degrees has 0.85",
+    )
+    rounds: int = Field(default=3, ge=1, description="of adjustment, in which the other model settles (chosen)")
+    better: float = Field(default=0.002, ge=0, description="share of all matches that it must explain more (chosen)")
+    sharper: float = Field(
+        default=0.97, gt=0, le=1, description="of the median error, where about as many matches agree (chosen)"
+    )
+
+
+class GpsConfig(Settings):
+    """When GPS takes part in the adjustment: what it must show first. Measured as a whole in docs/ROBUSTNESS.md."""
+
+    fewest_places: int = Field(
+        default=12, ge=4, description="different positions, of which a trial leaves out half (chosen)"
+    )
+    used_share: float = Field(
+        default=0.7, gt=0, le=1, description="of the positions that fit the scene as one (chosen)"
+    )
+    most_relative_sigma: float = Field(
+        default=0.1,
+        gt=0,
+        description="of the scale that follows from them: longer errors than way say nothing (chosen)",
+    )
+    trial_run: int = Field(
+        default=5,
+        ge=1,
+        description="photographs in a row that take part in a trial, and as many that do not: short beside drift, long "
+        "beside what matches carry over (chosen)",
+    )
+    trial_gain: float = Field(
+        default=0.9,
+        gt=0,
+        lt=1,
+        description="to which the residuals of those left out must fall; positions shuffled, anywhere, in one place or "
+        "with heights off by 15 m do not get there, those off by 2 m do",
+    )
+    most_tilt_deg: float = Field(
+        default=30.0, gt=0, lt=90, description="of a bent scene by its positions against its gimbals (chosen)"
+    )
+    levelling_cost: float = Field(
+        default=1.5, ge=1, description="times as far from its positions when made level by gimbals (chosen)"
+    )
+    cost: float = Field(
+        default=0.5,
+        gt=0,
+        description="squared sigmas of its observations that a photograph's position may cost (chosen)",
+    )
+    cauchy_sigmas: float = Field(
+        default=2.0, gt=0, description="of observations, from which they lose weight when that is counted (chosen)"
+    )
+
+
+class RepeatConfig(Settings):
+    """Matching once more near where the prior expects each keypoint, where no solution explains the matches."""
+
+    radii: tuple[float, ...] = Field(default=(0.15, 0.08), description="tried in turn; shares of the longer side")
+    margin: float = Field(default=0.1, ge=0, description="share of matches by which it must explain more")
+    least_explained: float = Field(default=0.5, ge=0, description="number of matches explained, over that without")
+    min_agreement: float = Field(
+        default=0.95, description="of the verdict then: copies that the prior confused disagree with the rest"
+    )

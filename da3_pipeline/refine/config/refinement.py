@@ -1,0 +1,38 @@
+"""All that can be set about the refinement."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ...settings import Settings
+from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
+from .solve import PriorConfig, SolveConfig
+from .verdict import QualityConfig
+
+__all__ = ["RefineConfig"]
+
+
+class RefineConfig(Settings):
+    """The whole refinement."""
+
+    seed: int = 0
+    threads: int = Field(default=0, ge=0, description="worker threads; 0: one for each core")
+    device: str = Field(default="auto", description="where descriptors are matched: auto, cpu or cuda")
+    matcher: Literal["sift", "aliked", "disk", "xfeat"] = Field(
+        default="sift", description="ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'"
+    )
+    features: FeatureConfig = FeatureConfig()
+    pairs: PairConfig = PairConfig()
+    matching: MatchConfig = MatchConfig()
+    verification: VerifyConfig = VerifyConfig()
+    refine: bool = Field(default=True, description="off: the prior's poses as they are")
+    solve: SolveConfig = SolveConfig()
+    priors: PriorConfig = PriorConfig()
+    repeats: RepeatConfig = RepeatConfig()
+    convention: ConventionConfig = ConventionConfig()
+    fisheye: FisheyeConfig = FisheyeConfig()
+    gps: GpsConfig = GpsConfig()
+    quality: QualityConfig = QualityConfig()

@@ -1,0 +1,82 @@
+"""What can be set about the verdict."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ...settings import Settings
+
+__all__ = ["QualityConfig"]
+
+
+class QualityConfig(Settings):
+    """Gates of the verdict. Pixels are those of the working image."""
+
+    min_refined_share: float = 0.9
+    min_agreement: float = 0.8
+    max_median_error_px: float = 1.0
+    max_p95_error_px: float = 3.5
+    min_weakest_agreement: float = 0.5
+    min_cut_agreement: float = Field(
+        default=0.5, description="of matches between any two parts; a fold has nearly none"
+    )
+    min_observations: float = 60
+    min_track_length: float = 2.3
+    min_parallax_deg: float = 1.5
+    min_image_motion: float = Field(
+        default=0.005, description="of the longer side; less is a camera that stands, before something that turns"
+    )
+    min_fov_deg: float = 12.0
+    max_fov_deg: float = 130.0
+    max_exif_log_ratio: float = Field(default=0.4, description="|log(refined focal length / EXIF's)|")
+    max_prior_log_ratio: float = Field(default=0.7, description="|log(refined focal length / the prior's)|")
+    max_speed_jump: float = Field(default=15.0, description="largest over usual speed of a video's camera")
+    max_held_out_px: float = 1.5
+    max_halves_deg: float = 2.0  # over flat ground tilt and principal point trade places, to no harm
+    max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
+    min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
+    max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
+    few_views: int = Field(
+        default=12, ge=2, description="so few frames must prove what their matches leave open; chosen, not measured"
+    )
+    min_pair_relief: float = Field(
+        default=0.2, ge=0, le=1, description="of two views; a plane has several answers; chosen, not measured"
+    )
+    min_pair_observations: float = Field(default=100, ge=0, description="of two views; chosen, not measured")
+    min_pair_parallax_deg: float = Field(default=3.0, ge=0, description="of two views; chosen, not measured")
+    min_linking_points: float = Field(
+        default=60,
+        ge=0,
+        description="points in three views or more, of few views: 43 where two pairs came out in unlike sizes, 64 and "
+        "more where all was right (87 subsets of Strecha's scenes, et, monstree, kitchen and sacre_coeur)",
+    )
+    min_few_agreement: float = Field(
+        default=0.97,
+        ge=0,
+        le=1,
+        description="of verified matches, of few views, which nothing outvotes: 0.976 and more where all was right, "
+        "0.956 and 0.960 where a direction was 3 and 7 degrees off (the same subsets)",
+    )
+    max_few_halves_deg: float = Field(
+        default=0.5,
+        gt=0,
+        description="as `max_halves_deg`, of few views: up to 0.3 where all was right, 0.8 where it was not (the same)",
+    )
+    max_focal_sigma: float = Field(
+        default=0.01,
+        gt=0,
+        description="one sigma, relative, of few views: up to 0.002 where all was right, 0.02 and 0.06 of the worst",
+    )
+    max_let_go_deg: float = Field(
+        default=0.8,
+        gt=0,
+        description="that few views turn when the prior lets go of them: up to 0.65 where all was right, 0.93 and more "
+        "where it was not (the same subsets)",
+    )
+    max_let_go_focal: float = Field(
+        default=0.05, gt=0, description="log ratio then, of a focal length: up to 0.045 where all was right"
+    )
+
+    def least_track_length(self, frames: int) -> float:
+        """Frames a point on average: what many views must reach grows from two, which is all that a pair can have."""
+        return 2.0 + (self.min_track_length - 2.0) * min(1.0, max(0, frames - 2) / 8)
