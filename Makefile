@@ -11,7 +11,7 @@ JOBS ?= 2
 export UV_COMPILE_BYTECODE = 1
 export UV_HTTP_TIMEOUT = 300
 
-.PHONY: demo test lint types unit nerfstudio stages lock clean
+.PHONY: demo test lint types unit nerfstudio mutants stages lock clean
 
 demo: .venv/.stamp
 	.venv/bin/da3-pipeline demo
@@ -55,6 +55,15 @@ nerfstudio: .venv-nerfstudio/.stamp
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say where it is with make PYTHON=..."; exit 1; }
 	"$(PYTHON)" -m venv .venv-uv && .venv-uv/bin/python -m pip install --quiet uv \
 	|| "$(PYTHON)" -m pip install --quiet --upgrade --target .venv-uv uv
+
+# How many planted mistakes the tests notice, a few of every numeric file: hours. ROOMS=da3_pipeline/geometry is minutes.
+ROOMS ?= da3_pipeline/geometry da3_pipeline/refine/matching da3_pipeline/refine/solve da3_pipeline/refine/initialisation \
+	da3_pipeline/refine/amendments da3_pipeline/refine/verdict da3_pipeline/infer/sequence da3_pipeline/export/depth \
+	$(addprefix da3_pipeline/export/,cameras.py colmap.py nerfstudio.py observations.py ply.py tracks.py undistortion.py) \
+	$(addprefix da3_pipeline/ingest/,calibration.py exif.py known.py rigs.py)
+mutants: export OMP_NUM_THREADS = 1
+mutants: .venv/.stamp
+	@failed=0; for room in $(ROOMS); do .venv/bin/python tests/mutants.py "$$room" || failed=1; done; exit $$failed
 
 # A stage's code has changed: record it, and raise the versions of those whose results can differ, so that finished
 # sessions are done anew: make stages CHANGED="refine export". Also mends tests/data/stage_digests.json after a merge.

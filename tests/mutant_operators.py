@@ -123,6 +123,8 @@ def _is_left_out(parent: ast.AST, name: str, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.keyword) and child.arg in _NO_MATTER:
         return True
+    if isinstance(child, ast.Expr) and isinstance(child.value, ast.Call):
+        return _is_left_out(child, "value", child.value)
     if isinstance(child, ast.Call):
         called = ast.unparse(child.func)
         return called.startswith(("logger.", "logging.", "warnings.")) or called in ("Field", "progress.step", "field")
