@@ -18,8 +18,7 @@ from ...geometry import compose, invert, rotation_angle_deg
 from ...progress import Progress
 from ...types import Frame
 from ..config import ConventionConfig, RefineConfig
-from ..initialisation.candidates import guessed_camera
-from ..initialisation.two_view import RelativePoses, relative_poses
+from ..initialisation.two_view import RelativePoses, guessed_cameras, relative_poses
 from ..solve.problem import Problem
 from .solution import Solution
 
@@ -90,7 +89,7 @@ def in_told_convention(solution: Solution, config: RefineConfig, progress: Progr
     A warning is logged, and remarked, where anything speaks against the convention of the file.
     """
     prediction, frames = solution.prediction, solution.frames
-    found = find_convention(solution.problem, frames, config.convention, config.seed)
+    found = find_convention(solution.problem, frames, config)
     if found is None:
         return solution
     found = replace(found, applied=found.certain and config.solve.correct_poses)
@@ -107,37 +106,35 @@ def in_told_convention(solution: Solution, config: RefineConfig, progress: Progr
     return solution.restated(config, prediction=corrected)
 
 
-def find_convention(
-    problem: Problem, frames: Sequence[Frame], config: ConventionConfig, seed: int
-) -> Convention | None:
+def find_convention(problem: Problem, frames: Sequence[Frame], config: RefineConfig) -> Convention | None:
     """The convention that matches speak for against the one of the file; None where they do not, or cannot tell.
 
     Only pairs with parallax are asked. A pair speaks for a reading that its rotation and its direction agree with, to
     a tolerance that poses 5 degrees off meet, if it contradicts the given one by more than that.
     """
+    told, two_view = config.convention, config.initialisation.two_view
     known = np.array([frame.known_cam_from_world is not None for frame in frames])
-    pairs = _asked(problem, known, config)
-    if len(pairs) < config.fewest_pairs:
+    pairs = _asked(problem, known, told)
+    if len(pairs) < told.fewest_pairs:
         return None
-    cameras = {camera_id: guessed_camera(problem, camera_id) for camera_id in problem.prior.cameras}
-    measured = relative_poses(_only(problem, pairs), cameras, seed)
-    measured = measured.subset(measured.support >= config.fewest_matches)
-    if len(measured.frames) < config.fewest_pairs:
+    measured = relative_poses(_only(problem, pairs), guessed_cameras(problem, two_view), two_view, config.seed)
+    measured = measured.subset(measured.support >= told.fewest_matches)
+    if len(measured.frames) < told.fewest_pairs:
         return None
     nothing = np.full((3, 4), np.nan)
     given = np.array([nothing if (pose := frame.known_cam_from_world) is None else pose for frame in frames], float)
     as_given = _errors(given, measured, False, False)
-    readings = [_Reading(config, _errors(given, measured, *how), as_given, *how) for how in _ALTERNATIVES]
+    readings = [_Reading(told, _errors(given, measured, *how), as_given, *how) for how in _ALTERNATIVES]
     best, second = sorted(readings, key=lambda reading: -reading.explained)[:2]
-    if best.speaking < config.fewest_pairs or best.explained < config.suspect or best.speaking < 3 * best.against:
+    if best.speaking < told.fewest_pairs or best.explained < told.suspect or best.speaking < 3 * best.against:
         return None
-    certain = best.explained >= config.explained and best.speaking >= 10 * best.against
-    certain &= best.explained - second.explained > config.ambiguous
+    certain = best.explained >= told.explained and best.speaking >= 10 * best.against
+    certain &= best.explained - second.explained > told.ambiguous
     transforms = next(frame.known_pose_form for frame in frames if frame.known_cam_from_world is not None)
     return Convention(
         best.inverted,
         best.other_axes,
-        float(_agree(as_given, config).mean()),
+        float(_agree(as_given, told).mean()),
         best.explained,
         len(measured.frames),
         certain,

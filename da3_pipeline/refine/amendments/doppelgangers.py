@@ -11,7 +11,7 @@ import numpy as np
 from ...arrays import Bool
 from ...geometry import rotation_angle_deg
 from ...progress import Progress
-from ..config import PriorConfig, RefineConfig
+from ..config import RefineConfig
 from ..initialisation.two_view import relative_poses
 from ..solve.problem import Problem
 from .solution import Solution
@@ -24,11 +24,11 @@ def without_doppelgangers(solution: Solution, config: RefineConfig, progress: Pr
     problem = solution.problem
     if problem.num_frames > config.priors.few_frames or problem.given_poses:
         return solution
-    uncontradicted = not_contradicted(problem, config.priors, config.seed)
+    uncontradicted = not_contradicted(problem, config)
     return solution.restated(config, correspondences=solution.correspondences.where(uncontradicted))
 
 
-def not_contradicted(problem: Problem, config: PriorConfig, seed: int) -> Bool:
+def not_contradicted(problem: Problem, config: RefineConfig) -> Bool:
     """(M,) matches of pairs that the prior does not contradict; all where it contradicts more than it explains.
 
     A pair is contradicted when the rotation of its own essential matrix is further from the prior's than both
@@ -38,13 +38,13 @@ def not_contradicted(problem: Problem, config: PriorConfig, seed: int) -> Bool:
     everything = np.ones(len(matches), bool)
     if not len(matches) or not prior.posed.all():
         return everything
-    relative = relative_poses(problem, prior.cameras, seed)
+    relative = relative_poses(problem, prior.cameras, config.initialisation.two_view, config.seed)
     first, second = (prior.cam_from_world[side, :, :3] for side in relative.frames.T)
     error_deg = rotation_angle_deg(second @ np.swapaxes(first, 1, 2), relative.second_from_first[:, :, :3])
     contradicted = {
         tuple(pair)
         for pair, error in zip(relative.frames.tolist(), error_deg, strict=True)
-        if error > config.contradicted_sigmas * np.sqrt(2) * config.rotation_sigma_deg
+        if error > config.priors.contradicted_sigmas * np.sqrt(2) * config.priors.rotation_sigma_deg
     }
     wrong = np.array([tuple(pair) in contradicted for pair in matches.frames.tolist()], bool)[matches.pair]
     return ~wrong if wrong.sum() < 0.5 * len(wrong) else everything

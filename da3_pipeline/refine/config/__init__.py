@@ -8,6 +8,7 @@ format, from physics or from the precision of numbers is no setting and stands w
 from __future__ import annotations
 
 from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .initialisation import InitialisationConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
 from .solve import PriorConfig, SolveConfig
@@ -18,6 +19,7 @@ __all__ = [
     "FeatureConfig",
     "FisheyeConfig",
     "GpsConfig",
+    "InitialisationConfig",
     "MatchConfig",
     "PairConfig",
     "PriorConfig",
@@ -25,5 +27,6 @@ __all__ = [
     "RefineConfig",
     "RepeatConfig",
     "SolveConfig",
+    "TwoViewConfig",
     "VerifyConfig",
 ]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ...settings import Settings
 from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .initialisation import InitialisationConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .solve import PriorConfig, SolveConfig
 from .verdict import QualityConfig
@@ -29,6 +30,7 @@ class RefineConfig(Settings):
     matching: MatchConfig = MatchConfig()
     verification: VerifyConfig = VerifyConfig()
     refine: bool = Field(default=True, description="off: the prior's poses as they are")
+    initialisation: InitialisationConfig = InitialisationConfig()
     solve: SolveConfig = SolveConfig()
     priors: PriorConfig = PriorConfig()
     repeats: RepeatConfig = RepeatConfig()

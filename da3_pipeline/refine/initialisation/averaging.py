@@ -17,20 +17,19 @@ from .two_view import RelativePoses
 __all__ = ["average_rotations", "position_globally"]
 
 
-_CONSISTENT_DEG = 10.0
-
-
-def average_rotations(problem: Problem, estimate: Estimate, relative: RelativePoses, seed: int) -> tuple[Float, Bool]:
+def average_rotations(
+    problem: Problem, estimate: Estimate, relative: RelativePoses, consistent_deg: float, seed: int
+) -> tuple[Float, Bool]:
     """(N, 3, 3) cam_from_world rotations, NaN outside the largest component, and which relative poses (Q,) agree.
 
     Maximum spanning tree, L1, then IRLS with the Geman-McClure weight (Chatterjee & Govindu 2013), as COLMAP does.
-    Relative rotations more than 10 degrees off the result do not agree.
+    Relative rotations more than `consistent_deg` off the result do not agree.
     """
     rotations = np.full((problem.num_frames, 3, 3), np.nan)
     if not len(relative.frames):
         return rotations, np.zeros(0, bool)
     model = _bare_model(problem, estimate, problem.observations)
-    options = pycolmap.RotationEstimatorOptions(random_seed=seed, max_rotation_error_deg=_CONSISTENT_DEG)
+    options = pycolmap.RotationEstimatorOptions(random_seed=seed, max_rotation_error_deg=consistent_deg)
     if pycolmap.run_rotation_averaging(options, _pose_graph(relative), model, []):
         for image_id, image in model.images.items():
             if image.has_pose:
@@ -38,7 +37,7 @@ def average_rotations(problem: Problem, estimate: Estimate, relative: RelativePo
     first, second = relative.frames.T
     implied = rotations[second] @ np.swapaxes(rotations[first], 1, 2)
     error = rotation_angle_deg(implied, relative.second_from_first[:, :, :3])
-    return rotations, np.nan_to_num(error, nan=180.0) < _CONSISTENT_DEG
+    return rotations, np.nan_to_num(error, nan=180.0) < consistent_deg
 
 
 def position_globally(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...geometry import Camera, align_cameras, centres, rotation_angle_deg
+from ...geometry import align_cameras, centres, rotation_angle_deg
 from ...progress import Progress
 from ...types import CandidateScore
-from ..config import RefineConfig, SolveConfig
+from ..config import InitialisationConfig, RefineConfig
 from ..solve.priors import Priors, priors_of
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import Fit, calibrate, fit_points, refine_estimate
@@ -19,11 +19,9 @@ from ..solve.score import AGREE_PX, frame_agreement, match_errors_px, precision
 from ..solve.tracks import spread_subset
 from .averaging import average_rotations, position_globally
 from .global_mapper import map_with_colmap
-from .two_view import RelativePoses, relative_poses, vote_focal_px
+from .two_view import RelativePoses, guessed_cameras, relative_poses
 
-__all__ = ["Candidate", "compete", "guessed_camera"]
-
-_OBSERVATIONS_TO_POSITION = 150  # a frame; global positioning needs no more, and its time grows with them
+__all__ = ["Candidate", "compete"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
         if start.posed.sum() >= 2:
             fit = refine_estimate(thinned, start, config.solve, config.seed)
             candidates.append(_entered(name, problem, fit, time.perf_counter() - began))
-            if _convincing(candidates, config.solve):
+            if _convincing(candidates, config):
                 break
         began = time.perf_counter()
     if candidates:
@@ -113,60 +111,51 @@ def _entered(name: str, problem: Problem, fit: Fit, seconds: float, chosen: bool
     return Candidate(fit, entry, weakest)
 
 
-def _convincing(candidates: list[Candidate], config: SolveConfig) -> bool:
+def _convincing(candidates: list[Candidate], config: RefineConfig) -> bool:
     """Whether the last candidate ends the contest: it explains nearly all matches, or as many as an earlier one.
 
     Nearly all is not enough where some frame's own matches disagree: few frames in a wrong place cost the total little.
     Repeated structure leaves false matches that no true solution explains; then two starts that end alike decide.
     """
-    last = candidates[-1].score
-    if last.median_error_px > config.good_median_px:
+    last, solve = candidates[-1].score, config.solve
+    if last.median_error_px > solve.good_median_px:
         return False
-    alike = [c for c in candidates[:-1] if abs(c.score.score - last.score) < 0.004]
-    convincing = last.score >= config.convincing_score and not (
-        candidates[-1].weakest_agreement < config.convincing_frame_agreement
+    alike = [c for c in candidates[:-1] if abs(c.score.score - last.score) < config.initialisation.alike_score]
+    convincing = last.score >= solve.convincing_score and not (
+        candidates[-1].weakest_agreement < solve.convincing_frame_agreement
     )
-    return convincing or (last.score >= config.desperate_score and bool(alike))
+    return convincing or (last.score >= solve.desperate_score and bool(alike))
 
 
 def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:
     """Names and starting points, each made when it is asked for; `candidates` are those tried by then."""
-    seed = config.seed
+    seed, how = config.seed, config.initialisation
     yield "prior", problem.prior
-    averaged, relative = _averaged(problem, seed)
-    few = problem.with_observations(spread_subset(problem.observations, _OBSERVATIONS_TO_POSITION, problem.size_px))
+    averaged, relative = _averaged(problem, how, seed)
+    few = problem.with_observations(spread_subset(problem.observations, how.observations_to_position, problem.size_px))
     yield "two-view geometry", position_globally(few, averaged, relative, seed)
-    if _rotations_agree(problem.prior, relative):
+    if _rotations_agree(problem.prior, relative, how.usable_prior_deg):
         prior_centres = centres(problem.prior.cam_from_world)
         yield "two-view rotations, prior positions", position_globally(few, averaged, relative, seed, prior_centres)
     if max((candidate.score.score for candidate in candidates), default=0.0) < config.solve.desperate_score:
         yield "COLMAP global mapper", map_with_colmap(problem, averaged.cameras, seed)
 
 
-def _averaged(problem: Problem, seed: int) -> tuple[Estimate, RelativePoses]:
+def _averaged(problem: Problem, config: InitialisationConfig, seed: int) -> tuple[Estimate, RelativePoses]:
     """Rotations from two-view geometry with centres at the origin, and the relative poses that agree with them."""
-    cameras = {camera_id: guessed_camera(problem, camera_id) for camera_id in problem.prior.cameras}
-    relative = relative_poses(problem, cameras, seed)
+    cameras = guessed_cameras(problem, config.two_view)
+    relative = relative_poses(problem, cameras, config.two_view, seed)
     guess = Estimate(problem.prior.cam_from_world, cameras)
-    rotations, agree = average_rotations(problem, guess, relative, seed)
+    rotations, agree = average_rotations(problem, guess, relative, config.consistent_deg, seed)
     poses = np.concatenate([rotations, np.where(np.isfinite(rotations[:, :, :1]), 0.0, np.nan)], 2)
     return Estimate(poses, cameras), relative.subset(agree)
 
 
-def _rotations_agree(prior: Estimate, relative: RelativePoses) -> bool:
-    """Whether the prior's rotations are within 45 degrees of two-view geometry's, for half of the pairs."""
+def _rotations_agree(prior: Estimate, relative: RelativePoses, within_deg: float) -> bool:
+    """Whether the prior's rotations are so near those of two-view geometry, for half of the pairs."""
     if not prior.posed.all() or not len(relative.frames):
         return False
     first, second = (prior.cam_from_world[side, :, :3] for side in relative.frames.T)
     error = rotation_angle_deg(second @ np.swapaxes(first, 1, 2), relative.second_from_first[:, :, :3])
     distinct = np.ptp(centres(prior.cam_from_world), axis=0).max() > 0
-    return bool(distinct and np.median(error) < 45.0)
-
-
-def guessed_camera(problem: Problem, camera_id: str) -> Camera:
-    """Known camera, else EXIF's focal length, else the one that the fundamental matrices vote for, else the prior's."""
-    prior = problem.prior.cameras[camera_id]
-    if camera_id in problem.known_cameras:
-        return prior
-    focal_px = problem.exif_focal_px.get(camera_id) or vote_focal_px(problem, camera_id) or prior.focal_px
-    return Camera.pinhole(prior.width, prior.height, focal_px)
+    return bool(distinct and np.median(error) < within_deg)

@@ -15,7 +15,6 @@ from da3_pipeline.geometry import Sim3, centres, compose, identity, invert, near
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.convention import Convention, find_convention
-from da3_pipeline.refine.config import ConventionConfig
 from da3_pipeline.refine.refinement import refine_matched
 
 Float = NDArray[np.float64]
@@ -47,7 +46,7 @@ def given(capture: Synthetic, form: str, poses: Float, count: int | None = None)
 
 def found(capture: Synthetic) -> Convention | None:
     problem = capture.problem()
-    return find_convention(problem, capture.prediction.frames.frames, ConventionConfig(), 0)
+    return find_convention(problem, capture.prediction.frames.frames, RefineConfig())
 
 
 def noisy(poses: Float, degrees: float, shift: float, seed: int = 0) -> Float:

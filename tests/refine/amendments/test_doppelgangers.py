@@ -10,7 +10,7 @@ import pytest
 from scenes import Make, Synthetic
 
 from da3_pipeline.refine.amendments.doppelgangers import not_contradicted
-from da3_pipeline.refine.config import PriorConfig
+from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.solve.problem import pose_problem
 
@@ -44,7 +44,7 @@ def test_a_pair_that_the_prior_contradicts_is_left_out_and_a_random_prior_contra
     if prior == "random":
         capture = capture.with_prior(random_poses(4))
     problem = capture.problem()
-    keep = not_contradicted(problem, PriorConfig(), seed=0)
+    keep = not_contradicted(problem, RefineConfig())
     false = (problem.matches.frames[problem.matches.pair] == [0, 3]).all(1)
     assert false.sum() == 80
     if prior == "rough":
@@ -60,4 +60,4 @@ def test_without_matches_nothing_is_left_out(make_capture: Make) -> None:
     capture = make_capture(frames=3)
     nothing = replace(capture.correspondences, pairs=())
     problem = pose_problem(capture.prediction, nothing, 1600)
-    assert len(not_contradicted(problem, PriorConfig(), seed=0)) == 0
+    assert len(not_contradicted(problem, RefineConfig())) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from da3_pipeline.refine.config import SolveConfig
+from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.refine.initialisation.candidates import Candidate, _convincing
 from da3_pipeline.refine.solve.score import AGREE_PX, precision
 from da3_pipeline.types import CandidateScore
@@ -16,21 +16,21 @@ def candidate(score: float, weakest: float = 0.9, median_px: float = 0.3) -> Can
 
 
 def test_nearly_all_matches_explained_ends_the_contest() -> None:
-    assert _convincing([candidate(0.99)], SolveConfig())
-    assert not _convincing([candidate(0.95)], SolveConfig())
+    assert _convincing([candidate(0.99)], RefineConfig())
+    assert not _convincing([candidate(0.95)], RefineConfig())
 
 
 def test_a_good_total_does_not_hide_frames_whose_own_matches_disagree() -> None:
-    assert not _convincing([candidate(0.98, weakest=0.03)], SolveConfig())
+    assert not _convincing([candidate(0.98, weakest=0.03)], RefineConfig())
 
 
 def test_two_starts_that_end_alike_end_the_contest_amid_false_matches() -> None:
-    assert _convincing([candidate(0.901), candidate(0.902)], SolveConfig())
-    assert not _convincing([candidate(0.901), candidate(0.86)], SolveConfig())
+    assert _convincing([candidate(0.901), candidate(0.902)], RefineConfig())
+    assert not _convincing([candidate(0.901), candidate(0.86)], RefineConfig())
 
 
 def test_large_errors_never_convince() -> None:
-    assert not _convincing([candidate(0.99, median_px=3.0)], SolveConfig())
+    assert not _convincing([candidate(0.99, median_px=3.0)], RefineConfig())
 
 
 def test_precision_falls_with_the_square_of_the_error_and_ends_at_a_pixel() -> None:

@@ -9,13 +9,16 @@ import pytest
 from scenes import PORTRAIT, Make, Synthetic, landscape
 
 from da3_pipeline.geometry import Camera, centres
+from da3_pipeline.refine.config import TwoViewConfig
 from da3_pipeline.refine.initialisation.global_mapper import map_with_colmap
-from da3_pipeline.refine.initialisation.two_view import relative_poses, vote_focal_px
+from da3_pipeline.refine.initialisation.two_view import guessed_cameras, pairs_by_camera, relative_poses
 from da3_pipeline.refine.solve.lens_model import carried_models, plausible
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.registration import register, strays
 from da3_pipeline.refine.solve.score import agreement, frame_agreement, match_errors_px
 from da3_pipeline.refine.solve.triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
+
+TWO_VIEW = TwoViewConfig()
 
 
 def stated(capture: Synthetic) -> tuple[Problem, Estimate]:
@@ -96,20 +99,37 @@ def test_coincident_cameras_are_scored_by_rotation_alone(make_capture: Make) -> 
 @pytest.mark.parametrize("focal_px", [2100.0, 3000.0, 5500.0])
 def test_fundamental_matrices_vote_for_the_focal_length(make_capture: Make, focal_px: float) -> None:
     capture = make_capture(lenses=(landscape(focal_px), PORTRAIT), prior_focal=2.0, frames=14)
+    guessed = guessed_cameras(capture.problem(), TWO_VIEW)
     for key, camera in capture.truth.cameras.items():
         bent = key == "portrait"  # lines that the lens bends shift the vote
-        assert vote_focal_px(capture.problem(), key) == pytest.approx(camera.focal_px, rel=0.2 if bent else 0.08)
+        assert guessed[key].focal_px == pytest.approx(camera.focal_px, rel=0.2 if bent else 0.08)
 
 
 def test_planar_pairs_do_not_vote(make_capture: Make) -> None:
-    problem, _ = stated(make_capture(surface="plane", frames=10))
-    assert vote_focal_px(problem, "landscape") is None
+    """The prior's focal length is left then, unless EXIF or the user knows better."""
+    problem, truth = stated(make_capture(surface="plane", frames=10))
+    prior = problem.prior.cameras
+    guessed = guessed_cameras(problem, TWO_VIEW)
+    assert [camera.focal_px for camera in guessed.values()] == [camera.focal_px for camera in prior.values()]
+    told = replace(problem, exif_focal_px={"landscape": 1234.0}, known_cameras=frozenset({"portrait"}))
+    told = replace(told, prior=truth)
+    guessed = guessed_cameras(told, TWO_VIEW)
+    assert guessed["landscape"].focal_px == 1234.0
+    assert guessed["portrait"] == truth.cameras["portrait"]
+
+
+def test_pairs_of_two_cameras_vote_for_neither(make_capture: Make) -> None:
+    problem, _ = stated(make_capture(frames=6))
+    frames = problem.matches.frames
+    for number, pairs in enumerate(map(pairs_by_camera(problem).__getitem__, range(2))):
+        wanted = (problem.camera_index[frames] == number).all(axis=1)
+        np.testing.assert_array_equal(pairs, np.flatnonzero(wanted))
 
 
 def test_relative_poses_come_from_matches_alone(make_capture: Make) -> None:
     capture = make_capture(false_matches=0.2)
     problem, truth = stated(capture)
-    relative = relative_poses(problem, truth.cameras, seed=0)
+    relative = relative_poses(problem, truth.cameras, TWO_VIEW, seed=0)
     assert len(relative.frames) == 28
     for (i, j), pose in zip(relative.frames, relative.second_from_first, strict=True):
         true = truth.cam_from_world[j, :, :3] @ truth.cam_from_world[i, :, :3].T

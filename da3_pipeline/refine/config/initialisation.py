@@ -1,0 +1,92 @@
+"""What can be set about starting points: relative poses of pairs, and what is averaged from them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ...settings import Settings
+
+__all__ = ["InitialisationConfig", "TwoViewConfig"]
+
+
+class TwoViewConfig(Settings):
+    """Relative poses and focal lengths from the matches of pairs."""
+
+    max_error_px: float = Field(
+        default=2.0,
+        gt=0,
+        description="epipolar error in working pixels; looser than verification, for focal lengths are guesses "
+        "(chosen)",
+    )
+    min_trials: int = Field(default=30, ge=1, description="of RANSAC: verified matches hardly need more (chosen)")
+    max_trials: int = Field(default=300, ge=1, description="of RANSAC (chosen)")
+    confidence: float = Field(default=0.999, gt=0, lt=1, description="at which trials end (chosen)")
+    least_support: float = Field(
+        default=0.4,
+        gt=0,
+        le=1,
+        description="of a pair's matches that its pose must explain: with a focal length far off fewer do (chosen)",
+    )
+    least_focal: float = Field(
+        default=0.4, gt=0, description="least focal length searched for, in longer sides: 103 degrees (chosen)"
+    )
+    most_focal: float = Field(
+        default=4.0, gt=0, description="greatest focal length searched for, in longer sides: 14 degrees (chosen)"
+    )
+    focal_steps: int = Field(
+        default=140, ge=10, description="between them: 1.7 % each, which is what a vote is good for (chosen)"
+    )
+    most_flat: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="of a pair's matches on one plane: beyond, it has no vote on a focal length, which it leaves open "
+        "(chosen)",
+    )
+    fewest_voters: int = Field(
+        default=3, ge=1, description="pairs of one camera, under which a vote is chance (chosen)"
+    )
+    most_against: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="relative difference of singular values at which a vote against is cut: wrong pairs do not decide "
+        "(chosen)",
+    )
+    clear_vote: float = Field(
+        default=0.6,
+        gt=0,
+        le=1,
+        description="of the median cost over focal lengths, under which the least one must be (chosen)",
+    )
+
+
+class InitialisationConfig(Settings):
+    """Absolute poses from relative ones, and the contest of what is started from them."""
+
+    two_view: TwoViewConfig = TwoViewConfig()
+    consistent_deg: float = Field(
+        default=10.0,
+        gt=0,
+        lt=180,
+        description="within which a relative rotation must be of the averaged ones; off by more it is of a wrong pair "
+        "(chosen)",
+    )
+    observations_to_position: int = Field(
+        default=150,
+        ge=10,
+        description="a frame; global positioning needs no more, and its time grows with them (chosen)",
+    )
+    usable_prior_deg: float = Field(
+        default=45.0,
+        gt=0,
+        lt=180,
+        description="within which half of the prior's relative rotations must be of the pairs' own, for its positions "
+        "to be a start (chosen)",
+    )
+    alike_score: float = Field(
+        default=0.004,
+        ge=0,
+        le=1,
+        description="share of matches within which two starts end alike and need no third (chosen)",
+    )
