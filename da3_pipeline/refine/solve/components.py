@@ -6,9 +6,10 @@ Connectivity by shared matches is not enough: two halves that only share two-vie
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, triu
 
-from ...arrays import Int
+from ...arrays import Bool, Int
+from ...grouping import Groups
 from .tracks import Observations
 
 __all__ = ["rigid_components"]
@@ -23,28 +24,53 @@ def rigid_components(observations: Observations, num_frames: int, min_points: in
     shape = (observations.num_tracks, num_frames)
     sees = csr_matrix((np.ones(len(observations)), (observations.track, observations.frame)), shape=shape)
     long = sees.multiply((observations.lengths >= 3)[:, None]).tocsr()
-    shared = np.triu((sees.T @ sees).toarray(), 1)
-    shared_by_three = np.triu((long.T @ long).toarray(), 1)
+    shared = triu(sees.T @ sees, 1, format="csr").tocoo()
+    first, second = shared.row, shared.col  # row by row, so that of equals the first pair is taken
+    by_three = np.asarray((long.T @ long).tocsr()[first, second]).ravel()
+    by_frame = Groups.of(observations.frame, num_frames)
+    by_track = Groups.of(observations.track, observations.num_tracks)
     groups: list[Int] = []
     free = np.ones(num_frames, bool)
     while True:
-        among_free = free[:, None] & free[None, :]
-        open_pairs = np.where(among_free, shared_by_three, 0)
-        if open_pairs.max(initial=0) < min_points:
-            open_pairs = np.where(among_free, shared, 0)
-        if open_pairs.max(initial=0) < min_points:
+        among_free = free[first] & free[second]
+        count = np.where(among_free, by_three, 0)
+        if count.max(initial=0) < min_points:
+            count = np.where(among_free, shared.data, 0)
+        if count.max(initial=0) < min_points:
             break
-        joined = np.zeros(num_frames, bool)
-        joined[list(np.unravel_index(int(open_pairs.argmax()), open_pairs.shape))] = True
-        while True:
-            carried = (sees @ joined.astype(float)) >= 2
-            newcomers = (sees.T @ carried.astype(float) >= min_points) & free & ~joined
-            if not newcomers.any():
-                break
-            joined |= newcomers
-        free &= ~joined
-        groups.append(np.flatnonzero(joined))
+        strongest = int(count.argmax())
+        joined = _grown(observations, by_frame, by_track, free, (first[strongest], second[strongest]), min_points)
+        free[joined] = False
+        groups.append(joined)
     component = np.full(num_frames, -1, np.int64)
     for number, group in enumerate(sorted(groups, key=lambda group: (-len(group), group[0]))):
         component[group] = number
     return component
+
+
+def _grown(
+    observations: Observations, by_frame: Groups, by_track: Groups, free: Bool, start: tuple[int, int], min_points: int
+) -> Int:
+    """The frames, rising, that hold on to the two of `start`, of those that are `free` (N,).
+
+    Each observation is looked at twice: when its frame joins, and when two joined frames see its point.
+    """
+    joined, known = np.zeros(len(free), bool), np.zeros(observations.num_tracks, np.int64)
+    support = np.zeros(len(free), np.int64)
+    newcomers = np.array(start)
+    while len(newcomers):
+        joined[newcomers] = True
+        tracks, times = np.unique(
+            observations.track[np.concatenate([by_frame[frame] for frame in newcomers])], return_counts=True
+        )
+        before = known[tracks]
+        known[tracks] += times
+        carried = tracks[(before < 2) & (known[tracks] >= 2)]
+        if not len(carried):
+            break
+        touched, points = np.unique(
+            observations.frame[np.concatenate([by_track[track] for track in carried])], return_counts=True
+        )
+        support[touched] += points
+        newcomers = touched[(support[touched] >= min_points) & free[touched] & ~joined[touched]]
+    return np.flatnonzero(joined)
