@@ -98,7 +98,7 @@ def mutants_of(tree: ast.Module) -> list[Mutant]:
 def _within(node: ast.AST, where: str, lines: tuple[int, int]) -> Iterator[Mutant]:
     for name, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if not isinstance(child, ast.AST) or _is_left_out(node, name, child):
+            if not isinstance(child, ast.AST) or _is_left_out(node, name, child) or _is_a_seed(node, name, index):
                 continue
             inside, span = where, lines
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
@@ -112,6 +112,13 @@ def _within(node: ast.AST, where: str, lines: tuple[int, int]) -> Iterator[Mutan
                 line = getattr(child, "lineno", span[0])
                 yield Mutant(kind, inside, ast.unparse(child), ast.unparse(new), line, span, node, name, index, new)
             yield from _within(child, inside, span)
+
+
+def _is_a_seed(node: ast.AST, name: str, index: int | None) -> bool:
+    """Whether it is the default of an argument `seed`."""
+    if not isinstance(node, ast.arguments) or name != "defaults" or index is None:
+        return False
+    return node.args[index - len(node.defaults)].arg == "seed"
 
 
 def _is_left_out(parent: ast.AST, name: str, child: ast.AST) -> bool:
@@ -180,7 +187,7 @@ def _of_comparison(node: ast.Compare) -> Iterator[tuple[str, ast.AST]]:
     yield "comparison", _with(node, ops=[_NEGATED[type(operators[0])](), *operators[1:]])
     sides = (node.left, *node.comparators)
     counted = any(isinstance(side, ast.Constant) and type(side.value) is int and side.value for side in sides)
-    counted |= any("len(" in ast.unparse(side) for side in sides)
+    counted |= any(isinstance(side, ast.Call) and ast.unparse(side.func) == "len" for side in sides)
     if counted and type(operators[0]) in _SHIFTED:
         yield "limit", _with(node, ops=[_SHIFTED[type(operators[0])](), *operators[1:]])
 

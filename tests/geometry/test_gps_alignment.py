@@ -108,6 +108,7 @@ def test_false_fixes_are_told_apart() -> None:
         found = attempt(Case(false=4), rng).found
         assert not found.used[:4].any() and found.used[4:].mean() > 0.9
         assert found.rms_horizontal_m < 8
+        assert 2.0 < found.noise_m[0] < 4.5 and found.noise_m[0] == found.noise_m[1]
 
 
 def test_no_noise_is_recovered_to_rounding() -> None:
@@ -190,3 +191,15 @@ def test_positions_without_altitude_count_in_the_plane_and_those_with_one_in_hei
     np.testing.assert_allclose(found.enu_from_scene.rotation, turn, atol=1e-6)
     np.testing.assert_allclose(found.enu_from_scene.translation, 0, atol=1e-4)
     assert found.rms_horizontal_m < 1e-4 and found.rms_vertical_m < 1e-4
+    assert (found.noise_m < [4.0, 4.0, 10.0]).all(), "the usual noise, and less the more is seen of it"
+
+
+def test_residuals_are_told_as_root_mean_squares() -> None:
+    rng = np.random.default_rng(2)
+    places = rng.normal(0, 40, (30, 3))
+    metres = places + rng.normal(0, 1, (30, 3)) * [2, 2, 5]
+    found = align_to_gps(places, metres, None)
+    assert found is not None and found.used.all()
+    left = metres - found.enu_from_scene.apply(places)
+    assert found.rms_horizontal_m == pytest.approx(np.sqrt((left[:, :2] ** 2).sum(axis=1).mean()))
+    assert found.rms_vertical_m == pytest.approx(np.sqrt((left[:, 2] ** 2).mean()))

@@ -13,6 +13,7 @@ from da3_pipeline.refine.config import VerifyConfig
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.verification import (
     PairMatches,
+    _chance_of_one,
     chance_log10,
     sampson_error_px,
     verify_matches,
@@ -166,3 +167,19 @@ def test_sampson_error_is_the_distance_to_the_nearest_consistent_pair() -> None:
 def test_chance_falls_with_inliers_and_rises_with_attempts() -> None:
     assert chance_log10(40, 100, 0.01) < chance_log10(20, 100, 0.01) < chance_log10(20, 400, 0.01)
     assert chance_log10(7, 100, 0.01) == np.inf
+
+
+def test_chance_by_hand() -> None:
+    """Of ten random matches eight fit: (10 - 7) models a sample, C(10, 8) ways, C(8, 7) samples, one more to fit."""
+    assert chance_log10(8, 10, 0.1) == pytest.approx(np.log10(3 * 45 * 8 * 0.1))
+    assert chance_log10(9, 10, 0.1) == pytest.approx(np.log10(3 * 10 * 36 * 0.1**2))
+    assert chance_log10(8, 8, 2.0) == pytest.approx(np.log10(8))
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (2048, 1536), (600, 1200)])
+def test_the_chance_of_one_is_that_of_a_point_on_the_diagonal(size: tuple[int, int]) -> None:
+    """In an image of 1024 px, whatever the size of the original."""
+    width, height = (side * 1024 / max(size) for side in size)
+    points = np.random.default_rng(0).random((400_000, 2)) * [width, height]
+    distance = np.abs(points @ [height, -width]) / np.hypot(width, height)
+    assert _chance_of_one(size, 1.5) == pytest.approx((distance < 1.5).mean(), rel=0.08)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scenes import Make, Synthetic, landscape
 
 from da3_pipeline.geometry import Sim3, centres
@@ -69,3 +70,73 @@ def test_extent_of_one_place_is_a_unit() -> None:
     together = np.tile(np.eye(3, 4), (4, 1, 1))
     assert extent(Estimate(together, {})) == 1.0
     assert extent(Estimate(np.full((2, 3, 4), np.nan), {})) == 1.0
+
+
+def test_sigmas_are_radians_and_lengths_of_the_world(make_capture: Make) -> None:
+    capture = make_capture(frames=6)
+    problem = capture.problem()
+    config = PriorConfig(rotation_sigma_deg=9.0, position_sigma=0.2, given_rotation_sigma_deg=1.8)
+    priors = priors_of(problem, config)
+    assert priors.rotation_rad == pytest.approx(np.pi / 20)
+    size = np.linalg.norm(np.ptp(centres(problem.prior.cam_from_world), axis=0))
+    assert priors.position == pytest.approx(0.2 * size)
+    given = priors_of(replace(problem, given_poses=True), config)
+    assert given.rotation_rad == pytest.approx(np.pi / 100)
+    assert given.position == pytest.approx(config.given_position_sigma * size)
+    assert np.isnan(priors.positions).all() and np.isnan(priors.positions_sigma).all()
+
+
+def test_focal_lengths_come_from_exif_or_the_prior_and_known_cameras_need_none(make_capture: Make) -> None:
+    problem = make_capture(frames=4).problem()
+    config = PriorConfig()
+    assert priors_of(problem, config).focal_px == {
+        "landscape": (pytest.approx(1.15 * 1500), config.focal_sigma),
+        "portrait": (pytest.approx(1.15 * 1400), config.focal_sigma),
+    }
+    told = replace(problem, exif_focal_px={"landscape": 1480.0}, known_cameras=frozenset({"portrait"}))
+    assert priors_of(told, config).focal_px == {"landscape": (1480.0, config.exif_focal_sigma)}
+
+
+def test_one_false_position_does_not_pull(make_capture: Make) -> None:
+    """Were errors squared, it would take the world a sixth of its way along."""
+    capture = make_capture(frames=6, false_matches=0.0)
+    problem, truth = stated(capture)
+    positions = centres(truth.cam_from_world)
+    positions[2] += [0.0, 5.0, 0.0]
+    nothing = np.full((6, 3, 4), np.nan)
+    priors = Priors(nothing, 1.0, 1.0, positions, np.full((6, 3), 0.02))
+    fit = fit_points(problem, truth, 1.0)
+    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, max_iterations=50, priors=priors))
+    assert np.abs(centres(found.cam_from_world) - centres(truth.cam_from_world)).max() < 0.1
+
+
+def test_the_gauge_is_held_by_two_poses_apart_or_three_places_off_a_line() -> None:
+    def holds(poses: int, places: np.ndarray) -> bool:
+        known = np.full((4, 3, 4), np.nan)
+        known[:poses] = np.eye(3, 4)
+        known[:poses, 0, 3] = np.arange(poses)
+        told = np.full((4, 3), np.nan)
+        told[: len(places)] = places
+        return Priors(known, 1.0, 1.0, told, np.ones((4, 3))).hold_the_gauge
+
+    line, corner = np.outer(np.arange(4.0), [1.0, 2, 3]), np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    nothing = np.zeros((0, 3))
+    assert holds(2, nothing) and holds(0, corner)
+    assert not holds(1, nothing) and not holds(0, line) and not holds(0, corner[:2]) and not holds(0, corner[:1])
+    together = np.tile(np.eye(3, 4), (4, 1, 1))
+    assert not Priors(together, 1.0, 1.0, np.full((4, 3), np.nan), np.ones((4, 3))).hold_the_gauge
+
+
+def test_moved_priors_are_in_the_other_world(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    priors = priors_of(capture.problem(), PriorConfig())
+    priors = replace(priors, positions=centres(capture.cam_from_world), positions_sigma=np.full((4, 3), 0.5))
+    other = Sim3(4.0, np.eye(3), np.array([1.0, 2, 3]))
+    there = priors.moved(other)
+    np.testing.assert_allclose(centres(there.cam_from_world), other.apply(centres(priors.cam_from_world)))
+    np.testing.assert_allclose(there.positions, other.apply(priors.positions))
+    assert there.position == 4 * priors.position and (there.positions_sigma == 2.0).all()
+    assert there.rotation_rad == priors.rotation_rad
+    some = priors.only_for(np.array([True, False, True, False]))
+    assert np.isfinite(some.cam_from_world).all((1, 2)).tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(some.positions, priors.positions)
