@@ -5,7 +5,6 @@ The data set is the largest model, and copies of the images that it has a pose f
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pycolmap
 
 from ...quiet import quiet_colmap
 from ..fresh_process import answer_request
+from ..truth.scene_truth import copy_images
 
 __all__ = ["main"]
 
@@ -93,10 +93,7 @@ def _write(model: pycolmap.Reconstruction, images: Path, data_set: Path) -> None
     """images/ and sparse/0."""
     (data_set / "sparse" / "0").mkdir(parents=True)
     model.write_binary(data_set / "sparse" / "0")
-    for image in model.images.values():
-        copy = data_set / "images" / image.name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(images / image.name, copy)
+    copy_images({image.name: images / image.name for image in model.images.values()}, data_set / "images")
 
 
 if __name__ == "__main__":

@@ -48,11 +48,11 @@ class PoseRow:
     ratio: float | None = None
 
     def __str__(self) -> str:
-        one = self.measured
-        aucs = "".join(f"{auc:>7.1f}" for auc in (one.auc_1, one.auc_3, one.auc_5)) + f"{one.auc_30:>8.1f}"
+        one, score = self.measured, self.measured.score
+        aucs = "".join(f"{auc:>7.1f}" for auc in (score.auc_1, score.auc_3, score.auc_5)) + f"{score.auc_30:>8.1f}"
         ratio = f"{'':>9}" if self.ratio is None else f"{self.ratio:>9.2f}"
         verdict = one.verdict.verdict if one.verdict else ""
-        posed = f"{one.posed:>4}/{one.images:<3}"
+        posed = f"{score.posed:>4}/{score.images:<3}"
         row = f"{self.scene:<18}{one.method:<22}{posed}{aucs}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}{ratio}"
         return f"{row}  {verdict}".rstrip()
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Float
-from ...geometry.pose_metrics import pose_errors
 from ..peers.colmap import ColmapMode, run_colmap
 from ..peers.ours import run_command
+from ..truth.pose_score import PoseScore, score_poses
 from ..truth.scene_truth import stacked
 from ..truth.verdicts import JudgedVerdict, judge_data_set
 
@@ -30,19 +30,11 @@ COST_NOTE = (
 
 @dataclass(frozen=True)
 class Measured:
-    """posed of images; AUC in percent, an image without a pose counting as 180 degrees.
-
-    wall_s, cpu_s: medians of the runs. parts_s: wall seconds of the stages of the last run. verdict: of ours, against
-    the truth.
-    """
+    """score: of the poses in the data set. wall_s, cpu_s: medians of the runs. parts_s: wall seconds of the last run's
+    stages. verdict: of ours, against the truth."""
 
     method: str
-    images: int
-    posed: int
-    auc_1: float
-    auc_3: float
-    auc_5: float
-    auc_30: float
+    score: PoseScore
     wall_s: float
     cpu_s: float
     parts_s: dict[str, float]
@@ -93,10 +85,6 @@ def _measured(
     parts_s: Mapping[str, Any],
     verdict: JudgedVerdict | None,
 ) -> Measured:
-    estimate = stacked(truth, poses)
-    errors = pose_errors(np.stack(list(truth.values())), estimate)
-    posed = int(np.isfinite(estimate).all(axis=(1, 2)).sum())
-    auc_1, auc_3, auc_5, auc_30 = (errors.auc(limit) for limit in (1, 3, 5, 30))
     wall_s, cpu_s = (statistics.median(of_runs) for of_runs in seconds)
-    cost = (wall_s, cpu_s, dict(parts_s))
-    return Measured(method, len(truth), posed, auc_1, auc_3, auc_5, auc_30, *cost, verdict)
+    score = score_poses(np.stack(list(truth.values())), stacked(truth, poses))
+    return Measured(method, score, wall_s, cpu_s, dict(parts_s), verdict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 from ...imageio import write_rgb
 from ...progress import Progress
 from ..peers.colmap import colmap_modes
-from ..truth.scene_truth import SceneTruth, read_truth, write_truth
+from ..truth.scene_truth import SceneTruth, copy_images, read_truth, write_truth
 from ..truth.verdicts import verdicts_table
 from .methods import COST_NOTE, Measured, measure_colmap, measure_ours, modes_note
 
@@ -52,12 +51,12 @@ class ScalingRow:
     ratio: float | None = None
 
     def __str__(self) -> str:
-        one = self.measured
+        one, score = self.measured, self.measured.score
         ratio = f"{'':>9}" if self.ratio is None else f"{self.ratio:>9.2f}"
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in one.parts_s.items())
         return (
-            f"{one.images:>6}  {one.method:<24}{one.posed:>6}{one.auc_5:>7.1f}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}"
-            f"{one.wall_s / one.images:>14.2f}{ratio}  {parts}"
+            f"{score.images:>6}  {one.method:<24}{score.posed:>6}{score.auc_5:>7.1f}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}"
+            f"{one.wall_s / score.images:>14.2f}{ratio}  {parts}"
         )
 
 
@@ -98,9 +97,7 @@ def _first(street: SceneTruth, size: int) -> Iterator[Path]:
     """A folder with copies of the first `size` images."""
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         images = Path(folder) / "images"
-        images.mkdir()
-        for name in street.names[:size]:
-            shutil.copyfile(street.images / name, images / name)
+        copy_images({name: street.images / name for name in street.names[:size]}, images)
         yield images
 
 

@@ -17,7 +17,7 @@ from ...refine.solve.tracks import spread_subset
 from ..fresh_process import answer_request
 from ..truth.prior_noise import PriorNoise, scene_extent
 from .adjustment_parts import time_parts
-from .known_run import cpu_s
+from .refinement_run import cpu_s
 from .synthetic_problem import ProblemSize, SyntheticProblem, synthetic_problem
 
 __all__ = ["main"]

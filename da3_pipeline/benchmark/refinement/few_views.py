@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...arrays import Float, Int
-from ...geometry.pose_metrics import pose_errors
+from ...arrays import Int
 from ...progress import Progress
 from ...refine import RefineConfig
 from ..peers.colmap import COLMAP_MODES, ColmapMode, run_colmap
 from ..truth.known_scene import KnownScene
+from ..truth.pose_score import PoseScore, score_poses
 from ..truth.prior_noise import PriorNoise
-from ..truth.scene_truth import stacked
+from ..truth.scene_truth import copy_images, stacked
 from ..truth.simulated_prior import simulate_prior
 from ..truth.verdicts import verdicts_table
-from .known_run import RefinementRun, refine_against_truth
+from .refinement_run import RefinementRun, refine_against_truth
 from .robustness import known_scenes
 
 __all__ = [
     "FewViewsOptions",
     "FewViewsRow",
-    "Reached",
     "evenly_picked",
     "few_views_json",
     "few_views_table",
@@ -54,34 +53,22 @@ class FewViewsOptions:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """Frames with a pose, and AUC in percent."""
-
-    posed: int
-    auc_5: float
-    auc_30: float
-
-    def __str__(self) -> str:
-        return f"{self.auc_5:.0f}/{self.auc_30:.0f}"
-
-
-@dataclass(frozen=True)
 class FewViewsRow:
     """priors and runs: one for each seed, in one order. colmap: by mapper."""
 
     scene: str
     views: int
-    priors: tuple[Reached, ...]
+    priors: tuple[PoseScore, ...]
     runs: tuple[RefinementRun, ...]
-    colmap: dict[str, Reached]
+    colmap: dict[str, PoseScore]
 
     @property
-    def ours(self) -> tuple[Reached, ...]:
-        return tuple(Reached(run.posed, run.auc_5, run.auc_30) for run in self.runs)
+    def ours(self) -> tuple[PoseScore, ...]:
+        return tuple(run.score for run in self.runs)
 
     @property
-    def median(self) -> Reached:
-        return _median(self.ours)
+    def median(self) -> PoseScore:
+        return _over(np.median, self.ours)
 
     @property
     def failures(self) -> list[str]:
@@ -139,23 +126,17 @@ def few_views_table(rows: Sequence[FewViewsRow]) -> str:
     """
     lines = [_COLUMNS]
     for row in rows:
-        least = Reached(
-            min(one.posed for one in row.ours), min(one.auc_5 for one in row.ours), min(one.auc_30 for one in row.ours)
-        )
+        prior, least = _over(np.median, row.priors), _over(min, row.ours)
         sources = sum((Counter(run.sources) for run in row.runs), Counter())
         passed = f"{sum(run.passed for run in row.runs)}/{len(row.runs)}"
         how = ", ".join(f"{count} {source}" for source, count in sorted(sources.items()))
-        peers = "".join(f"{f'{peer.posed} · {peer}' if peer.posed else '0':<20}" for peer in row.colmap.values())
+        peers = "".join(f"{f'{peer.posed} · {_both(peer)}' if peer.posed else '0':<20}" for peer in row.colmap.values())
         lines.append(
-            f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{_median(row.priors)!s:<13}"
-            f"{row.median!s:<13}{least!s:<13}{peers}{passed:<8}{how}"
+            f"{row.scene:<16}{row.views:>6}   {f'{least.posed}/{row.views}':<8}{_both(prior):<13}"
+            f"{_both(row.median):<13}{_both(least):<13}{peers}{passed:<8}{how}"
         )
     failures = [f"{row.scene}, {row.views} views: {failure}" for row in rows for failure in row.failures]
-    judged = [
-        run.judged(f"{row.scene}, {row.views} views, seed {seed}", row.views)
-        for row in rows
-        for seed, run in enumerate(row.runs)
-    ]
+    judged = [run.judged(f"{row.scene}, seed {seed}") for row in rows for seed, run in enumerate(row.runs)]
     modes = [f"COLMAP {mapper}: {mode}" for mapper, mode in _MODES.items()]
     return "\n".join([*lines, *modes, "", f"{len(failures)} failures", *failures, "", verdicts_table(judged, 3)])
 
@@ -164,31 +145,32 @@ def _measure(scene: KnownScene, options: FewViewsOptions) -> FewViewsRow:
     priors, runs = [], []
     for seed in range(options.seeds):
         prediction = simulate_prior(scene, options.noise, seed).prediction
-        priors.append(_reached(scene.cam_from_world, prediction.cam_from_world))
+        priors.append(score_poses(scene.cam_from_world, prediction.cam_from_world))
         runs.append(refine_against_truth(prediction, scene.cam_from_world, options.config))
     colmap = {mapper: _colmap(scene, mode) for mapper, mode in _MODES.items()}
     return FewViewsRow(scene.name, len(scene), tuple(priors), tuple(runs), colmap)
 
 
-def _colmap(scene: KnownScene, mode: ColmapMode) -> Reached:
+def _colmap(scene: KnownScene, mode: ColmapMode) -> PoseScore:
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         images, scratch = Path(folder) / "images", Path(folder) / "scratch"
         scratch.mkdir()
-        for frame in scene.frames.frames:
-            (images / frame.name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(frame.path, images / frame.name)
+        copy_images({frame.name: frame.path for frame in scene.frames.frames}, images)
         poses = run_colmap(images, scratch, mode).cam_from_world
-    return _reached(scene.cam_from_world, stacked(scene.frames.names, poses))
+    return score_poses(scene.cam_from_world, stacked(scene.frames.names, poses))
 
 
-def _reached(truth: Float, poses: Float) -> Reached:
-    errors = pose_errors(truth, poses)
-    return Reached(int(np.isfinite(poses).all((1, 2)).sum()), errors.auc(5), errors.auc(30))
+def _over(reduce: Callable[[list[float]], Any], many: Sequence[PoseScore]) -> PoseScore:
+    """Every figure reduced over the scores."""
+
+    def of(name: str) -> float:
+        return float(reduce([getattr(one, name) for one in many]))
+
+    return PoseScore(many[0].images, int(of("posed")), of("auc_1"), of("auc_3"), of("auc_5"), of("auc_30"))
 
 
-def _median(many: Sequence[Reached]) -> Reached:
-    posed, auc_5, auc_30 = np.median([(one.posed, one.auc_5, one.auc_30) for one in many], axis=0)
-    return Reached(int(posed), float(auc_5), float(auc_30))
+def _both(score: PoseScore) -> str:
+    return f"{score.auc_5:.0f}/{score.auc_30:.0f}"
 
 
 def _above(ours: float, theirs: float) -> bool:

@@ -16,7 +16,7 @@ from ..truth.known_scene import KnownScene, read_scene
 from ..truth.prior_noise import PriorNoise
 from ..truth.simulated_depth import with_simulated_depth
 from ..truth.simulated_prior import simulate_prior
-from .known_run import Contest, RefinementRun, refine_against_truth
+from .refinement_run import Contest, RefinementRun, refine_against_truth
 
 __all__ = ["LEVELS", "RobustnessOptions", "RobustnessRun", "known_scenes", "measure_robustness"]
 
@@ -52,7 +52,7 @@ class RobustnessRun:
     @property
     def holds(self) -> bool:
         """Whether AUC@5 is within one point of what perfect poses reach."""
-        return self.result.auc_5 >= self.perfect - _WITHIN
+        return self.result.score.auc_5 >= self.perfect - _WITHIN
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def measure_robustness(folders: Sequence[Path], options: RobustnessOptions, prog
     for case, run in zip([*references, *cases], _results([*references, *cases], options.jobs), strict=True):
         runs.append(run)
         progress.step(len(runs), len(references) + len(cases), f"{run.scene} {run.noise} seed {case.seed}")
-    perfect = {run.scene: run.result.auc_5 for run in runs[: len(scenes)]}
+    perfect = {run.scene: run.result.score.auc_5 for run in runs[: len(scenes)]}
     return [replace(run, perfect=perfect[run.scene]) for run in runs[len(scenes) :]]
 
 
@@ -111,6 +111,6 @@ def _measure(case: _Case) -> RobustnessRun:
         wrong=tuple(case.scene.frames.names[k] for k in prior.wrong),
         focal_factor=prior.focal_factor,
         prior_auc_5=pose_errors(truth, prior.prediction.cam_from_world).auc(5),
-        perfect=result.auc_5,
+        perfect=result.score.auc_5,
         result=result,
     )

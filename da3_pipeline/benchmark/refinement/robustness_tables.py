@@ -42,12 +42,12 @@ def robustness_table(runs: Sequence[RobustnessRun]) -> str:
     head = (
         f"{len(failures)} of {len(runs)} runs are more than a point below perfect; the verdict passed {wrongly} of them"
     )
-    judged = [run.result.judged(f"{run.scene} {run.noise} seed {run.seed}", run.images) for run in runs]
+    judged = [run.result.judged(f"{run.scene} {run.noise} seed {run.seed}") for run in runs]
     return "\n".join([*rows, "", str(order), "", head, *failures, "", verdicts_table(judged)])
 
 
 def _row(noise: str, scene: str, runs: Sequence[RobustnessRun]) -> str:
-    reached = [run.result.auc_5 for run in runs]
+    reached = [run.result.score.auc_5 for run in runs]
     prior = statistics.median(run.prior_auc_5 for run in runs)
     perfect = f"{runs[0].perfect:.1f}" if scene != "all" else ""
     holds, passed = sum(run.holds for run in runs), sum(run.result.passed for run in runs)
@@ -64,7 +64,7 @@ def _row(noise: str, scene: str, runs: Sequence[RobustnessRun]) -> str:
 
 def _failure(run: RobustnessRun) -> str:
     result = run.result
-    what = f"{run.scene} {run.noise} seed {run.seed}: AUC@5 {result.auc_5:.1f} of {run.perfect:.1f}"
+    what = f"{run.scene} {run.noise} seed {run.seed}: AUC@5 {result.score.auc_5:.1f} of {run.perfect:.1f}"
     wrong = f"; gross outliers {', '.join(run.wrong)}" if run.wrong else ""
     tried = "; ".join(str(candidate) for candidate in result.candidates) or "none"
     sources = ", ".join(f"{count} {source}" for source, count in sorted(result.sources.items()))

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from ...arrays import Float, Int
-from ...geometry import Sim3, nearest_rotation
 from ...imageio import write_mask, write_rgb
 from ...progress import Progress
 from ..truth.prior_noise import PriorNoise, perturbed_poses
 from ..truth.scene_truth import write_truth
+from ..truth.simulated_prior import any_world, write_predictions
 from .catalogue import SCENARIOS, Picture, Scenario
 
 __all__ = ["ScenarioCapture", "render_scenario", "write_network_prior"]
@@ -80,21 +80,13 @@ def write_network_prior(capture: ScenarioCapture, path: Path, noise: PriorNoise,
     """A predictions file as of a network: poses off by `noise`, depth by 3 %, a pinhole camera whatever the lens."""
     rng = np.random.default_rng([seed, 0x9210])
     poses, _ = perturbed_poses(capture.cam_from_world, noise, rng)
-    world = Sim3(float(np.exp(rng.normal(0, 0.5))), nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 5, 3))
+    world = any_world(rng)
     depth = np.stack([np.load(_depth_file(capture.folder, name)) for name in capture.names]).astype(np.float64)
-    depth *= world.scale * np.exp(rng.normal(0, 0.03, (len(depth), 1, 1)))
+    depth *= np.exp(rng.normal(0, 0.03, (len(depth), 1, 1)))
     depth[depth <= 0] = np.nan
-    rows, columns = _DEPTH_SIZE
     factor = (1 + noise.focal) ** rng.choice([-1, 1])
-    matrices = np.tile(np.array([[0, 0, columns / 2], [0, 0, rows / 2], [0, 0, 1.0]]), (len(poses), 1, 1))
-    matrices[:, 0, 0] = factor * capture.intrinsics[:, 0, 0] * columns / capture.sizes[:, 0]
-    matrices[:, 1, 1] = factor * capture.intrinsics[:, 1, 1] * rows / capture.sizes[:, 1]
-    np.savez(
-        path,
-        depth=depth.astype(np.float32),
-        extrinsics=world.apply_to_cameras(poses),
-        intrinsics=matrices,
-        names=np.array(capture.names),
+    write_predictions(
+        path, capture.names, (poses, depth, factor * capture.intrinsics), capture.sizes.astype(float), world
     )
 
 

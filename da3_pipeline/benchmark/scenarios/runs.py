@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import UsageError
-from ...geometry.pose_metrics import pose_errors
 from ...progress import Progress
 from ..peers.colmap import ColmapMode, run_colmap
 from ..peers.ours import run_configured
+from ..truth.pose_score import PoseScore, score_poses
 from ..truth.prior_noise import PriorNoise
 from ..truth.scene_truth import stacked
 from ..truth.verdicts import JudgedVerdict, judge_data_set, verdicts_table
@@ -30,18 +28,15 @@ _NOISE = PriorNoise(5.0, 0.05, 0.05)
 
 @dataclass(frozen=True)
 class Outcome:
-    """posed: share of all pictures. auc_1, auc_5, auc_30: in percent, pictures without a pose counting as wrong.
+    """score: over all pictures. seconds: wall, of the whole command from files to data set."""
 
-    seconds: wall, of the whole command from files to data set."""
-
-    posed: float
-    auc_1: float
-    auc_5: float
-    auc_30: float
+    score: PoseScore
     seconds: float
 
     def __str__(self) -> str:
-        return f"{100 * self.posed:>5.0f}%{self.auc_1:>6.0f}{self.auc_5:>5.0f}{self.auc_30:>5.0f}{self.seconds:>7.1f}"
+        score = self.score
+        posed = f"{100 * score.posed / score.images:>5.0f}%"
+        return f"{posed}{score.auc_1:>6.0f}{score.auc_5:>5.0f}{score.auc_30:>5.0f}{self.seconds:>7.1f}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,6 @@ class ScenarioRow:
 
     name: str
     seed: int
-    images: int
     ours: Outcome
     verdict: JudgedVerdict
     colmap: Outcome | None = None
@@ -72,7 +66,7 @@ def measure_scenarios(
             ours, verdict = _ours(capture, seed)
             mode = ColmapMode(capture.scenario.lens, capture.scenario.cameras)
             theirs = _colmap(capture, mode) if colmap else None
-            rows.append(ScenarioRow(name, seed, len(capture.names), ours, verdict, theirs, str(mode) if colmap else ""))
+            rows.append(ScenarioRow(name, seed, ours, verdict, theirs, str(mode) if colmap else ""))
     return rows
 
 
@@ -126,7 +120,4 @@ def _colmap(capture: ScenarioCapture, mode: ColmapMode) -> Outcome:
 
 
 def _outcome(capture: ScenarioCapture, found: dict[str, Float], seconds: float) -> Outcome:
-    poses = stacked(capture.names, found)
-    errors = pose_errors(capture.cam_from_world, poses)
-    posed = float(np.isfinite(poses).all((1, 2)).mean())
-    return Outcome(posed, errors.auc(1), errors.auc(5), errors.auc(30), seconds)
+    return Outcome(score_poses(capture.cam_from_world, stacked(capture.names, found)), seconds)

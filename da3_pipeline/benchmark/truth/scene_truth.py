@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from ...arrays import Float
 from ...errors import UsageError
 
-__all__ = ["SceneTruth", "has_truth", "read_truth", "stacked", "write_truth"]
+__all__ = ["SceneTruth", "copy_images", "has_truth", "read_truth", "stacked", "write_truth"]
 
 _FILES = ("truth.json", "colmap.json")
 
@@ -66,6 +67,13 @@ def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intri
     rows = zip(names, cam_from_world, intrinsics, strict=True)
     images = {name: {"w2c": pose.tolist(), "K": matrix.tolist()} for name, pose, matrix in rows}
     (folder / "truth.json").write_text(json.dumps({"images": images}))
+
+
+def copy_images(images: Mapping[str, Path], folder: Path) -> None:
+    """Copies of files below `folder`, under these names and no others."""
+    for name, path in images.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
 
 
 def stacked(names: Iterable[str], poses: Mapping[str, Float]) -> Float:

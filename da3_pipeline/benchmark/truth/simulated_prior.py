@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ...types import Prediction
 from .known_scene import KnownScene
 from .prior_noise import PriorNoise, perturbed_poses
 
-__all__ = ["SimulatedPrior", "simulate_prior", "write_prior"]
+__all__ = ["SimulatedPrior", "any_world", "simulate_prior", "write_predictions", "write_prior"]
 
 _DEPTH_NOISE = 0.03  # sigma of broad patches within a frame, and once more of each whole frame
 _DEPTH_PATCHES = (4, 5)
@@ -52,21 +53,38 @@ def write_prior(path: Path, scene: KnownScene, noise: PriorNoise, seed: int) -> 
     rng = np.random.default_rng([seed, zlib.crc32(str(noise).encode())])
     poses, wrong = perturbed_poses(scene.cam_from_world, noise, rng)
     factor = float((1 + noise.focal) ** rng.choice([-1, 1]))
-    world = Sim3(float(np.exp(rng.normal(0, 0.5))), nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 5, 3))
-    depth = scene.depth * _depth_error(rng, scene.depth.shape) * world.scale
+    world = any_world(rng)
+    depth = scene.depth * _depth_error(rng, scene.depth.shape)
+    size_px = np.array([(frame.width, frame.height) for frame in scene.frames.frames], float)
+    write_predictions(path, scene.frames.names, (poses, depth, factor * scene.intrinsics), size_px, world)
+    return wrong, factor
+
+
+def any_world(rng: np.random.Generator) -> Sim3:
+    """From the world of the truth to one that a network might choose: scaled, turned and moved at random."""
+    return Sim3(float(np.exp(rng.normal(0, 0.5))), nearest_rotation(rng.normal(size=(3, 3))), rng.normal(0, 5, 3))
+
+
+def write_predictions(
+    path: Path, names: Sequence[str], predicted: tuple[Float, Float, Float], size_px: Float, world: Sim3
+) -> None:
+    """Write a predictions file: poses (N, 3, 4), depth (N, h, w), NaN where unknown, and intrinsics (N, 3, 3).
+
+    All three are in the world of the truth and in pixels of the pictures, size_px (N, 2); in the file they are in
+    `world` and in pixels of the depth maps. Of the intrinsics only the focal lengths count: the centre is the middle.
+    """
+    poses, depth, intrinsics = predicted
     height, width = depth.shape[1:]
-    matrices = np.tile(np.array([[0, 0, width / 2], [0, 0, height / 2], [0, 0, 1.0]]), (len(scene), 1, 1))
-    for matrix, true, frame in zip(matrices, scene.intrinsics, scene.frames.frames, strict=True):
-        matrix[0, 0] = factor * true[0, 0] * width / frame.width
-        matrix[1, 1] = factor * true[1, 1] * height / frame.height
+    matrices = np.tile(np.array([[0, 0, width / 2], [0, 0, height / 2], [0, 0, 1.0]]), (len(poses), 1, 1))
+    matrices[:, 0, 0] = intrinsics[:, 0, 0] * width / size_px[:, 0]
+    matrices[:, 1, 1] = intrinsics[:, 1, 1] * height / size_px[:, 1]
     np.savez(
         path,
-        depth=depth.astype(np.float32),
+        depth=(depth * world.scale).astype(np.float32),
         extrinsics=world.apply_to_cameras(poses),
         intrinsics=matrices,
-        names=np.array(scene.frames.names),
+        names=np.array(names),
     )
-    return wrong, factor
 
 
 def _depth_error(rng: np.random.Generator, shape: tuple[int, ...]) -> Float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from ...errors import UsageError
 from ...progress import Progress
 from ..scenarios.capture_files import render_scenario
 from ..scenarios.catalogue import SCENARIOS
-from ..truth.scene_truth import SceneTruth, read_truth
+from ..truth.scene_truth import SceneTruth, copy_images, read_truth
 
 __all__ = ["RENDERED", "FewImages", "few_images", "known_scenes", "picked"]
 
@@ -48,9 +47,7 @@ class FewImages:
 
     def copy_to(self, folder: Path) -> None:
         """Its images and no others."""
-        for name in self.names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.folder / name, folder / name)
+        copy_images({name: self.folder / name for name in self.names}, folder)
 
 
 def known_scenes(

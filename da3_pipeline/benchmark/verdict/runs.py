@@ -18,15 +18,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from ...config import PipelineConfig
 from ...errors import PipelineError
-from ...geometry.pose_metrics import pose_errors
 from ...pipeline import run
 from ...progress import Progress, SilentProgress
 from ..peers.ours import data_set_poses
+from ..truth.pose_score import PoseScore, score_poses
 from ..truth.scene_truth import stacked
 from ..truth.verdicts import JudgedVerdict, judge_data_set, verdicts_json, verdicts_table
 from .few_images import RENDERED, FewImages, few_images, known_scenes
@@ -51,13 +50,12 @@ class VerdictOptions:
 
 @dataclass(frozen=True)
 class VerdictRun:
-    """One run. measured: against truth, else against COLMAP's solution. auc_5: a missing image is 180 degrees off."""
+    """One run. measured: against truth, else against COLMAP's solution."""
 
     scene: str
     images: tuple[str, ...]
     measured: bool
-    posed: int
-    auc_5: float
+    score: PoseScore
     seconds: float
     judged: JudgedVerdict
 
@@ -66,10 +64,9 @@ class VerdictRun:
         right = "right" if self.judged.right else "wrong"
         against = "truth" if self.measured else "COLMAP"
         why = "; ".join(part for part in (self.judged.wrong, "" if self.judged.passed else self.judged.verdict) if part)
-        return (
-            f"{self.judged.run:<28}{len(self.images):>6}{self.posed:>7}{self.auc_5:>7.1f}  {against:<8}{right:<7}"
-            f"{said:<9}{self.seconds:>6.1f}  {why}"
-        ).rstrip()
+        score = f"{self.score.posed:>7}{self.score.auc_5:>7.1f}"
+        cell = f"{against:<8}{right:<7}{said:<9}"
+        return f"{self.judged.run:<28}{len(self.images):>6}{score}  {cell}{self.seconds:>6.1f}  {why}".rstrip()
 
 
 def measure_verdicts(folders: Sequence[Path], options: VerdictOptions, progress: Progress) -> list[VerdictRun]:
@@ -130,8 +127,8 @@ def _once(results: Path, wait: bool, case: FewImages) -> VerdictRun | None:
     except Timeout:
         return None
     document = json.loads(kept.read_text(encoding="utf-8"))
-    document |= {"images": tuple(document["images"]), "judged": JudgedVerdict(**document["judged"])}
-    return VerdictRun(**document)
+    score, judged = PoseScore(**document["score"]), JudgedVerdict(**document["judged"])
+    return VerdictRun(**document | {"images": tuple(document["images"]), "score": score, "judged": judged})
 
 
 def _measured(case: FewImages) -> VerdictRun:
@@ -148,6 +145,5 @@ def _measured(case: FewImages) -> VerdictRun:
             aside = frozenset(frame.name for frame in outcome.scene.frames if not frame.training)
     seconds = time.perf_counter() - began_s
     judged = judge_data_set(case.key, case.truth, poses, aside, passed, verdict)
-    estimate = stacked(case.names, poses)
-    posed, auc_5 = int(np.isfinite(estimate).all((1, 2)).sum()), pose_errors(case.cam_from_world, estimate).auc(5)
-    return VerdictRun(case.scene, case.names, case.measured, posed, auc_5, seconds, judged)
+    score = score_poses(case.cam_from_world, stacked(case.names, poses))
+    return VerdictRun(case.scene, case.names, case.measured, score, seconds, judged)

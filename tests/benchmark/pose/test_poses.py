@@ -15,6 +15,7 @@ from da3_pipeline.benchmark.pose import scaling
 from da3_pipeline.benchmark.pose.accuracy import PoseOptions, PoseRow, measure_poses, poses_json, poses_table
 from da3_pipeline.benchmark.pose.methods import Measured
 from da3_pipeline.benchmark.pose.scaling import ScalingOptions, measure_scaling, scaling_table
+from da3_pipeline.benchmark.truth.pose_score import PoseScore
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.errors import PipelineError, UsageError
 from da3_pipeline.progress import SilentProgress
@@ -22,8 +23,8 @@ from da3_pipeline.progress import SilentProgress
 Cli = Callable[..., tuple[int, str, str]]
 
 RIGHT = JudgedVerdict("wall", 9, "", True, "passed")
-OURS = Measured("ours", 9, 9, 97.0, 98.0, 99.0, 100.0, 10.0, 15.0, {"ingest": 1.0, "refine": 5.0}, RIGHT)
-COLMAP = Measured("COLMAP photographs", 9, 8, 91.0, 95.0, 97.0, 98.0, 40.0, 60.0, {"extraction": 20.0})
+OURS = Measured("ours", PoseScore(9, 9, 97.0, 98.0, 99.0, 100.0), 10.0, 15.0, {"ingest": 1.0, "refine": 5.0}, RIGHT)
+COLMAP = Measured("COLMAP photographs", PoseScore(9, 8, 91.0, 95.0, 97.0, 98.0), 40.0, 60.0, {"extraction": 20.0})
 
 
 def test_the_table_tells_both_costs_the_ratio_the_mode_and_the_verdict() -> None:
@@ -68,8 +69,8 @@ def test_our_command_is_run_scored_and_judged(rendered_capture: Path, tmp_path: 
     (tmp_path / "truth.json").write_text(json.dumps({"images": {name: everything[name] for name in names}}))
     (row,) = measure_poses([tmp_path], PoseOptions(prior=Path("identical")), SilentProgress())
     ours = row.measured
-    assert (ours.images, ours.posed) == (4, 4)
-    assert ours.auc_5 > 90
+    assert (ours.score.images, ours.score.posed) == (4, 4)
+    assert ours.score.auc_5 > 90
     assert ours.verdict is not None and ours.verdict.right
     assert ours.wall_s > sum(ours.parts_s.values()) > 0 and {"ingest", "refine", "export"} <= set(ours.parts_s)
 
@@ -79,11 +80,12 @@ def test_scaling_runs_both_on_the_first_images_of_the_street(tmp_path: Path, mon
 
     def ours(run: str, images: Path, truth: dict[str, np.ndarray], options: object) -> Measured:
         seen.append((run, sorted(path.name for path in images.iterdir()), list(truth)))
-        return replace(OURS, images=len(truth), wall_s=2.0 * len(truth))
+        return replace(OURS, score=replace(OURS.score, images=len(truth)), wall_s=2.0 * len(truth))
 
     def colmap(name: str, mode: object, images: Path, truth: dict[str, np.ndarray]) -> Measured:
         assert sorted(path.name for path in images.iterdir()) == list(truth)
-        return replace(COLMAP, method=f"COLMAP {name}", images=len(truth), wall_s=8.0 * len(truth))
+        score = replace(COLMAP.score, images=len(truth))
+        return replace(COLMAP, method=f"COLMAP {name}", score=score, wall_s=8.0 * len(truth))
 
     monkeypatch.setattr(scaling, "measure_ours", ours)
     monkeypatch.setattr(scaling, "measure_colmap", colmap)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from da3_pipeline.benchmark.refinement.candidate_order import CandidateResult
-from da3_pipeline.benchmark.refinement.few_views import FewViewsRow, Reached, evenly_picked, few_views_table
-from da3_pipeline.benchmark.refinement.known_run import CpuSeconds, RefinementRun
+from da3_pipeline.benchmark.refinement.few_views import FewViewsRow, evenly_picked, few_views_table
+from da3_pipeline.benchmark.refinement.refinement_run import CpuSeconds, RefinementRun
 from da3_pipeline.benchmark.refinement.robustness import RobustnessOptions, RobustnessRun, measure_robustness
 from da3_pipeline.benchmark.refinement.robustness_tables import robustness_json, robustness_table
 from da3_pipeline.benchmark.truth.known_scene import read_scene
+from da3_pipeline.benchmark.truth.pose_score import PoseScore
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
 from da3_pipeline.benchmark.truth.simulated_depth import with_simulated_depth
 from da3_pipeline.progress import SilentProgress
@@ -26,13 +27,17 @@ from da3_pipeline.training.synthetic import render_walk
 Cli = Callable[..., tuple[int, str, str]]
 
 
+def reached(posed: int, auc_5: float, auc_30: float) -> PoseScore:
+    return PoseScore(4, posed, 0.0, 0.0, auc_5, auc_30)
+
+
 def result(auc_5: float, auc_30: float = 90.0, posed: int = 4, passed: bool = True, wrong: str = "") -> RefinementRun:
     candidates = (
         CandidateResult("prior", 0.98, 0.9, 0.4, auc_5),
         CandidateResult("two-view geometry", 0.5, 0.3, 2.0, 20.0),
     )
     cpu = CpuSeconds(4.0, 2.0, 1.0)
-    return RefinementRun(0.0, 0.0, auc_5, auc_30, posed, {"refined": posed}, passed, "good", wrong, cpu, candidates)
+    return RefinementRun(reached(posed, auc_5, auc_30), {"refined": posed}, passed, "good", wrong, cpu, candidates)
 
 
 def robust(auc_5: float, noise: str = "5:5:5", scene: str = "wall", passed: bool = True) -> RobustnessRun:
@@ -52,28 +57,28 @@ def test_a_run_holds_within_a_point_of_perfect_poses_and_failures_are_told() -> 
     assert [run["holds"] for run in json.loads(robustness_json(runs))] == [True, False, False, True]
 
 
-def row(priors: list[Reached], runs: list[RefinementRun], **colmap: Reached) -> FewViewsRow:
+def row(priors: list[PoseScore], runs: list[RefinementRun], **colmap: PoseScore) -> FewViewsRow:
     return FewViewsRow("wall", 4, tuple(priors), tuple(runs), colmap)
 
 
 def test_a_few_views_row_names_what_it_misses() -> None:
-    prior = Reached(4, 10.0, 60.0)
-    good = row([prior], [result(50.0, 80.0)], incremental=Reached(3, 43.0, 49.0))
+    prior = reached(4, 10.0, 60.0)
+    good = row([prior], [result(50.0, 80.0)], incremental=reached(3, 43.0, 49.0))
     assert good.failures == []
-    assert row([prior], [result(100.0, 100.0)], incremental=Reached(4, 100.0, 100.0)).failures == []
+    assert row([prior], [result(100.0, 100.0)], incremental=reached(4, 100.0, 100.0)).failures == []
     for changed, complaint in (
         (replace(good, runs=(result(50.0, 80.0, posed=3),)), "poses 3 of 4"),
         (replace(good, runs=(result(9.0, 80.0),)), "auc_5 below the prior's with seeds \\[0\\]"),
         (replace(good, runs=(result(50.0, 59.0),)), "auc_30 below the prior's"),
-        (replace(good, colmap={"global": Reached(4, 0.0, 80.0)}), "auc_30 80.0, COLMAP 80.0"),
-        (replace(good, colmap={"global": Reached(3, 55.0, 60.0)}), "auc_5 50.0, COLMAP 55.0 without all"),
+        (replace(good, colmap={"global": reached(4, 0.0, 80.0)}), "auc_30 80.0, COLMAP 80.0"),
+        (replace(good, colmap={"global": reached(3, 55.0, 60.0)}), "auc_5 50.0, COLMAP 55.0 without all"),
         (replace(good, runs=(result(50.0, 80.0, wrong="AUC@5 50"),)), "wrong and passed with seeds 0: AUC@5 50"),
     ):
         with pytest.raises(AssertionError, match=complaint):
             assert not changed.failures, changed.failures
     assert replace(good, runs=(result(50.0, 80.0, passed=False, wrong="AUC@5 50"),)).failures == []
     # Complete models of COLMAP may be the better ones at 5 degrees.
-    assert replace(good, colmap={"global": Reached(4, 90.0, 70.0)}).failures == []
+    assert replace(good, colmap={"global": reached(4, 90.0, 70.0)}).failures == []
     table = few_views_table([replace(good, runs=(result(50.0, 59.0),)), good])
     assert "1 failures" in table
     assert "COLMAP global: PINHOLE shared, SIFT, exhaustive, global" in table
@@ -101,7 +106,7 @@ def test_a_capture_survives_noise_and_its_cost_is_split(six_views: Path) -> None
     assert run.perfect > 95
     assert run.holds
     assert run.prior_auc_5 < 40
-    assert run.result.posed == run.images == 6
+    assert run.result.score.posed == run.images == 6
     assert min(run.result.cpu.features, run.result.cpu.matching, run.result.cpu.adjustment) > 0
     names = [candidate.name for candidate in run.result.candidates]
     assert "prior, unrefined" in names

@@ -20,6 +20,7 @@ from da3_pipeline.benchmark.scenarios.runs import (
     scenarios_table,
 )
 from da3_pipeline.benchmark.scenarios.worlds import World, people, repeated_facade, stage
+from da3_pipeline.benchmark.truth.pose_score import PoseScore
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.errors import UsageError
@@ -141,15 +142,15 @@ def test_the_prior_is_off_by_what_it_says(tmp_path: Path) -> None:
 
 
 def test_a_wrong_run_that_passed_is_counted_and_named() -> None:
-    right, wrong = Outcome(1.0, 90.0, 99.0, 100.0, 3.0), Outcome(1.0, 10.0, 40.0, 60.0, 3.0)
+    right = Outcome(PoseScore(24, 24, 90.0, 97.0, 99.0, 100.0), 3.0)
+    wrong = Outcome(PoseScore(24, 12, 10.0, 20.0, 40.0, 60.0), 3.0)
     rows = [
-        ScenarioRow("a", 0, 24, right, JudgedVerdict("a, seed 0", 24, "", True, "passed"), right, "PINHOLE shared"),
-        ScenarioRow("b", 0, 24, wrong, JudgedVerdict("b, seed 0", 24, "AUC@5 40.0", True, "passed")),
-        ScenarioRow(
-            "c", 0, 24, wrong, JudgedVerdict("c, seed 0", 24, "AUC@5 40.0", False, "below the gates: parallax")
-        ),
+        ScenarioRow("a", 0, right, JudgedVerdict("a, seed 0", 24, "", True, "passed"), right, "PINHOLE shared"),
+        ScenarioRow("b", 0, wrong, JudgedVerdict("b, seed 0", 24, "AUC@5 40.0", True, "passed")),
+        ScenarioRow("c", 0, wrong, JudgedVerdict("c, seed 0", 24, "AUC@5 40.0", False, "below the gates: parallax")),
     ]
     table = scenarios_table(rows)
+    assert table.splitlines()[2].split()[2:] == ["50%", "10", "40", "60", "3.0", "passed"]
     assert "wrong and passed: b, seed 0, 24 views: AUC@5 40.0" in table
     assert "c, seed 0: below the gates: parallax" in table
     assert "COLMAP (PINHOLE shared): a" in table

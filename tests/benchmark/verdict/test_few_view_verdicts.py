@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from da3_pipeline.benchmark.truth.pose_score import PoseScore
 from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.benchmark.verdict import runs
@@ -20,6 +21,7 @@ from da3_pipeline.errors import PipelineError, UsageError
 from da3_pipeline.progress import SilentProgress
 
 Cli = Callable[..., tuple[int, str, str]]
+SCORE = PoseScore(3, 3, 95.0, 98.0, 99.0, 100.0)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -65,7 +67,7 @@ def test_colmaps_solution_stands_in_for_truth_and_says_so(rendered_capture: Path
 
 
 def result(case: FewImages) -> VerdictRun:
-    return VerdictRun(case.scene, case.names, True, 3, 99.0, 2.0, JudgedVerdict(case.key, 3, "", True, "good"))
+    return VerdictRun(case.scene, case.names, True, SCORE, 2.0, JudgedVerdict(case.key, 3, "", True, "good"))
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_a_run_without_a_data_set_is_wrong_and_flagged(
 
     monkeypatch.setattr(runs, "run", refused)
     one, _ = measure_verdicts([rendered_capture], options, SilentProgress())
-    assert (one.posed, one.judged.cell) == (0, "wrong and flagged")
+    assert (one.score.posed, one.judged.cell) == (0, "wrong and flagged")
     assert "no data set: nothing usable is left" in str(one)
 
 
@@ -120,7 +122,7 @@ def test_a_few_views_are_run_and_judged(rendered_capture: Path, tmp_path: Path, 
     assert code == 0, err
     document = json.loads((tmp_path / "all.json").read_text())
     (figures,) = document["figures"]
-    assert figures["posed"] == 3 and figures["auc_5"] > 90
+    assert figures["score"]["posed"] == 3 and figures["score"]["auc_5"] > 90
     assert document["runs"][0]["right"] and document["cells"]["wrong and passed"] == 0
     assert "1 runs" in out and "3 views and more" in out
 

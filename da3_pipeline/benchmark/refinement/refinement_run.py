@@ -19,6 +19,7 @@ from ...refine.matching.correspondences import Correspondences, find_corresponde
 from ...refine.refinement import refine_matched
 from ...refine.solve.problem import pose_problem
 from ...types import Prediction, Scene
+from ..truth.pose_score import PoseScore, score_poses
 from ..truth.verdicts import JudgedVerdict, what_is_wrong
 from .candidate_order import CandidateResult
 
@@ -38,16 +39,12 @@ class CpuSeconds:
 
 @dataclass(frozen=True)
 class RefinementRun:
-    """auc_1 .. auc_30: of the scene, in percent. posed: frames with a pose; sources: frames by where theirs came from.
+    """score: of the scene's poses. sources: frames by where theirs came from.
 
     wrong: why its poses are not right, '' where they are (see `what_is_wrong`). candidates: best ranked first.
     """
 
-    auc_1: float
-    auc_3: float
-    auc_5: float
-    auc_30: float
-    posed: int
+    score: PoseScore
     sources: dict[str, int]
     passed: bool
     verdict: str
@@ -55,9 +52,9 @@ class RefinementRun:
     cpu: CpuSeconds
     candidates: tuple[CandidateResult, ...]
 
-    def judged(self, run: str, views: int) -> JudgedVerdict:
+    def judged(self, run: str) -> JudgedVerdict:
         """Its verdict against the truth, under the name of the run."""
-        return JudgedVerdict(run, views, self.wrong, self.passed, self.verdict)
+        return JudgedVerdict(run, self.score.images, self.wrong, self.passed, self.verdict)
 
 
 def refine_against_truth(
@@ -123,13 +120,8 @@ def _candidates(
 
 
 def _judged(scene: Scene, truth: Float, cpu: CpuSeconds, candidates: tuple[CandidateResult, ...]) -> RefinementRun:
-    errors = pose_errors(truth, scene.cam_from_world)
     return RefinementRun(
-        auc_1=errors.auc(1),
-        auc_3=errors.auc(3),
-        auc_5=errors.auc(5),
-        auc_30=errors.auc(30),
-        posed=int(np.isfinite(scene.cam_from_world).all((1, 2)).sum()),
+        score=score_poses(truth, scene.cam_from_world),
         sources=dict(Counter(scene.pose_source)),
         passed=scene.verdict.passed,
         verdict=scene.verdict.summary,
