@@ -14,7 +14,7 @@ from ...arrays import Bool, Float
 from ...geometry.robust_alignment import robust_alignment
 from ...metering import Meter
 from ...quiet import quiet_colmap
-from ...refine.config import SolveConfig
+from ...refine.config import AdjustmentConfig, SolveConfig
 from ...refine.solve.adjustment import Adjustment, adjust
 from ...refine.solve.components import rigid_components
 from ...refine.solve.registration import dependable_points, strays
@@ -28,7 +28,7 @@ from .synthetic_problem import SyntheticProblem
 
 __all__ = ["Growth", "growth_of", "parts_of", "time_parts"]
 
-_THREE_STEPS = Adjustment(1.0, max_iterations=3, function_tolerance=1e-12)
+_THREE_STEPS = Adjustment(1.0, AdjustmentConfig(), max_iterations=3, function_tolerance=1e-12)
 _CONFIDENCE = 0.95
 _LEAST_TIMED_S = 0.05
 
@@ -75,8 +75,8 @@ def parts_of(case: SyntheticProblem) -> dict[str, Callable[[], Any]]:
         "agreement by frame": lambda: frame_agreement(problem, scored_px),
         "weakest cut": lambda: weakest_cut(problem, scored_px, everyone),
         "components": lambda: rigid_components(observations.subset(kept), problem.num_frames, config.min_shared_points),
-        "strays": lambda: strays(problem, truth, errors_px, config.strict_gate_px),
-        "dependable points": lambda: dependable_points(problem, truth, config.strict_gate_px),
+        "strays": lambda: strays(problem, truth, errors_px, config.strict_gate_px, config.registration),
+        "dependable points": lambda: dependable_points(problem, truth, config.strict_gate_px, config.registration),
         "image motion": lambda: image_motion(problem),
         "cells covered": lambda: cells_covered(observations.frame, observations.xy, problem.size_px, everyone),
         "robust alignment": lambda: robust_alignment(problem.prior.cam_from_world, truth.cam_from_world),

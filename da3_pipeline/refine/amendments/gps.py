@@ -21,7 +21,7 @@ from ..config import GpsConfig, RefineConfig
 from ..solve.adjustment import Adjustment, adjust
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem, rigs_in_world
-from ..solve.rounds import Fit, fit_points
+from ..solve.rounds import Fit, fit_points, loose_cauchy_px
 from .solution import Solution, settle, thinned
 
 __all__ = ["with_gps"]
@@ -117,7 +117,8 @@ def _priors(fit: GpsFit, located: Bool, sigma_m: float, config: RefineConfig) ->
     positions[mine] = np.nan_to_num(fit.metres)[fit.used]
     sigma[mine] = (np.where(known, noise, _UNKNOWN_M) * np.sqrt(fit.repeats)[:, None])[fit.used]
     nothing = np.full((count, 3, 4), np.nan)
-    return Priors(nothing, 1.0, 1.0, positions, sigma, up_rad=float(np.radians(config.priors.up_sigma_deg)))
+    up_rad, robust = float(np.radians(config.priors.up_sigma_deg)), config.priors.robust_sigmas
+    return Priors(nothing, 1.0, 1.0, positions, sigma, up_rad=up_rad, robust_sigmas=robust)
 
 
 def _trial(
@@ -134,7 +135,8 @@ def _trial(
     )
     points = fit_points(problem, estimate, config.solve.min_ray_spread_deg)
     how = Adjustment(
-        max(1.0, min(points.median_px, 100.0) / 2),
+        loose_cauchy_px(points, config.solve),
+        config.solve.adjustment,
         max_iterations=config.solve.strict_iterations,
         function_tolerance=1e-6,
         priors=priors,

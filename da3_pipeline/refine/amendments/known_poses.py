@@ -75,6 +75,7 @@ def _as_priors(estimate: Estimate, known: Float, config: RefineConfig) -> Priors
         config.priors.given_position_sigma * extent(estimate),
         nothing,
         nothing,
+        robust_sigmas=config.priors.robust_sigmas,
     )
 
 

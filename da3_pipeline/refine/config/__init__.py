@@ -11,20 +11,23 @@ from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
 from .initialisation import InitialisationConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
-from .solve import PriorConfig, SolveConfig
+from .solve import AdjustmentConfig, LensConfig, PriorConfig, RegistrationConfig, SolveConfig
 from .verdict import QualityConfig
 
 __all__ = [
+    "AdjustmentConfig",
     "ConventionConfig",
     "FeatureConfig",
     "FisheyeConfig",
     "GpsConfig",
     "InitialisationConfig",
+    "LensConfig",
     "MatchConfig",
     "PairConfig",
     "PriorConfig",
     "QualityConfig",
     "RefineConfig",
+    "RegistrationConfig",
     "RepeatConfig",
     "SolveConfig",
     "TwoViewConfig",

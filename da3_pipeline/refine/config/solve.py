@@ -8,7 +8,126 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["PriorConfig", "SolveConfig"]
+__all__ = ["AdjustmentConfig", "LensConfig", "PriorConfig", "RegistrationConfig", "SolveConfig"]
+
+
+class AdjustmentConfig(Settings):
+    """What one bundle adjustment moves, and which of its solutions are refused."""
+
+    fewest_to_pose: int = Field(
+        default=6,
+        ge=3,
+        description="observations under which a frame's pose stays as it is: twice what a pose needs at all (chosen)",
+    )
+    fewest_to_calibrate: int = Field(
+        default=3, ge=2, description="frames under which cameras stay as they are: two views do not fix a focal length"
+    )
+    parallel_from: int = Field(
+        default=200_000,
+        ge=0,
+        description="residuals, two an observation, from which Ceres takes all threads; with fewer it takes one, and "
+        "two runs are the same to the last bit (chosen)",
+    )
+    least_size: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="of the cameras' spread at the start, under which a scene has collapsed: nine photographs fell to "
+        "0.04 of theirs once (chosen)",
+    )
+    least_ahead: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="of the observations that must be before their camera, as all were at the start (chosen)",
+    )
+
+
+class LensConfig(Settings):
+    """What the observations of a camera must be for its distortion and its centre to be estimated, and how far."""
+
+    fewest_frames: int = Field(default=3, ge=2, description="for any distortion (chosen)")
+    fewest_observations: int = Field(default=300, ge=10, description="for any distortion (chosen)")
+    least_reach: float = Field(
+        default=0.55,
+        ge=0,
+        le=1,
+        description="of the half diagonal, that a tenth of the observations must be beyond: in the centre distortion "
+        "is free to ruin the focal length (chosen)",
+    )
+    cells: int = Field(
+        default=8, ge=3, description="along each side, of which those at the border must be covered (chosen)"
+    )
+    covered_from: int = Field(default=5, ge=1, description="observations in a cell (chosen)")
+    covered_share: float = Field(
+        default=0.7, gt=0, le=1, description="of the cells at the border, for a free centre (chosen)"
+    )
+    centre_frames: int = Field(default=8, ge=2, description="for a free centre (chosen)")
+    centre_observations: int = Field(default=2000, ge=10, description="for a free centre (chosen)")
+    flat_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="of the matches of the median pair on one plane: beyond, the centre stays, for over flat ground "
+        "its shift and another focal length look the same (chosen)",
+    )
+    largest_shift: float = Field(
+        default=0.03, ge=0, description="of the longer side, that a centre may be off the middle (chosen)"
+    )
+    least_bend: float = Field(
+        default=0.08,
+        ge=0,
+        description="distortion at the corner that any lens may have; a turntable's background asked for a barrel "
+        "that no narrow lens has (chosen)",
+    )
+    bend: float = Field(
+        default=0.35,
+        ge=0,
+        description="times the squared tangent of half the view across the diagonal, that it may have more: wide "
+        "lenses bend (chosen)",
+    )
+    least_growth: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="of a pinhole's, of the radius in the image with the angle, anywhere: at 0 the lens would fold "
+        "(chosen)",
+    )
+
+
+class RegistrationConfig(Settings):
+    """Which cameras are found anew from the points of the others, and when they count as found."""
+
+    stray_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of the inlier share of the best frames, under which a frame strays (chosen)",
+    )
+    best_quantile: float = Field(
+        default=2 / 3,
+        gt=0,
+        lt=1,
+        description="of inlier shares, at which the best frames begin: a majority may stray (chosen)",
+    )
+    fewest_points: int = Field(
+        default=12, ge=4, description="of a frame, to be found by; four times what a pose needs (chosen)"
+    )
+    least_inliers: float = Field(default=0.25, gt=0, le=1, description="of them that must agree with its pose (chosen)")
+    min_spread_deg: float = Field(
+        default=1.0,
+        ge=0,
+        description="under which its points must be seen by the others, as `min_ray_spread_deg` (chosen)",
+    )
+    max_trials: int = Field(default=2000, ge=1, description="of RANSAC: three points in four may be false (chosen)")
+    strays_from_px: float = Field(
+        default=4.0, gt=0, description="least error of an observation that is none of a stray's inliers (chosen)"
+    )
+    strays_medians: float = Field(default=2.0, gt=0, description="or so many median errors, if that is more (chosen)")
+    found_within_px: float = Field(
+        default=8.0, gt=0, description="least error that RANSAC allows: the points are rough yet (chosen)"
+    )
+    found_medians: float = Field(default=4.0, gt=0, description="or so many median errors, if that is more (chosen)")
 
 
 class SolveConfig(Settings):
@@ -38,6 +157,29 @@ class SolveConfig(Settings):
     strict_rounds: int = Field(default=1, ge=0)
     strict_iterations: int = Field(default=40, ge=1, description="of the solver then: weak directions converge last")
     strict_gate_px: float = Field(default=4.0, gt=0)
+    settled: float = Field(
+        default=0.85,
+        gt=0,
+        le=1,
+        description="of the last round's median error: a round that leaves more has settled, and strays are looked "
+        "for (chosen)",
+    )
+    coarse_cauchy_px: float = Field(
+        default=1.0,
+        gt=0,
+        description="at least, of the residual from which observations lose weight in rounds, and at most in strict "
+        "passes (chosen)",
+    )
+    finest_cauchy_px: float = Field(
+        default=0.3, gt=0, description="at least in strict passes: under the noise of keypoints (chosen)"
+    )
+    held_rounds: int = Field(
+        default=4, ge=1, description="of triangulation and adjustment for frames that the prior helps to place (chosen)"
+    )
+    resettling_rounds: int = Field(
+        default=2, ge=1, description="in which a good solution follows what holds it anew (chosen)"
+    )
+    resettling_iterations: int = Field(default=25, ge=1, description="of the solver in each of them (chosen)")
     second_look_cost: float = Field(
         default=0.01,
         ge=0,
@@ -48,6 +190,9 @@ class SolveConfig(Settings):
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
     )
+    adjustment: AdjustmentConfig = AdjustmentConfig()
+    lens: LensConfig = LensConfig()
+    registration: RegistrationConfig = RegistrationConfig()
 
 
 class PriorConfig(Settings):
@@ -65,11 +210,16 @@ class PriorConfig(Settings):
     up_sigma_deg: float = Field(default=1.0, gt=0, description="of where a gimbal says that up is")
     gps_sigma_m: float = Field(default=4.0, gt=0, description="horizontal, of a GPS receiver that says nothing of it")
     gps_vertical_factor: float = Field(default=2.5, gt=0, description="how much less its heights are worth")
+    robust_sigmas: float = Field(
+        default=2.0,
+        gt=0,
+        description="at which a term of the prior starts to lose its weight: a wrong one among many gives way (chosen)",
+    )
     contradicted_sigmas: float = Field(
         default=4.0,
         gt=0,
-        description="of both frames' rotations, by which a pair's own may differ before it is a doppelganger: by "
-        "28 degrees. Of castle-P19's four and five views AUC@30 is 82 and 76 so, 47 and 54 with all pairs",
+        description="of both frames' rotations, by which a pair's own may differ before it is a doppelganger: by 28 "
+        "degrees. Of castle-P19's four and five views AUC@30 is 82 and 76 so, 47 and 54 with all pairs",
     )
     given_cost: float = Field(
         default=0.01,

@@ -12,6 +12,7 @@ import pycolmap
 from ...arrays import Bool, Float, Int
 from ...geometry import Camera, Sim3, centres
 from ...grouping import Groups
+from ..config import AdjustmentConfig
 from .priors import Priors, add_prior_terms
 from .problem import Estimate, Problem
 from .rigs import Rigs
@@ -21,11 +22,6 @@ from .triangulation import reprojection_errors
 __all__ = ["Adjustment", "adjust", "focal_sigmas"]
 
 
-_FEWEST_TO_POSE = 6  # observations under which a frame's pose stays as it is
-_FEWEST_TO_CALIBRATE = 3  # frames under which cameras stay as they are: two views do not fix a focal length
-_PARALLEL_FROM = 200_000  # residuals, of half a hundred thousand observations twice over
-_LEAST_SIZE = 0.3  # of the start's
-_LEAST_AHEAD = 0.8  # of the observations: all were before their camera at the start
 _CAMERA = pycolmap.SensorType.CAMERA
 
 logger = logging.getLogger(__name__)
@@ -41,6 +37,7 @@ class Adjustment:
     """
 
     cauchy_px: float
+    limits: AdjustmentConfig
     refine_focal: bool = True
     refine_centre: bool = False
     fixed: Bool | None = None
@@ -64,9 +61,9 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
     Points (num_tracks, 3) with fewer than two usable observations, and poses and cameras of frames with too few, stay
     as they are. Solved around the cameras and at their size, wherever in the world they are. A step whose solution is
     unusable, or that shrinks the scene or leaves points behind the cameras, is refused: all stays as it was. On one
-    thread, and so reproducible to the last bit, up to `_PARALLEL_FROM` residuals.
+    thread, and so reproducible to the last bit, up to `parallel_from` residuals.
     """
-    used = _usable(problem, estimate, keep)
+    used = _usable(problem, estimate, keep, how.limits)
     if not used.any():
         return estimate, points
     chosen = problem.observations.where(used)
@@ -89,13 +86,15 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
     return Estimate(poses, adjusted.cameras), places
 
 
-def focal_sigmas(problem: Problem, estimate: Estimate, points: Float, keep: Bool) -> dict[str, float]:
+def focal_sigmas(
+    problem: Problem, estimate: Estimate, points: Float, keep: Bool, limits: AdjustmentConfig
+) -> dict[str, float]:
     """Of each camera that the usable kept observations (M,) show, one sigma of its focal length over that length, where
     observations have a sigma of one pixel; inf where they do not determine it.
 
     The covariance of the adjustment without priors, at `estimate`, with two cameras as the gauge.
     """
-    used = _usable(problem, estimate, keep)
+    used = _usable(problem, estimate, keep, limits)
     if not used.any():
         return {}
     chosen = problem.observations.where(used)
@@ -108,7 +107,7 @@ def focal_sigmas(problem: Problem, estimate: Estimate, points: Float, keep: Bool
     for image_id in sorted(model.images):
         config.add_image(image_id)
     config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    adjuster = pycolmap.create_default_ceres_bundle_adjuster(_options(Adjustment(1.0)), config, model)
+    adjuster = pycolmap.create_default_ceres_bundle_adjuster(_options(Adjustment(1.0, limits)), config, model)
     options = pycolmap.BACovarianceOptions()
     options.params = pycolmap.BACovarianceOptionsParams.ALL
     covariance = pycolmap.estimate_ba_covariance(options, model, adjuster)
@@ -121,7 +120,7 @@ def focal_sigmas(problem: Problem, estimate: Estimate, points: Float, keep: Bool
     return sigmas
 
 
-def _usable(problem: Problem, estimate: Estimate, keep: Bool) -> Bool:
+def _usable(problem: Problem, estimate: Estimate, keep: Bool, limits: AdjustmentConfig) -> Bool:
     """(M,) of the kept observations those of posed frames with enough of them, of tracks that two such frames see.
 
     Either may fall short because the other was left out, so both are asked until nothing changes: a frame that is
@@ -130,7 +129,7 @@ def _usable(problem: Problem, estimate: Estimate, keep: Bool) -> Bool:
     observations = problem.observations
     used = keep & estimate.posed[observations.frame]
     while True:
-        enough = np.bincount(observations.frame[used], minlength=problem.num_frames) >= _FEWEST_TO_POSE
+        enough = np.bincount(observations.frame[used], minlength=problem.num_frames) >= limits.fewest_to_pose
         fewer = used & enough[observations.frame]
         shared = np.bincount(observations.track[fewer], minlength=observations.num_tracks) >= 2
         fewer &= shared[observations.track]
@@ -188,10 +187,10 @@ def _sound(
         return False
     before, after = (_spread(some.cam_from_world[frames]) for some in (start, estimate))
     free = how.fixed is None and not (how.priors and how.priors.hold_the_gauge)
-    if free and after < _LEAST_SIZE * before:
+    if free and after < how.limits.least_size * before:
         return False
     ahead = np.isfinite(reprojection_errors(problem, estimate, points, observations))
-    return bool(ahead.mean() >= _LEAST_AHEAD)
+    return bool(ahead.mean() >= how.limits.least_ahead)
 
 
 def _spread(cam_from_world: Float) -> float:
@@ -211,7 +210,7 @@ def _configuration(
             config.set_constant_rig_from_world_pose(model.images[image_id].frame_id)
     focal_held = how.priors.focal_px if how.priors else {}
     for number, camera_id in enumerate(camera_ids, start=1):
-        too_few = len(model.images) < _FEWEST_TO_CALIBRATE and camera_id not in focal_held
+        too_few = len(model.images) < how.limits.fewest_to_calibrate and camera_id not in focal_held
         if camera_id in problem.known_cameras or too_few:
             config.set_constant_cam_intrinsics(number)
     for rig in model.rigs.values():
@@ -233,7 +232,7 @@ def _options(how: Adjustment) -> pycolmap.BundleAdjustmentOptions:
     options.ceres.loss_function_scale = how.cauchy_px
     solver = options.ceres.solver_options
     solver.num_threads = -1
-    options.ceres.min_num_residuals_for_cpu_multi_threading = _PARALLEL_FROM
+    options.ceres.min_num_residuals_for_cpu_multi_threading = how.limits.parallel_from
     solver.max_num_iterations = how.max_iterations
     solver.function_tolerance = how.function_tolerance
     return options
@@ -279,9 +278,10 @@ def _add_rigs(
     on_rig: dict[int, int] = {}
     if rigs is None:
         return on_rig
-    for rig in range(rigs.num_rigs):
-        members = [int(index) for index in frames if rigs.rig_of_frame(index) == rig]
-        used = {problem.camera_of(index) for index in members}
+    of_rig = Groups.of(np.array([rigs.rig_of_frame(index) for index in frames.tolist()]), rigs.num_rigs)
+    for rig in of_rig.filled:
+        members = frames[of_rig[rig]]
+        used = {problem.camera_of(index) for index in members.tolist()}
         reference = rigs.reference_camera(rig)
         if len(used) < 2 or reference not in used:
             continue
@@ -294,8 +294,9 @@ def _add_rigs(
                 pose = rigs.cam_from_rig[rigs.sensor_of_camera[camera_id]]
                 body.add_sensor(pycolmap.sensor_t(type=_CAMERA, id=number[camera_id]), pycolmap.Rigid3d(pose))
         model.add_rig(body)
-        for instant in sorted({int(rigs.instant[index]) for index in members}):
-            together = [index for index in members if rigs.instant[index] == instant]
+        at_instant = Groups.of(rigs.instant[members], int(rigs.instant.max()) + 1)
+        for instant in at_instant.filled:
+            together = members[at_instant[instant]].tolist()
             frame = pycolmap.Frame()
             frame.frame_id, frame.rig_id = problem.num_frames + 1 + instant, body.rig_id
             for index in together:

@@ -13,22 +13,19 @@ import numpy as np
 
 from ...arrays import Bool, Float
 from ...geometry import Camera
+from ..config import LensConfig
 from .problem import Estimate, Problem
 
 __all__ = ["LADDER", "carried_models", "fully_free", "plausible", "widen_models"]
 
 
 LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
-_GRID = 8
-_FLAT_SHARE = 0.8  # of the matches of the median pair explained by a homography: the scene is flat
-_LEAST_BEND, _BEND = 0.08, 0.35  # most distortion at the corner: narrow lenses have little, it grows with the view
-_LARGEST_SHIFT = 0.03  # of the longer side, that a principal point may be off the centre
 
 
-def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str) -> Estimate:
+def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str, config: LensConfig) -> Estimate:
     """The estimate with cameras raised to the richest model, up to `richest`, that their kept observations carry."""
     cameras = dict(estimate.cameras)
-    carried = carried_models(problem, kept)
+    carried = carried_models(problem, kept, config)
     for camera_id, camera in estimate.cameras.items():
         if camera_id in problem.known_cameras or camera.model not in LADDER:
             continue
@@ -40,7 +37,7 @@ def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str)
     return replace(estimate, cameras=cameras)
 
 
-def carried_models(problem: Problem, kept: Bool) -> dict[str, str]:
+def carried_models(problem: Problem, kept: Bool, config: LensConfig) -> dict[str, str]:
     """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine."""
     observations, pairs = problem.observations, problem.matches.frames
     used = np.flatnonzero(kept)
@@ -53,22 +50,24 @@ def carried_models(problem: Problem, kept: Bool) -> dict[str, str]:
         place = observations.xy[mine] / problem.size_px[observations.frame[mine]]
         seen_by = len(np.unique(observations.frame[mine]))
         flatness = problem.matches.homography_share[own[pairs_of[name]]] if name in pairs_of else np.ones(1)
-        many = frames[problem.camera_names.index(name)] >= 8
-        carried[name] = _carried(place, seen_by, may_shift=many and float(np.median(flatness)) < _FLAT_SHARE)
+        many = frames[problem.camera_names.index(name)] >= config.centre_frames
+        carried[name] = _carried(place, seen_by, many and float(np.median(flatness)) < config.flat_share, config)
     return carried
 
 
-def _carried(place: Float, frames: int, may_shift: bool) -> str:
+def _carried(place: Float, frames: int, may_shift: bool, config: LensConfig) -> str:
     """The model for observations at (K, 2) places in 0..1 of the image; may_shift: the centre may be free at all."""
-    if frames < 3 or len(place) < 300:
+    if frames < config.fewest_frames or len(place) < config.fewest_observations:
         return LADDER[0]
     radius = np.linalg.norm(2 * place - 1, axis=1) / np.sqrt(2)
-    if np.quantile(radius, 0.9) < 0.55:
+    if np.quantile(radius, 0.9) < config.least_reach:
         return LADDER[0]
-    cells = np.clip((place * _GRID).astype(int), 0, _GRID - 1)
-    count = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID * _GRID).reshape(_GRID, _GRID)
+    side = config.cells
+    cells = np.clip((place * side).astype(int), 0, side - 1)
+    count = np.bincount(cells[:, 0] * side + cells[:, 1], minlength=side * side).reshape(side, side)
     border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
-    rich = may_shift and len(place) >= 2000 and (border >= 5).mean() >= 0.7
+    covered = (border >= config.covered_from).mean() >= config.covered_share
+    rich = may_shift and covered and len(place) >= config.centre_observations
     return LADDER[2] if rich else LADDER[1]
 
 
@@ -78,7 +77,7 @@ def fully_free(problem: Problem, estimate: Estimate) -> bool:
     return models == {LADDER[-1]}
 
 
-def plausible(camera: Camera) -> bool:
+def plausible(camera: Camera, config: LensConfig) -> bool:
     """Whether a lens of the ladder is physical: centre near the middle, distortion that grows outwards unfolded."""
     if camera.model not in LADDER:
         return True
@@ -87,10 +86,10 @@ def plausible(camera: Camera) -> bool:
     longer = max(camera.width, camera.height)
     if not np.isfinite(camera.params).all() or focal <= 0:
         return False
-    if max(abs(cx - camera.width / 2), abs(cy - camera.height / 2)) > _LARGEST_SHIFT * longer:
+    if max(abs(cx - camera.width / 2), abs(cy - camera.height / 2)) > config.largest_shift * longer:
         return False
     radius = np.linspace(0, 1, 32) * np.hypot(camera.width, camera.height) / 2 / focal
     corner = float(radius[-1])
-    if abs(k1 * corner**2 + k2 * corner**4) > _LEAST_BEND + _BEND * corner**2:
+    if abs(k1 * corner**2 + k2 * corner**4) > config.least_bend + config.bend * corner**2:
         return False
-    return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > 0.2).all())
+    return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > config.least_growth).all())

@@ -23,7 +23,6 @@ __all__ = ["Priors", "add_prior_terms", "extent", "priors_of"]
 
 _WIDE = 1e12  # variance of what a term says nothing about
 _ANY_TURN_RAD = 1e3
-_ROBUST = 2.0  # sigmas at which a term starts to lose its weight
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Priors:
     focal_px: dict[str, tuple[float, float]] = field(default_factory=dict)
     up_in_camera: Float | None = None
     up_rad: float = 1.0
+    robust_sigmas: float = 2.0
 
     @property
     def hold_the_gauge(self) -> bool:
@@ -95,7 +95,15 @@ def priors_of(problem: Problem, config: PriorConfig) -> Priors:
     rotation_deg, position = config.rotation_sigma_deg, config.position_sigma
     if problem.given_poses:
         rotation_deg, position = config.given_rotation_sigma_deg, config.given_position_sigma
-    return Priors(poses, np.radians(rotation_deg), position * extent(problem.prior), nothing, nothing, focal)
+    return Priors(
+        poses,
+        np.radians(rotation_deg),
+        position * extent(problem.prior),
+        nothing,
+        nothing,
+        focal,
+        robust_sigmas=config.robust_sigmas,
+    )
 
 
 def extent(estimate: Estimate) -> float:
@@ -119,7 +127,7 @@ def add_prior_terms(
     from pycolmap import cost_functions
 
     problem = adjuster.problem
-    loss, plain = pyceres.CauchyLoss(_ROBUST), pyceres.TrivialLoss()
+    loss, plain = pyceres.CauchyLoss(priors.robust_sigmas), pyceres.TrivialLoss()
     alive: list[object] = [loss, plain]
     for image_id, image in model.images.items():
         index = image_id - 1

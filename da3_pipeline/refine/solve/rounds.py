@@ -20,12 +20,18 @@ from .registration import register, strays
 from .rigs import Rigs
 from .triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-__all__ = ["Fit", "adjust_held", "calibrate", "fit_points", "judge", "polish", "refine_estimate", "resettle"]
-
-
-_FINEST_CAUCHY_PX = 0.3
-_HELD_ROUNDS = 4
-_RESETTLING_ROUNDS, _RESETTLING_ITERATIONS = 2, 25
+__all__ = [
+    "Fit",
+    "adjust_held",
+    "calibrate",
+    "fit_points",
+    "judge",
+    "loose_cauchy_px",
+    "polish",
+    "refine_estimate",
+    "resettle",
+    "strict_cauchy_px",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,16 @@ def judge(
     return Fit(estimate, points, errors, kept, median)
 
 
+def loose_cauchy_px(fit: Fit, config: SolveConfig) -> float:
+    """Residual from which observations lose weight while a solution still moves: half the median one."""
+    return max(config.coarse_cauchy_px, min(fit.median_px, 100.0) / 2)
+
+
+def strict_cauchy_px(fit: Fit, config: SolveConfig) -> float:
+    """As that, in last passes, in which twice the median one is noise."""
+    return min(config.coarse_cauchy_px, max(config.finest_cauchy_px, 2 * fit.median_px))
+
+
 def refine_estimate(
     problem: Problem, start: Estimate, config: SolveConfig, seed: int, priors: Priors | None = None
 ) -> Fit:
@@ -86,14 +102,17 @@ def refine_estimate(
         if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
             return fit
         fit = _round(problem, fit, config, number, priors)
-        settled = fit.median_px > 0.85 * previous
+        settled = fit.median_px > config.settled * previous
         previous = fit.median_px
         if number < config.focal_free_from_round or not settled:
             continue
-        stray = strays(problem, fit.estimate, fit.errors_px, max(4.0, 2 * fit.median_px))
+        how = config.registration
+        off_px = max(how.strays_from_px, how.strays_medians * fit.median_px)
+        stray = strays(problem, fit.estimate, fit.errors_px, off_px, how)
         if len(stray) and registrations < config.max_registrations:
             registrations += 1
-            anew = register(problem, fit.estimate, stray, max(8.0, 4 * fit.median_px), seed + number)
+            within_px = max(how.found_within_px, how.found_medians * fit.median_px)
+            anew = register(problem, fit.estimate, stray, within_px, how, seed + number)
             fit = fit_points(problem, anew, config.min_ray_spread_deg)
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
@@ -106,7 +125,8 @@ def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
     fit = fit_points(problem, estimate, config.min_ray_spread_deg)
     for _ in range(config.strict_rounds + 1):
         how = Adjustment(
-            max(1.0, min(fit.median_px, 100.0) / 2),
+            loose_cauchy_px(fit, config),
+            config.adjustment,
             fixed=np.ones(problem.num_frames, bool),
             max_iterations=config.max_iterations,
         )
@@ -120,10 +140,11 @@ def adjust_held(problem: Problem, estimate: Estimate, priors: Priors, fixed: Boo
 
     Cameras stay: they are known from the fixed frames. Points need no parallax here: the prior gives the distance.
     """
-    for _ in range(_HELD_ROUNDS):
+    for _ in range(config.held_rounds):
         fit = fit_points(problem, estimate, 0.0)
         how = Adjustment(
-            max(1.0, min(fit.median_px, 100.0) / 2),
+            loose_cauchy_px(fit, config),
+            config.adjustment,
             refine_focal=False,
             fixed=fixed,
             max_iterations=config.max_iterations,
@@ -142,12 +163,13 @@ def resettle(
     fixed: Bool | None = None,
 ) -> Fit:
     """A good estimate adjusted to what further holds it: `priors` in its world, and poses that are `fixed` (N,)."""
-    for _ in range(_RESETTLING_ROUNDS):
+    for _ in range(config.resettling_rounds):
         fit = fit_points(problem, estimate, config.min_ray_spread_deg)
         how = Adjustment(
-            max(1.0, min(fit.median_px, 100.0) / 2),
+            loose_cauchy_px(fit, config),
+            config.adjustment,
             fixed=fixed,
-            max_iterations=_RESETTLING_ITERATIONS,
+            max_iterations=config.resettling_iterations,
             function_tolerance=1e-6,
             priors=priors,
             rigs=rigs,
@@ -172,7 +194,7 @@ def polish(
         polished = fit
         for _ in range(config.strict_rounds):
             polished = _strict_round(problem, polished, config, richest, priors, rigs, fixed)
-        if all(plausible(camera) for camera in polished.estimate.cameras.values()):
+        if all(plausible(camera, config.lens) for camera in polished.estimate.cameras.values()):
             return polished
     return fit
 
@@ -186,10 +208,11 @@ def _strict_round(
     rigs: Rigs | None,
     fixed: Bool | None,
 ) -> Fit:
-    estimate = widen_models(problem, fit.estimate, fit.kept, richest)
+    estimate = widen_models(problem, fit.estimate, fit.kept, richest, config.lens)
     fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
     how = Adjustment(
-        min(1.0, max(_FINEST_CAUCHY_PX, 2 * fit.median_px)),
+        strict_cauchy_px(fit, config),
+        config.adjustment,
         refine_centre=fully_free(problem, estimate),
         fixed=fixed,
         max_iterations=config.strict_iterations,
@@ -204,9 +227,16 @@ def _strict_round(
 def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:
     estimate = fit.estimate
     if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
-        estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL")
+        estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL", config.lens)
     free_focal = number >= config.focal_free_from_round
-    cauchy_px = max(1.0, fit.median_px / 2) if np.isfinite(fit.median_px) else float(problem.size_px.max()) / 10
-    how = Adjustment(cauchy_px, free_focal, max_iterations=config.max_iterations, priors=priors)
+    most_px = float(problem.size_px.max()) / 10
+    cauchy_px = max(config.coarse_cauchy_px, fit.median_px / 2) if np.isfinite(fit.median_px) else most_px
+    how = Adjustment(
+        cauchy_px,
+        config.adjustment,
+        refine_focal=free_focal,
+        max_iterations=config.max_iterations,
+        priors=priors,
+    )
     estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
     return fit_points(problem, estimate, config.min_ray_spread_deg)

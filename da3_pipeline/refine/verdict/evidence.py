@@ -111,7 +111,7 @@ def _of_few_views(
     return replace(
         evidence,
         linking_points=float((sightings >= 3).sum()),
-        focal_sigma=focal_uncertainty(thinned, fit),
+        focal_sigma=focal_uncertainty(thinned, fit, config.solve),
         let_go_deg=None if moved is None else moved.rotation_deg,
         let_go_focal=None if moved is None else moved.focal,
     )

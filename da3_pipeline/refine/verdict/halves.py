@@ -16,7 +16,7 @@ from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust
 from ..solve.lens_model import fully_free
 from ..solve.problem import Estimate, Problem
-from ..solve.rounds import fit_points
+from ..solve.rounds import fit_points, strict_cauchy_px
 
 __all__ = ["Spread", "split_halves"]
 
@@ -73,7 +73,8 @@ def _pairs(count: int, rng: np.random.Generator) -> tuple[Int, Int]:
 def _solved(problem: Problem, estimate: Estimate, config: SolveConfig) -> Estimate:
     fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
     how = Adjustment(
-        min(1.0, max(0.3, 2 * fit.median_px)),
+        strict_cauchy_px(fit, config),
+        config.adjustment,
         refine_centre=fully_free(problem, estimate),
         max_iterations=config.strict_iterations,
         function_tolerance=1e-6,

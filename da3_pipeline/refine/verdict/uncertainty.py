@@ -17,7 +17,7 @@ from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust, focal_sigmas
 from ..solve.lens_model import fully_free
 from ..solve.problem import Estimate, Problem
-from ..solve.rounds import Fit, fit_points
+from ..solve.rounds import Fit, fit_points, strict_cauchy_px
 
 __all__ = ["LetGo", "focal_uncertainty", "let_go"]
 
@@ -34,13 +34,13 @@ class LetGo:
     focal: float
 
 
-def focal_uncertainty(problem: Problem, fit: Fit) -> float | None:
+def focal_uncertainty(problem: Problem, fit: Fit, config: SolveConfig) -> float | None:
     """One sigma, relative, of the focal length that the fit's kept observations determine least; inf where one not at
     all; None where every focal length is given.
 
     From the covariance of the adjustment without any prior, times the variance that the residuals show.
     """
-    sigmas = focal_sigmas(problem, fit.estimate, fit.points, fit.kept)
+    sigmas = focal_sigmas(problem, fit.estimate, fit.points, fit.kept, config.adjustment)
     open_ones = [sigma for name, sigma in sigmas.items() if name not in problem.known_cameras]
     if not open_ones:
         return None
@@ -53,7 +53,8 @@ def let_go(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConf
     for _ in range(_PASSES):
         fit = fit_points(problem, free, config.min_ray_spread_deg, config.strict_gate_px)
         how = Adjustment(
-            min(1.0, max(0.3, 2 * fit.median_px)),
+            strict_cauchy_px(fit, config),
+            config.adjustment,
             refine_centre=fully_free(problem, free),
             max_iterations=_ITERATIONS,
             function_tolerance=1e-9,

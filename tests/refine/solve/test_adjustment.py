@@ -11,12 +11,13 @@ from scenes import Make
 
 from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Sim3, align_cameras, centres, rotation_angle_deg
-from da3_pipeline.refine.config import SolveConfig
+from da3_pipeline.refine.config import AdjustmentConfig, SolveConfig
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
 from da3_pipeline.refine.solve.priors import Priors
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
 
+LIMITS = AdjustmentConfig()
 UTM = Sim3(1.0, np.eye(3), np.array([441547.0, 5121946.0, 217.0]))
 WORLDS = {
     "survey coordinates": UTM,
@@ -56,7 +57,7 @@ def test_a_frame_that_is_left_with_few_observations_is_not_turned(make_capture: 
     lonely = np.unique(observations.track[keep & (observations.frame == 0)])[1:]
     keep &= ~(np.isin(observations.track, lonely) & (observations.frame != 0))
     assert np.bincount(observations.frame[keep], minlength=8)[0] == 6
-    found, _ = adjust(problem, truth, fit.points, keep, Adjustment(1.0))
+    found, _ = adjust(problem, truth, fit.points, keep, Adjustment(1.0, LIMITS))
     np.testing.assert_array_equal(found.cam_from_world[0], truth.cam_from_world[0])
     assert (found.cam_from_world[3] != truth.cam_from_world[3]).any(), "the others are adjusted"
 
@@ -81,7 +82,7 @@ def test_fixed_poses_stay_to_the_last_bit_in_survey_coordinates(make_capture: Ma
     nothing = np.full((8, 3), np.nan)
     prior = Priors(far.cam_from_world, 0.1, 0.1, nothing, nothing) if priors else None
     fit = fit_points(problem, far, 1.0)
-    found, _ = adjust(problem, far, fit.points, fit.kept, Adjustment(1.0, fixed=fixed, priors=prior))
+    found, _ = adjust(problem, far, fit.points, fit.kept, Adjustment(1.0, LIMITS, fixed=fixed, priors=prior))
     np.testing.assert_array_equal(found.cam_from_world[fixed], far.cam_from_world[fixed])
     assert (found.cam_from_world[~fixed] != far.cam_from_world[~fixed]).any(axis=(1, 2)).all()
     assert np.abs(centres(found.cam_from_world) - centres(far.cam_from_world)).max() < 0.2
@@ -94,7 +95,7 @@ def test_a_scene_that_lies_beside_the_origin_keeps_its_size(make_capture: Make) 
     world = Sim3(0.06, np.eye(3), np.array([11.0, -9.0, 12.0]))
     start = moved(problem.prior, world)
     fit = fit_points(problem, start, 1.0)
-    found, _ = adjust(problem, start, fit.points, fit.kept, Adjustment(4.0, max_iterations=50))
+    found, _ = adjust(problem, start, fit.points, fit.kept, Adjustment(4.0, LIMITS, max_iterations=50))
     before, after = (np.ptp(centres(some.cam_from_world), axis=0).max() for some in (start, found))
     assert after == pytest.approx(before, rel=0.2)
 
@@ -140,7 +141,7 @@ def test_a_bad_step_is_refused(
         return _Spoiler(model, usable, abs(scale))
 
     monkeypatch.setattr("pycolmap.create_default_bundle_adjuster", spoiler)
-    found, points = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0))
+    found, points = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, LIMITS))
     assert (found is not truth) == accepted
     assert (points is not fit.points) == accepted
 

@@ -9,7 +9,7 @@ import pytest
 from scenes import PORTRAIT, Make, Synthetic, landscape
 
 from da3_pipeline.geometry import Camera, centres
-from da3_pipeline.refine.config import TwoViewConfig
+from da3_pipeline.refine.config import SolveConfig, TwoViewConfig
 from da3_pipeline.refine.initialisation.global_mapper import map_with_colmap
 from da3_pipeline.refine.initialisation.two_view import guessed_cameras, pairs_by_camera, relative_poses
 from da3_pipeline.refine.solve.lens_model import carried_models, plausible
@@ -18,7 +18,7 @@ from da3_pipeline.refine.solve.registration import register, strays
 from da3_pipeline.refine.solve.score import agreement, frame_agreement, match_errors_px
 from da3_pipeline.refine.solve.triangulation import ray_spread_deg, reprojection_errors, triangulate, world_rays
 
-TWO_VIEW = TwoViewConfig()
+SOLVE, TWO_VIEW = SolveConfig(), TwoViewConfig()
 
 
 def stated(capture: Synthetic) -> tuple[Problem, Estimate]:
@@ -145,8 +145,8 @@ def test_pnp_finds_a_lost_camera(make_capture: Make) -> None:
     estimate = replace(truth, cam_from_world=lost)
     points = triangulate(problem, estimate, problem.observations)
     errors = reprojection_errors(problem, estimate, points, problem.observations)
-    assert strays(problem, estimate, errors, 4.0).tolist() == [2]
-    found = register(problem, estimate, np.array([2]), 4.0, seed=0)
+    assert strays(problem, estimate, errors, 4.0, SOLVE.registration).tolist() == [2]
+    found = register(problem, estimate, np.array([2]), 4.0, SOLVE.registration, seed=0)
     assert np.abs(centres(found.cam_from_world)[2] - centres(truth.cam_from_world)[2]).max() < 0.05
 
 
@@ -168,22 +168,24 @@ def test_colmap_without_matches_finds_nothing(make_capture: Make) -> None:
 
 def test_lens_ladder_follows_coverage(make_capture: Make) -> None:
     rich, _ = stated(make_capture(frames=16, points=3000, spread=6.0, false_matches=0.0))
-    assert carried_models(rich, np.ones(len(rich.observations), bool))["landscape"] == "RADIAL"
-    assert carried_models(rich, np.ones(len(rich.observations), bool))["portrait"] == "RADIAL"
+    assert carried_models(rich, np.ones(len(rich.observations), bool), SOLVE.lens)["landscape"] == "RADIAL"
+    assert carried_models(rich, np.ones(len(rich.observations), bool), SOLVE.lens)["portrait"] == "RADIAL"
     upright = rich.frames_of("portrait")
     middle = np.linalg.norm(rich.observations.xy - [600, 800], axis=1) < 375
     middle |= ~np.isin(rich.observations.frame, upright)
-    assert carried_models(rich, middle)["portrait"] == "SIMPLE_PINHOLE"
-    assert carried_models(rich, middle)["landscape"] == "RADIAL"
+    assert carried_models(rich, middle, SOLVE.lens)["portrait"] == "SIMPLE_PINHOLE"
+    assert carried_models(rich, middle, SOLVE.lens)["landscape"] == "RADIAL"
     flat, _ = stated(make_capture(frames=16, points=3000, spread=6.0, false_matches=0.0, surface="plane"))
-    assert carried_models(flat, np.ones(len(flat.observations), bool))["landscape"] == "SIMPLE_RADIAL"
+    assert carried_models(flat, np.ones(len(flat.observations), bool), SOLVE.lens)["landscape"] == "SIMPLE_RADIAL"
     few, _ = stated(make_capture(frames=10, points=500))
-    assert carried_models(few, np.ones(len(few.observations), bool))["portrait"] == "SIMPLE_RADIAL"
+    assert carried_models(few, np.ones(len(few.observations), bool), SOLVE.lens)["portrait"] == "SIMPLE_RADIAL"
 
 
 def test_folded_and_shifted_lenses_are_not_plausible() -> None:
-    assert plausible(Camera("RADIAL", 640, 480, (600, 322, 238, -0.1, 0.01)))
-    assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (300, 320, 240, -0.5)))
-    assert not plausible(Camera("RADIAL", 640, 480, (600, 420, 240, 0, 0)))
-    assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (1833, 320, 240, -3.4))), "a barrel of 20 degrees"
-    assert plausible(Camera("RADIAL", 640, 480, (420, 320, 240, -0.28, 0.06))), "a wide one"
+    assert plausible(Camera("RADIAL", 640, 480, (600, 322, 238, -0.1, 0.01)), SOLVE.lens)
+    assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (300, 320, 240, -0.5)), SOLVE.lens)
+    assert not plausible(Camera("RADIAL", 640, 480, (600, 420, 240, 0, 0)), SOLVE.lens)
+    assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (1833, 320, 240, -3.4)), SOLVE.lens), (
+        "a barrel of 20 degrees"
+    )
+    assert plausible(Camera("RADIAL", 640, 480, (420, 320, 240, -0.28, 0.06)), SOLVE.lens), "a wide one"

@@ -11,12 +11,14 @@ from scenes import Make, Synthetic, landscape
 from da3_pipeline.geometry import Sim3, centres
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.config import PriorConfig
+from da3_pipeline.refine.config import AdjustmentConfig, PriorConfig
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
 from da3_pipeline.refine.solve.priors import Priors, extent, priors_of
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points
+
+LIMITS = AdjustmentConfig()
 
 
 def stated(capture: Synthetic) -> tuple[Problem, Estimate]:
@@ -35,7 +37,9 @@ def test_positions_fix_place_and_scale(make_capture: Make) -> None:
     assert priors.hold_the_gauge
     for _ in range(3):
         fit = fit_points(problem, estimate, 1.0)
-        estimate, _ = adjust(problem, estimate, fit.points, fit.kept, Adjustment(1.0, max_iterations=50, priors=priors))
+        estimate, _ = adjust(
+            problem, estimate, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50, priors=priors)
+        )
     assert np.abs(centres(estimate.cam_from_world) - centres(truth.cam_from_world)).max() < 0.02
 
 
@@ -44,7 +48,7 @@ def test_many_observations_overrule_wrong_priors(make_capture: Make) -> None:
     problem, truth = stated(capture)
     fit = fit_points(problem, truth, 1.0)
     priors = priors_of(problem, PriorConfig())
-    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, max_iterations=50, priors=priors))
+    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50, priors=priors))
     assert capture.pose_errors(found.cam_from_world)[0] < 0.2
     assert capture.focal_error(found.cameras) < 0.01  # the prior's is 15 % off
 
@@ -106,7 +110,7 @@ def test_one_false_position_does_not_pull(make_capture: Make) -> None:
     nothing = np.full((6, 3, 4), np.nan)
     priors = Priors(nothing, 1.0, 1.0, positions, np.full((6, 3), 0.02))
     fit = fit_points(problem, truth, 1.0)
-    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, max_iterations=50, priors=priors))
+    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50, priors=priors))
     assert np.abs(centres(found.cam_from_world) - centres(truth.cam_from_world)).max() < 0.1
 
 

@@ -9,9 +9,12 @@ import pytest
 from scenes import Make
 
 from da3_pipeline.geometry import Sim3, centres, rotation_angle_deg
+from da3_pipeline.refine.config import RegistrationConfig
 from da3_pipeline.refine.solve.problem import Problem
 from da3_pipeline.refine.solve.registration import dependable_points, register, strays
 from da3_pipeline.refine.solve.triangulation import reprojection_errors, triangulate
+
+CONFIG = RegistrationConfig()
 
 
 def errors_of(problem: Problem, shares: list[float]) -> np.ndarray:
@@ -27,8 +30,8 @@ def test_a_stray_has_under_half_the_inliers_of_the_best_third(make_capture: Make
     capture = make_capture(frames=6)
     problem, truth = capture.problem(), capture.truth
     # The best third reaches 0.9: half of it is 0.45.
-    assert strays(problem, truth, errors_of(problem, [0.9, 0.9, 0.9, 0.5, 0.4, 0.1]), 4.0).tolist() == [4, 5]
-    assert strays(problem, truth, errors_of(problem, [0.2] * 6), 4.0).tolist() == []
+    assert strays(problem, truth, errors_of(problem, [0.9, 0.9, 0.9, 0.5, 0.4, 0.1]), 4.0, CONFIG).tolist() == [4, 5]
+    assert strays(problem, truth, errors_of(problem, [0.2] * 6), 4.0, CONFIG).tolist() == []
 
 
 def test_frames_without_a_pose_are_strays_and_those_without_observations_are_not(make_capture: Make) -> None:
@@ -38,9 +41,9 @@ def test_frames_without_a_pose_are_strays_and_those_without_observations_are_not
     poses[[1, 4]] = np.nan
     blind = problem.with_observations(problem.observations.subset(problem.observations.frame != 4))
     errors = errors_of(blind, [0.9, 0.9, 0.9, 0.9, 0.0, 0.9])
-    assert strays(blind, replace(truth, cam_from_world=poses), errors, 4.0).tolist() == [1]
+    assert strays(blind, replace(truth, cam_from_world=poses), errors, 4.0, CONFIG).tolist() == [1]
     nobody = replace(truth, cam_from_world=np.full_like(poses, np.nan))
-    assert strays(blind, nobody, errors, 4.0).tolist() == [0, 1, 2, 3, 5]
+    assert strays(blind, nobody, errors, 4.0, CONFIG).tolist() == [0, 1, 2, 3, 5]
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e5])
@@ -54,7 +57,7 @@ def test_frames_come_back_from_the_others_alone(offset: float, make_capture: Mak
     wrong = Sim3(1.1, Sim3.identity().rotation, np.array([0.8, -0.5, 0.3])).apply_to_cameras(poses)
     mixed = poses.copy()
     mixed[lost] = wrong[lost]
-    found = register(problem, replace(truth, cam_from_world=mixed), lost, 4.0, seed=0)
+    found = register(problem, replace(truth, cam_from_world=mixed), lost, 4.0, CONFIG, seed=0)
     assert rotation_angle_deg(found.cam_from_world[lost, :, :3], poses[lost, :, :3]).max() < 0.1
     assert np.linalg.norm(centres(found.cam_from_world) - centres(poses), axis=1).max() < 0.02
     kept = [1, 4, 5]
@@ -71,21 +74,21 @@ def test_a_frame_that_too_little_speaks_for_stays(make_capture: Make) -> None:
     poor = problem.with_observations(observations.subset(keep))
     wrong = truth.cam_from_world.copy()
     wrong[2, :, 3] += 1.0
-    found = register(poor, replace(truth, cam_from_world=wrong), np.array([2]), 4.0, seed=0)
+    found = register(poor, replace(truth, cam_from_world=wrong), np.array([2]), 4.0, CONFIG, seed=0)
     np.testing.assert_array_equal(found.cam_from_world, wrong)
     # Observations that agree with no pose at all.
     shuffled = observations.xy.copy()
     mine = observations.frame == 2
     shuffled[mine] = np.random.default_rng(0).permutation(shuffled[mine])
     noise = problem.with_observations(replace(observations, xy=shuffled))
-    found = register(noise, replace(truth, cam_from_world=wrong), np.array([2]), 4.0, seed=0)
+    found = register(noise, replace(truth, cam_from_world=wrong), np.array([2]), 4.0, CONFIG, seed=0)
     np.testing.assert_array_equal(found.cam_from_world, wrong)
 
 
 def test_points_are_depended_on_where_two_frames_agree_under_a_real_angle(make_capture: Make) -> None:
     capture = make_capture(frames=4, false_matches=0.0, noise_px=0.2)
     problem, truth = capture.problem(), capture.truth
-    points = dependable_points(problem, truth, 4.0)
+    points = dependable_points(problem, truth, 4.0, CONFIG)
     known = np.isfinite(points).all(1)
     assert known.mean() > 0.95
     everything = triangulate(problem, truth, problem.observations)
@@ -93,9 +96,9 @@ def test_points_are_depended_on_where_two_frames_agree_under_a_real_angle(make_c
     assert np.median(reprojection_errors(problem, truth, everything, problem.observations)) < 0.5
     alone = truth.cam_from_world.copy()
     alone[1:] = np.nan
-    assert np.isnan(dependable_points(problem, replace(truth, cam_from_world=alone), 4.0)).all()
+    assert np.isnan(dependable_points(problem, replace(truth, cam_from_world=alone), 4.0, CONFIG)).all()
     turning = make_capture(frames=4, layout="rotation", false_matches=0.0, noise_px=0.0)
     still = turning.cam_from_world.copy()
     still[:, 0, 3] += 0.001 * np.arange(4)  # hardly moved: no angle
-    found = dependable_points(turning.problem(), replace(turning.truth, cam_from_world=still), 4.0)
+    found = dependable_points(turning.problem(), replace(turning.truth, cam_from_world=still), 4.0, CONFIG)
     assert np.isfinite(found).all(1).mean() < 0.02

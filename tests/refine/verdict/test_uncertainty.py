@@ -14,6 +14,8 @@ from da3_pipeline.refine.solve.problem import Estimate
 from da3_pipeline.refine.solve.rounds import Fit, fit_points, refine_estimate
 from da3_pipeline.refine.verdict.uncertainty import focal_uncertainty, let_go
 
+SOLVE = SolveConfig()
+
 
 def fitted(capture: Synthetic) -> Fit:
     return fit_points(capture.problem(), capture.truth, 1.0, 4.0)
@@ -29,7 +31,7 @@ def test_sigma_is_what_repeated_measurements_scatter_by(make_capture: Make) -> N
         problem = capture.problem()
         rough = refine_estimate(problem, capture.truth, SolveConfig(max_lens="SIMPLE_PINHOLE"), 0)
         fit = fit_points(problem, rough.estimate, 1.0, 4.0)
-        sigma = focal_uncertainty(problem, fit)
+        sigma = focal_uncertainty(problem, fit, SOLVE)
         assert sigma is not None
         (camera,) = rough.estimate.cameras.values()
         found.append(camera.focal_px / LANDSCAPE.focal_px * (LANDSCAPE.width / camera.width))
@@ -40,7 +42,7 @@ def test_sigma_is_what_repeated_measurements_scatter_by(make_capture: Make) -> N
 def test_fewer_points_leave_the_focal_length_more_open(make_capture: Make) -> None:
     """As the square root of their number."""
     few, many = (make_capture(frames=5, points=points, lenses=(LANDSCAPE,)) for points in (150, 1350))
-    vague, sure = (focal_uncertainty(capture.problem(), fitted(capture)) for capture in (few, many))
+    vague, sure = (focal_uncertainty(capture.problem(), fitted(capture), SOLVE) for capture in (few, many))
     assert vague is not None and sure is not None
     assert vague / sure == pytest.approx(3.0, rel=0.4)
 
@@ -48,13 +50,16 @@ def test_fewer_points_leave_the_focal_length_more_open(make_capture: Make) -> No
 def test_without_observations_nothing_is_determined(make_capture: Make) -> None:
     capture = make_capture(frames=4)
     fit = fitted(capture)
-    assert focal_sigmas(capture.problem(), capture.truth, fit.points, np.zeros(len(fit.kept), bool)) == {}
+    assert (
+        focal_sigmas(capture.problem(), capture.truth, fit.points, np.zeros(len(fit.kept), bool), SOLVE.adjustment)
+        == {}
+    )
 
 
 def test_given_focal_lengths_are_not_uncertain(make_capture: Make) -> None:
     capture = make_capture(frames=4)
     problem = replace(capture.problem(), known_cameras=frozenset(capture.problem().camera_names))
-    assert focal_uncertainty(problem, fitted(capture)) is None
+    assert focal_uncertainty(problem, fitted(capture), SOLVE) is None
 
 
 def test_what_matches_determine_does_not_move_when_it_is_let_go(make_capture: Make) -> None:
