@@ -11,7 +11,7 @@ STAGE_VERSIONS = {
     "infer": 2,
     "refine": 1,
     "georegister": 1,
-    "export": 2,
+    "export": 3,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 

@@ -228,6 +228,13 @@ class ExportConfig(Settings):
         lt=1,
         description="median relative difference to the tracks above which a frame's depth is not used",
     )
+    max_single_precision_step: float = Field(
+        default=1e-5,
+        gt=0,
+        description="where single precision, which trainers read, tells positions apart by no less than this share of "
+        "the cameras' extent, transforms.json and the seeds leave out an offset that they name (chosen: 0.01 px in a "
+        "picture of 1000 px that shows as much as the cameras' extent)",
+    )
     min_depth_novelty: float = Field(
         default=0.2,
         lt=1,

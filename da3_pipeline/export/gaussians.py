@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..types import GaussianCloud, Prediction, Scene
 from .config import ExportConfig
 from .ignored import IgnoredPixels
+from .ply import offset_comments
 
 __all__ = ["scene_gaussians", "write_gaussians"]
 
@@ -27,24 +28,28 @@ def write_gaussians(
     scene: Scene,
     frames: Sequence[int],
     ignored: IgnoredPixels,
+    offset: Float,
     config: ExportConfig,
     progress: Progress,
 ) -> dict[str, float]:
     """Write gaussians.ply, gaussians.spz and orbit.mp4 where the scene has Gaussians in those frames.
 
-    They are in the frame and scale of sparse/0. Where transforms.json names an applied_transform that is not the
-    identity, that transform takes them into its frame, as it takes the points of sparse/0. Gives counts for the
-    report; an empty dict, and no files, where the prior has no Gaussians.
+    They are in the frame and scale of sparse/0, less the `offset` (3,) that transforms.json names where it leaves one
+    out: they are in single precision, too. Where it names a rotation in applied_transform, that takes them into its
+    world. Gives counts for the report; an empty dict, and no files, where the prior has no Gaussians.
     """
-    if scene.prediction.gaussians is None:
+    predicted = scene.prediction.gaussians
+    if predicted is None:
         return {}
+    near = Sim3(1.0, np.eye(3), -offset)
+    scene = replace(scene, cam_from_world=near.apply_to_cameras(scene.cam_from_world))
     cloud = scene_gaussians(scene, frames, ignored, config)
     if len(cloud):
-        write_gaussians_ply(folder / "gaussians.ply", cloud)
+        write_gaussians_ply(folder / "gaussians.ply", cloud, comments=offset_comments(offset, "(x y z)"))
         write_spz(folder / "gaussians.spz", cloud)
         if config.orbit_video:
             _film(folder / "orbit.mp4", cloud, scene, frames, config, progress)
-    return {"gaussians_predicted": len(scene.prediction.gaussians), "gaussians": len(cloud)}
+    return {"gaussians_predicted": len(predicted), "gaussians": len(cloud)}
 
 
 def scene_gaussians(scene: Scene, frames: Sequence[int], ignored: IgnoredPixels, config: ExportConfig) -> GaussianCloud:

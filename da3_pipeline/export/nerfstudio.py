@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Float
-from ..geometry import Camera, invert
+from ..geometry import Camera, Sim3, centres, invert, nearest_rotation
 from ..geometry.gravity import rotation_between, up_from_cameras
 
-__all__ = ["PosedImage", "upright_from_world", "write_transforms"]
+__all__ = ["PosedImage", "TrainerWorld", "read_trainer_world", "trainer_world", "write_transforms"]
 
 
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
@@ -32,27 +32,73 @@ class PosedImage:
     cam_from_world: Float
 
 
-def upright_from_world(cam_from_world: Float, up_source: str | None) -> Float:
-    """The (3, 4) rotation that turns the world of (N, 3, 4) cameras so that z is up, as in nerfstudio's worlds.
+@dataclass(frozen=True)
+class TrainerWorld:
+    """The world of transforms.json and its seeds, as a rotation of that of sparse/0 less an `offset` (3,)."""
 
-    None is needed where `up_source` says who turned the scene before. Else the rotation of least angle that brings the
-    cameras' up to +z, none where they do not know it: worlds of given poses are turned here only, and keep their own
-    axes in the COLMAP model.
+    from_model: Sim3
+    offset: Float
+
+    @classmethod
+    def of(cls, rotation: Float, offset: Float) -> TrainerWorld:
+        return cls(Sim3(1.0, rotation, 0.0 - rotation @ offset), offset)
+
+    @property
+    def applied_transform(self) -> Float:
+        """(3, 4): nerfstudio's name for the way from the original world to the stored one."""
+        return np.column_stack([self.from_model.rotation, self.from_model.translation])
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is the world of sparse/0."""
+        return np.array_equal(self.applied_transform, np.eye(3, 4))
+
+
+def trainer_world(
+    cam_from_world: Float, points: Float, up_source: str | None, max_step: float = np.inf
+) -> TrainerWorld:
+    """The world for trainers, of the world of (N, 3, 4) cameras and (P, 3) points.
+
+    It is turned so that z is up, as in nerfstudio's worlds, unless `up_source` says who turned the scene before: by the
+    rotation of least angle that brings the cameras' up to +z, none where they do not know it. Worlds of given poses are
+    turned here only, and keep their own axes in the COLMAP model.
+
+    Trainers read positions in single precision. Where its steps are wider than `max_step` of the cameras' extent
+    (survey coordinates), an offset of few digits near the cameras' middle is taken off.
     """
     up = up_from_cameras(cam_from_world) if up_source is None else None
-    rotation = np.eye(3) if up is None else rotation_between(up.direction, np.array([0.0, 0.0, 1.0]))
-    return np.concatenate([rotation, np.zeros((3, 1))], axis=1)
+    rotation = np.eye(3)
+    if up is not None:  # to the last digit: survey coordinates multiply what is missing to a rotation by millions
+        rotation = nearest_rotation(rotation_between(up.direction, np.array([0.0, 0.0, 1.0])))
+    return TrainerWorld.of(rotation, _offset(centres(cam_from_world), points, max_step))
+
+
+def _offset(places: Float, points: Float, max_step: float) -> Float:
+    extent = float(np.ptp(places, axis=0).max())
+    if extent == 0 and len(points):  # a single place: what is seen from there has a size
+        extent = float(np.median(np.linalg.norm(points - places[0], axis=1)))
+    if np.spacing(np.float32(np.abs(places).max())) <= max_step * extent:
+        return np.zeros(3)
+    unit = 10.0 ** np.floor(np.log10(extent)) if extent > 0 else 1.0
+    return np.asarray(np.round(np.median(places, axis=0) / unit) * unit)
+
+
+def read_trainer_world(path: Path) -> TrainerWorld:
+    """That of a transforms.json which `write_transforms` wrote."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    rotation = np.array(document["applied_transform"], np.float64)[:, :3]
+    return TrainerWorld.of(rotation, np.array(document.get("world_offset", (0.0, 0.0, 0.0)), np.float64))
 
 
 def write_transforms(
     path: Path,
     images: Sequence[PosedImage],
-    applied: Float,
+    world: TrainerWorld,
     ply_name: str,
     masks: Mapping[str, str],
     depths: Mapping[str, str],
 ) -> None:
-    """Write poses after `applied` (3, 4) has moved the world, in which frame the ply must be, too.
+    """Write the poses in `world`, in which the ply must be, too.
 
     `masks`, `depths`: path of its mask and depth map by image name, for all images or none. Intrinsics stand at the top
     where all images share them, else in every frame: nerfstudio mixes the two up.
@@ -61,12 +107,14 @@ def write_transforms(
     shared = len({image.camera for image in images}) == 1
     if shared:
         document.update(_intrinsics(images[0].camera))
-    document["applied_transform"] = applied.tolist()
+    document["applied_transform"] = world.applied_transform.tolist()
+    if world.offset.any():
+        document["world_offset"] = world.offset.tolist()
     document["ply_file_path"] = ply_name
     document["frames"] = [
         {
             "file_path": f"images/{image.name}",
-            "transform_matrix": _opengl_pose(image.cam_from_world, applied),
+            "transform_matrix": _opengl_pose(world.from_model.apply_to_cameras(image.cam_from_world)),
             "colmap_im_id": image.image_id,
             **({"mask_path": masks[image.name]} if masks else {}),
             **({"depth_file_path": depths[image.name]} if depths else {}),
@@ -90,10 +138,9 @@ def _intrinsics(camera: Camera) -> dict[str, float]:
     return values | dict(zip(names, coefficients, strict=True))
 
 
-def _opengl_pose(cam_from_world: Float, applied: Float) -> list[list[float]]:
+def _opengl_pose(cam_from_world: Float) -> list[list[float]]:
     """(4, 4) camera-to-world with x right, y up, z backwards."""
-    world_from_cam = invert(cam_from_world)
     pose = np.eye(4)
-    pose[:3, :3] = applied[:, :3] @ world_from_cam[:, :3] @ _OPENGL_FROM_OPENCV
-    pose[:3, 3] = applied[:, :3] @ world_from_cam[:, 3] + applied[:, 3]
+    pose[:3] = invert(cam_from_world)
+    pose[:3, :3] = pose[:3, :3] @ _OPENGL_FROM_OPENCV
     return [[float(value) for value in row] for row in pose]

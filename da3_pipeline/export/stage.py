@@ -27,9 +27,9 @@ from .ignored import IgnoredPixels
 from .images import ImageColours, copy_images
 from .masks import Ignored, write_masks
 from .naming import image_stems, usable_frames
-from .nerfstudio import PosedImage, upright_from_world, write_transforms
+from .nerfstudio import PosedImage, TrainerWorld, trainer_world, write_transforms
 from .observations import ModelTracks, model_tracks
-from .ply import MODEL_PLY_NAME, PLY_NAME, write_ply
+from .ply import MODEL_PLY_NAME, PLY_NAME, offset_comments, write_ply
 from .staging import staged
 from .tracks import undistorted_tracks, usable_tracks
 from .undistortion import Undistortion, forget_maps, undistortions
@@ -45,7 +45,8 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
     Gaussians there are their files, in the frame of sparse/0, and a film. With `config.undistort` all of it is that of
     pinhole cameras, and depths/ is written. The outputs change all at once or not at all.
     sparse/0 is in the frame of the scene; so are transforms.json and the ply, unless nobody has said yet which way is
-    up: then they are turned so that z is, by the transform that they name. Raises ExportError where no frame has a
+    up, or single precision cannot hold them: then they are turned so that z is, and moved, by the transform that they
+    name. Raises ExportError where no frame has a
     pose and shows anything to use, or the folder cannot be written or holds files of others in those places.
     """
     frames, dropped = usable_frames(scene, config)
@@ -116,10 +117,7 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     tracks = undistorted_tracks(scene, model.tracks, model.source < 0, content.lenses)
     write_colmap(new / "sparse" / "0", images, frames, tracks)
     seeds = seed_points(model.tracks, model.source < 0, content.views, colour_at, config)
-    upright = upright_from_world(np.array([image.cam_from_world for image in images]), scene.up_source)
-    write_ply(new / PLY_NAME, seeds.points @ upright[:, :3].T, seeds.colours)
-    if not np.array_equal(upright, np.eye(3, 4)):
-        write_ply(new / MODEL_PLY_NAME, seeds.points, seeds.colours)
+    world = _write_seeds(new, seeds, content)
     ignoring: list[Ignored] = [partial(sky_in_image, scene.prediction), content.ignored.in_image]
     masks = write_masks(new, images, frames, lenses, ignoring)
     forget_maps()
@@ -127,9 +125,24 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     if config.depths or config.undistort:
         by_frame = {view.frame: view for view in content.views}
         depths = write_depths(new, images, [by_frame.get(frame) for frame in frames], lenses)
-    write_transforms(new / "transforms.json", images, upright, PLY_NAME, masks, depths)
-    gaussians = write_gaussians(new, scene, frames, content.ignored, config, progress)
-    return seeds, {"masks": len(masks), "depth_maps_written": len(depths)} | gaussians
+    write_transforms(new / "transforms.json", images, world, PLY_NAME, masks, depths)
+    gaussians = write_gaussians(new, scene, frames, content.ignored, world.offset, config, progress)
+    counts = {"masks": len(masks), "depth_maps_written": len(depths)}
+    told = dict(zip(("offset_x", "offset_y", "offset_z"), world.offset.tolist(), strict=True))
+    return seeds, counts | (told if world.offset.any() else {}) | gaussians
+
+
+def _write_seeds(new: Path, seeds: Seeds, content: _Content) -> TrainerWorld:
+    """Write the seed points in the world of trainers, and in that of sparse/0 where it is another."""
+    scene, poses = content.scene, np.array([image.cam_from_world for image in content.images])
+    world = trainer_world(poses, seeds.points, scene.up_source, content.config.max_single_precision_step)
+    turned = "transpose(rotation of applied_transform in transforms.json) * (x y z)"
+    comments = offset_comments(world.offset, turned)
+    write_ply(new / PLY_NAME, world.from_model.apply(seeds.points), seeds.colours, comments)
+    if not world.is_model:
+        rounded = ["rounded to the single precision of this file; sparse_pc.ply is not"] if comments else []
+        write_ply(new / MODEL_PLY_NAME, seeds.points, seeds.colours, rounded)
+    return world
 
 
 def _observed(scene: Scene, frames: Sequence[int], model: ModelTracks) -> tuple[list[int], list[Dropped]]:

@@ -7,6 +7,7 @@ green's, then blue's), opacity (logit), scale_0..2 (natural logarithm), rot_0..3
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +37,18 @@ _PLY_TYPES = {
 }  # fmt: skip
 
 
-def write_gaussians_ply(path: Path, cloud: GaussianCloud, degree: int = 3) -> None:
+def write_gaussians_ply(path: Path, cloud: GaussianCloud, degree: int = 3, comments: Sequence[str] = ()) -> None:
     """Write the finite Gaussians of a cloud, in its order. `view` has no place in the format.
 
-    degree: of the file's harmonics; higher bands are cut, missing ones are zero. INRIA's own reader and viewer take
-    degree 3 alone, other viewers any. Rotations are normalised, opacities clamped to 0..1.
+    comments: lines of the header. degree: of the file's harmonics; higher bands are cut, missing ones are zero. INRIA's
+    own reader and viewer take degree 3 alone, other viewers any. Rotations are normalised, opacities clamped to 0..1.
     """
     whole = finite(cloud)
     cloud = with_bands(cloud if whole.all() else subset(cloud, whole), BASES[degree])
     names = _property_names(BASES[degree])
     properties = "".join(f"property float {name}\n" for name in names)
-    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(cloud)}\n{properties}end_header\n"
+    told = "".join(f"comment {line}\n" for line in comments)
+    header = f"ply\nformat binary_little_endian 1.0\n{told}element vertex {len(cloud)}\n{properties}end_header\n"
     with path.open("wb") as file:
         file.write(header.encode("ascii"))
         for start in range(0, len(cloud), _AT_ONCE):

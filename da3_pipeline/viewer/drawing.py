@@ -104,7 +104,8 @@ class Drawing:
         """The session's Gaussians, read when they are first wanted. Raises CaptureError for a damaged file."""
         with self._lock:
             if "gaussians" not in self._nodes and visible and self._scene.gaussians is not None:
-                splats = drawn_splats(read_gaussians_ply(self._scene.gaussians), self._placement.view_from_world)
+                cloud = read_gaussians_ply(self._scene.gaussians)
+                splats = drawn_splats(cloud, self._scene.offset, self._placement.view_from_world)
                 self._nodes["gaussians"] = add_splats(self._server.scene, "/gaussians", splats)
             self.show("gaussians", visible)
 

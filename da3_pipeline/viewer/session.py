@@ -54,7 +54,8 @@ class SessionScene:
     points (P, 3) and colours (P, 3) of the tracks, `measured` (P,) False where they come from depth alone; seeds (S, 3)
     with seed_colours are what a trainer starts from. upright_from_world (3, 3) brings up to +z.
     prior_cam_from_world (N, 3, 4): the poses before refinement, moved onto the refined ones by one similarity, NaN
-    where unknown; None where nothing is known of them. gaussians: the 3DGS file, where there is one.
+    where unknown; None where nothing is known of them. gaussians: the 3DGS file, where there is one, which leaves
+    `offset` (3,) out of its positions.
     summary: the verdict in a sentence. notes: what is missing, in sentences.
     """
 
@@ -69,6 +70,7 @@ class SessionScene:
     prior_cam_from_world: Float | None
     stored: StoredStages | None
     gaussians: Path | None
+    offset: Float
     summary: str
     notes: tuple[str, ...]
     model: pycolmap.Reconstruction = field(repr=False, compare=False)
@@ -113,6 +115,7 @@ def load_session(folder: Path) -> SessionScene:
         prior_cam_from_world=None,
         stored=stored_stages(folder),
         gaussians=gaussians if gaussians.is_file() else None,
+        offset=_offset(transforms),
         summary=(report.get("verdict") or {}).get("summary") or "no report.json: nothing is known of the quality",
         notes=_missing_images(images),
         model=model,
@@ -176,6 +179,11 @@ def _upright(transforms: dict[str, Any], cam_from_world: Float) -> Float:
     up = up_from_cameras(cam_from_world)
     rotation = np.eye(3) if up is None else rotation_between(up.direction, np.array([0.0, 0.0, 1.0]))
     return np.concatenate([rotation, np.zeros((3, 1))], axis=1)
+
+
+def _offset(transforms: dict[str, Any]) -> Float:
+    offset = np.array(transforms.get("world_offset", []), np.float64)
+    return offset if offset.shape == (3,) and np.isfinite(offset).all() else np.zeros(3)
 
 
 def _with_seeds(scene: SessionScene, transforms: dict[str, Any]) -> SessionScene:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..arrays import Float32
+from ..arrays import Float, Float32
 from ..geometry import Sim3
 from ..types import GaussianCloud
 
@@ -27,8 +27,9 @@ class DrawnSplats:
     opacities: Float32
 
 
-def drawn_splats(cloud: GaussianCloud, view_from_world: Sim3) -> DrawnSplats:
-    """The cloud in the viewer's world, its most opaque and largest Gaussians where it has too many for a browser.
+def drawn_splats(cloud: GaussianCloud, offset: Float, view_from_world: Sim3) -> DrawnSplats:
+    """The cloud, moved by `offset` (3,), in the viewer's world: its most opaque and largest Gaussians, where it has too
+    many for a browser.
 
     Colours are those of the constant harmonic: the browser draws no other.
     """
@@ -40,7 +41,7 @@ def drawn_splats(cloud: GaussianCloud, view_from_world: Sim3) -> DrawnSplats:
     axes = view_from_world.scale * view_from_world.rotation @ rotations * cloud.scales[chosen][:, None, :]
     colours = np.clip(0.5 + _BAND_0 * cloud.harmonics[chosen, :, 0], 0, 1)
     return DrawnSplats(
-        view_from_world.apply(cloud.means[chosen].astype(np.float64)).astype(np.float32),
+        view_from_world.apply(cloud.means[chosen].astype(np.float64) + offset).astype(np.float32),
         (axes @ np.swapaxes(axes, 1, 2)).astype(np.float32),
         colours.astype(np.float32),
         np.clip(cloud.opacities[chosen, None], 0, 1).astype(np.float32),

@@ -19,8 +19,13 @@ Float = NDArray[np.float64]
 HALF_ROOM = np.array([3.0, 2.0, 3.0])
 BALL_RADIUS = 0.8
 WIDTH, HEIGHT = 240, 160
-STRIDE = 2  # original pixels a depth pixel
+COLUMNS, ROWS = WIDTH // 2, HEIGHT // 2  # of depth maps, whatever the image's shape
 CAMERA = Camera("SIMPLE_RADIAL", WIDTH, HEIGHT, (180.0, WIDTH / 2, HEIGHT / 2, -0.04))
+MIXED = {
+    "landscape": Camera("OPENCV", 240, 160, (180.0, 183.0, 121.0, 78.0, -0.05, 0.01, 0.006, -0.004)),
+    "portrait": Camera("OPENCV", 150, 210, (170.0, 168.0, 73.0, 107.0, -0.03, 0.008, -0.003, 0.007)),
+}
+"""Two devices, two shapes, two lenses of which no coefficient equals another."""
 
 
 def distance_to_surface(points: Float) -> Float:
@@ -64,32 +69,35 @@ def cast(camera: Camera, cam_from_world: Float, pixels: Float) -> tuple[Float, F
     return depth, world_from_cam[:, 3] + directions * depth[:, None]
 
 
-def grid(width: int, height: int, stride: int) -> Float:
-    rows, columns = np.indices((height // stride, width // stride))
-    return np.stack([columns.ravel() + 0.5, rows.ravel() + 0.5], axis=1) * stride
+def grid(camera: Camera, columns: int, rows: int) -> Float:
+    """Pixels at the centres of a picture's cells."""
+    down, across = np.indices((rows, columns))
+    cell = np.array([camera.width / columns, camera.height / rows])
+    return np.stack([across.ravel() + 0.5, down.ravel() + 0.5], axis=1) * cell
 
 
 @cache
 def picture(camera: Camera, pose: bytes) -> NDArray[np.uint8]:
-    points = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(WIDTH, HEIGHT, 1))[1]
-    return paint(points).reshape(HEIGHT, WIDTH, 3)
+    points = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(camera, camera.width, camera.height))[1]
+    return paint(points).reshape(camera.height, camera.width, 3)
 
 
 @cache
 def depth_map(camera: Camera, pose: bytes) -> NDArray[np.float32]:
-    depth = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(WIDTH, HEIGHT, STRIDE))[0]
-    return depth.reshape(HEIGHT // STRIDE, WIDTH // STRIDE).astype(np.float32)
+    depth = cast(camera, np.frombuffer(pose).reshape(3, 4), grid(camera, COLUMNS, ROWS))[0]
+    return depth.reshape(ROWS, COLUMNS).astype(np.float32)
 
 
 def exact_tracks(poses: Float, cameras: list[Camera], count: int, seed: int = 0) -> Tracks:
     """Surface points with an observation in every view that sees them, at least two."""
     rng = np.random.default_rng(seed)
-    starts = [cast(cameras[k], poses[k], rng.random((count, 2)) * [WIDTH, HEIGHT])[1] for k in range(len(poses))]
+    sizes = [(camera.width, camera.height) for camera in cameras]
+    starts = [cast(cameras[k], poses[k], rng.random((count, 2)) * sizes[k])[1] for k in range(len(poses))]
     points = np.concatenate(starts)[rng.permutation(count * len(poses))[:count]]
     seen: list[tuple[NDArray[np.int64], int, Float]] = []
     for k, (pose, camera) in enumerate(zip(poses, cameras, strict=True)):
         pixels = camera.project(transform_points(pose, points))
-        inside = np.flatnonzero(((pixels > 1) & (pixels < [WIDTH - 1, HEIGHT - 1])).all(axis=1))
+        inside = np.flatnonzero(((pixels > 1) & (pixels < [camera.width - 1, camera.height - 1])).all(axis=1))
         depth = cast(camera, pose, pixels[inside])[0]
         visible = np.abs(depth / transform_points(pose, points[inside])[:, 2] - 1) < 1e-6
         seen.append((inside[visible], k, pixels[inside[visible]]))
@@ -144,7 +152,7 @@ class Room:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(camera, pose.tobytes())).save(path)
-        return Frame(name, path, WIDTH, HEIGHT, camera_id, f"fingerprint of {name}")
+        return Frame(name, path, camera.width, camera.height, camera_id, f"fingerprint of {name}")
 
 
 def _moved(tracks: Tracks, world: Float) -> Tracks:
@@ -177,7 +185,7 @@ def _scene(
         prior,
         cameras,
         np.array([camera.K for camera in view_cameras]),
-        tuple(PixelMap((float(STRIDE), float(STRIDE)), (0.0, 0.0)) for _ in frames),
+        tuple(PixelMap((camera.width / COLUMNS, camera.height / ROWS), (0.0, 0.0)) for camera in view_cameras),
     )
     gates = (
         Gate("registered_share", 1.0, ">=", 0.9, True, "share of the frames that were placed"),
@@ -203,6 +211,13 @@ def _scene(
 def room(tmp_path: Path) -> Room:
     """`room()` builds a scene; `room.distance_to_surface(points)` and `room.paint(points)` are its truth."""
     return Room(tmp_path / "capture")
+
+
+@pytest.fixture
+def mixed(room: Room) -> Scene:
+    """Ten frames by two devices in turn, landscape and portrait."""
+    names = tuple(f"walk/{k:02d}.png" for k in range(10))
+    return room(names=names, camera_ids=tuple(list(MIXED)[k % 2] for k in range(10)), cameras=MIXED, track_count=900)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.export import ExportConfig, run
+from da3_pipeline.export.config import FilmConfig
 from da3_pipeline.export.gaussians import scene_gaussians
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.gaussians import moved, read_gaussians_ply, read_spz, render
@@ -106,6 +107,26 @@ def test_the_applied_transform_takes_them_into_the_frame_of_transforms_json(room
     entry = document["frames"][1]
     world_from_cam = np.array(entry["transform_matrix"]) @ np.diag([1.0, -1, -1, 1])  # OpenGL to OpenCV
     assert_shows(cloud, CAMERA["phone"], invert(world_from_cam[:3]), folder / entry["file_path"])
+
+
+def test_in_survey_coordinates_they_leave_out_the_offset_that_is_named(room: Any, tmp_path: Path) -> None:
+    """Single precision would hold them to half a unit only."""
+    scene = replace(with_gaussians(room(names=FEW, cameras=CAMERA)), up_source="gps")
+    survey = Sim3(1.0, np.eye(3), np.array([441547.5, 5121946.5, 2345.1]))
+    tracks = replace(scene.tracks, points=survey.apply(scene.tracks.points))
+    far = replace(scene, cam_from_world=survey.apply_to_cameras(scene.cam_from_world), tracks=tracks)
+    clouds = {}
+    config = ExportConfig(film_on_cpu=FilmConfig(side_px=48, frames=2, max_gaussians=400))
+    for name, one in (("near", scene), ("far", far)):
+        run(one, config, SilentProgress(), tmp_path / name)
+        clouds[name] = read_gaussians_ply(tmp_path / name / "gaussians.ply")
+    offset = np.array(json.loads((tmp_path / "far" / "transforms.json").read_text())["world_offset"])
+    line = f"comment offset {' '.join(map(repr, offset.tolist()))}\n"
+    assert line.encode() in (tmp_path / "far" / "gaussians.ply").read_bytes()[:2000]
+    np.testing.assert_allclose(clouds["far"].means + (offset - survey.translation), clouds["near"].means, atol=1e-5)
+    np.testing.assert_allclose(clouds["far"].scales, clouds["near"].scales, rtol=1e-5)
+    compressed = read_spz(tmp_path / "far" / "gaussians.spz")
+    assert np.abs(compressed.means).max() < 20 and (tmp_path / "far" / "orbit.mp4").stat().st_size > 1000
 
 
 def test_depth_is_that_of_the_scene(room: Any) -> None:

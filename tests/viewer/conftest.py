@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ Float = NDArray[np.float64]
 FRAMES = 12
 CAMERA = Camera("OPENCV", 320, 240, (230.0, 232.0, 163.0, 118.0, -0.18, 0.05, 0.002, -0.003))
 CENTRE = np.array([40.0, -7.0, 12.0])
-"""Far from the origin, as of a survey; the world's y axis points down."""
+"""Away from the origin; the world's y axis points down."""
+
+SURVEY = np.array([441500.0, 5121900.0, 2300.0])
 
 PRIOR_FROM_WORLD = Sim3(0.3, np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([1.0, 2.0, 3.0]))
 PRIOR_ERROR = 0.2
@@ -78,15 +81,17 @@ def _prediction(folder: Path, poses: Float) -> Prediction:
     )
 
 
-def finished(folder: Path, output: Path, **settings: object) -> Path:
-    """The folder that a run leaves, stored stages included."""
+def finished(folder: Path, output: Path, away: Float | None = None, **settings: object) -> Path:
+    """The folder that a run leaves, stored stages included; the refined world is moved by `away` (3,)."""
     poses = orbit()
+    there = Sim3(1.0, np.eye(3), np.zeros(3) if away is None else away)
+    tracks = _tracks(poses)
     scene = Scene(
         _prediction(folder, poses),
         {"wide": CAMERA},
-        poses,
+        there.apply_to_cameras(poses),
         ("refined",) * FRAMES,
-        _tracks(poses),
+        replace(tracks, points=there.apply(tracks.points)),
         np.full(FRAMES, 0.5),
         Verdict(True, (), "good: made by a test"),
         candidates=(),
@@ -116,6 +121,13 @@ def undistorted_session(tmp_path: Path) -> Path:
     """The same scene, exported as images of a pinhole camera."""
     (tmp_path / "capture").mkdir()
     return finished(tmp_path / "capture", tmp_path / "session", undistort=True)
+
+
+@pytest.fixture
+def survey_session(tmp_path: Path) -> Path:
+    """The same scene in survey coordinates."""
+    (tmp_path / "capture").mkdir()
+    return finished(tmp_path / "capture", tmp_path / "session", away=SURVEY)
 
 
 @pytest.fixture

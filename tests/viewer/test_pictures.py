@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,9 @@ def test_gaussians_keep_their_shape_under_the_similarity() -> None:
         np.array([0.25], np.float32),
         np.zeros(1, np.int32),
     )
-    drawn = drawn_splats(cloud, view_from_world)
+    drawn = drawn_splats(cloud, np.array([0.0, 5e6, 0.0]), replace(view_from_world, translation=np.array([1e7, 0, 0])))
+    np.testing.assert_allclose(drawn.centres, [[-4, 2, 6]])
+    drawn = drawn_splats(cloud, np.zeros(3), view_from_world)
     np.testing.assert_allclose(drawn.centres, [[-3, 2, 6]])
     np.testing.assert_allclose(drawn.covariances[0], 4 * np.diag([0.04, 0.01, 0.09]), atol=1e-7)
     np.testing.assert_allclose(drawn.colours, [[0.5, 1, 0]])

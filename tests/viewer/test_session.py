@@ -34,6 +34,15 @@ def test_seed_points_are_in_the_world_of_the_cameras(session: Path) -> None:
     np.testing.assert_array_equal(scene.seed_colours[order], scene.colours[own])
 
 
+def test_a_session_in_survey_coordinates(survey_session: Path) -> None:
+    """The seeds' file leaves out an offset: here they are back among the cameras and tracks."""
+    scene = load_session(survey_session)
+    assert scene.offset[1] > 5e6 and scene.notes == () and scene.prior_cam_from_world is not None
+    order, own = np.lexsort(scene.seeds.round(3).T), np.lexsort(scene.points.round(3).T)
+    np.testing.assert_allclose(scene.seeds[order], scene.points[own], atol=1e-5)
+    assert np.abs(centres(scene.cam_from_world).mean(axis=0) - scene.points.mean(axis=0)).max() < 5
+
+
 def test_the_cameras_are_level_once_upright(session: Path) -> None:
     scene = load_session(session)
     down = scene.cam_from_world[:, 1, :3] @ scene.upright_from_world.T

@@ -16,7 +16,7 @@ from ...arrays import Bytes, Float, Float32, Int
 from ...geometry import invert
 from ...imageio import read_mask, read_rgb
 from ...types import ExportResult, Scene
-from ..nerfstudio import upright_from_world
+from ..nerfstudio import read_trainer_world, trainer_world
 from ..ply import PLY_NAME, read_ply
 
 __all__ = ["DepthPair", "Pictures", "collect_pictures"]
@@ -53,13 +53,13 @@ def collect_pictures(folder: Path, scene: Scene, result: ExportResult | None) ->
     posed = np.flatnonzero(np.isfinite(scene.cam_from_world).all(axis=(1, 2)))
     if not len(posed):
         return Pictures(_pairs(folder, scene, result), {}, ())
-    upright = upright_from_world(scene.cam_from_world[posed], scene.up_source)[:, :3]
     if result is not None and (folder / PLY_NAME).exists():
-        points, colours = read_ply(folder / PLY_NAME)
+        world, (points, colours) = read_trainer_world(folder / "transforms.json"), read_ply(folder / PLY_NAME)
     else:
-        points, colours = scene.tracks.points @ upright.T, scene.tracks.colours
-    world_from_cam = invert(scene.cam_from_world[posed])
-    centres, axes = world_from_cam[:, :, 3] @ upright.T, upright @ world_from_cam[:, :, :3]
+        world = trainer_world(scene.cam_from_world[posed], scene.tracks.points, scene.up_source)
+        points, colours = world.from_model.apply(scene.tracks.points), scene.tracks.colours
+    world_from_cam = invert(world.from_model.apply_to_cameras(scene.cam_from_world[posed]))
+    centres, axes = world_from_cam[:, :, 3], world_from_cam[:, :, :3]
     refined = [scene.pose_source[index] == "refined" for index in posed]
     names = [scene.frames[index].name for index in posed]
     fields = [scene.cameras[scene.frames[index].camera_id].fov_deg for index in posed]

@@ -49,6 +49,7 @@ def world_document(scene: Scene, result: ExportResult | None) -> dict[str, Any]:
         "heading_sigma_deg": figures.get("heading_sigma_deg"),
         "origin": origin,
         "gps": gps,
+        "offset": _offset(result) if result else None,
         "sky_share": result.figures.get("sky_share") if result else None,
         "masks": int(result.figures.get("masks", 0)) if result else 0,
         "masked": _masked(result) if result and result.masked_share else None,
@@ -61,6 +62,12 @@ def _masked(result: ExportResult) -> dict[str, float]:
     return {"images": len(result.masked_share), "whole": result.images - len(result.masked_share), "share": share}
 
 
+def _offset(result: ExportResult) -> list[float] | None:
+    """What transforms.json and the seeds leave out of their positions, in the axes of sparse/0."""
+    figures = result.figures
+    return [figures[f"offset_{axis}"] for axis in "xyz"] if "offset_x" in figures else None
+
+
 def world_rows(world: Mapping[str, Any], config: ReportConfig) -> list[tuple[str, str, str]]:
     """What, value and note, for people; from the `world` of a report."""
     rows = [_scale_row(world), *_other_rows(world, config.disagreement_sigmas), _up_row(world)]
@@ -70,6 +77,9 @@ def world_rows(world: Mapping[str, Any], config: ReportConfig) -> list[tuple[str
         longitude = f"{abs(origin['longitude_deg']):.6f}° {'E' if origin['longitude_deg'] >= 0 else 'W'}"
         note = f"x is east and y north, ± {world['heading_sigma_deg']:.2g}°"
         rows.append(("Origin", f"{latitude}, {longitude}, {origin['altitude_m']:.1f} m", note))
+    if world["offset"]:
+        value = ", ".join(f"{part:,.10g}".replace(",", "\u202f") for part in world["offset"])
+        rows.append(("Offset", value, "left out in transforms.json and the seeds, which name it; sparse/0 is whole"))
     if world["gps"]:
         rows.append(_gps_row(world["gps"]))
     if world["sky_share"] is not None:
