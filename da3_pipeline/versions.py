@@ -8,8 +8,8 @@ STAGE_VERSIONS = {
     "ingest": 1,
     "select": 1,
     "mask": 1,
-    "infer": 2,
-    "refine": 1,
+    "infer": 3,
+    "refine": 2,
     "georegister": 1,
     "export": 3,
 }
