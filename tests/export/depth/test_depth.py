@@ -11,6 +11,7 @@ import pytest
 from scipy import ndimage
 
 from da3_pipeline.export import ExportConfig
+from da3_pipeline.export.config import DepthConfig
 from da3_pipeline.export.depth.depth_views import DepthView, bilinear
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
@@ -83,6 +84,27 @@ def test_garbage_depth_is_refused(room: Any) -> None:
     views, refused = trusted(with_depth(scene, depth), ALL, ExportConfig())
     assert refused == [3]
     assert [view.frame for view in views] == [0, 1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("factor", [0.05, 6.0])
+def test_depth_far_outside_that_of_the_tracks_is_a_guess(room: Any, factor: float) -> None:
+    """A smooth patch that no track is seen in, much nearer or farther than all tracks, is not trusted."""
+    scene = room()
+    tracks, depth = scene.tracks, scene.prediction.depth.copy()
+    patch = (slice(20, 50), slice(70, 110))
+    columns, rows = (tracks.observation_xy / 2).T
+    seen_there = (rows > 18) & (rows < 52) & (columns > 68) & (columns < 112)
+    kept = ~seen_there
+    given = (tracks.observation_point[kept], tracks.observation_frame[kept], tracks.observation_xy[kept])
+    depth[(slice(None), *patch)] = factor * np.median(depth)
+    scene = replace(scene, tracks=Tracks(tracks.points, tracks.colours, tracks.point_error_px, *given))
+    views, refused = trusted(with_depth(scene, depth), ALL, ExportConfig())
+    assert len(views) == 6 and refused == []
+    for view in views:
+        assert not view.map.known()[patch].any()
+        assert view.map.known().mean() > 0.3
+    lenient = ExportConfig(depth=DepthConfig(extrapolation=50.0))
+    assert all(view.map.known()[patch].mean() > 0.5 for view in trusted(with_depth(scene, depth), ALL, lenient)[0])
 
 
 @pytest.mark.parametrize("scale", [np.nan, 0.0, -1.0])

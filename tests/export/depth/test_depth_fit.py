@@ -69,3 +69,21 @@ def test_depth_that_shows_relief_beats_a_surface_through_the_tracks_and_a_flat_o
     assert alone.disagreement < 0.001 < 0.02 < alone.mean_difference
     assert fit_depth(relief, relief / 3 * noise, position).mean_difference < 0.5 * alone.mean_difference
     assert fit_depth(relief, 2 * noise, position).mean_difference > 0.9 * alone.mean_difference
+
+
+def test_noise_is_not_taken_for_a_local_error() -> None:
+    """Each half is judged by what the other learnt: judged by itself, any noise looks as if it could be corrected."""
+    fits = []
+    for seed in range(16):
+        truth, position = samples(64, seed)
+        noise = np.random.default_rng(seed + 50).normal(0, 0.2, 64)
+        fits.append(fit_depth(truth, truth * np.exp(noise), position))
+    assert sum(fit.local is not None for fit in fits) <= 3
+    assert np.mean([fit.disagreement for fit in fits]) == pytest.approx(0.6745 * 0.2, rel=0.12)
+
+
+def test_a_local_error_is_found_where_there_is_one() -> None:
+    truth, position = samples(600)
+    bump = 0.3 * np.exp(-((position - [0.3, -0.2]) ** 2).sum(axis=1) / (2 * 0.3**2))
+    fit = fit_depth(truth, truth * np.exp(bump), position)
+    assert fit.local is not None and fit.disagreement < 0.01
