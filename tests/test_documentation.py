@@ -1,4 +1,4 @@
-"""README's commands do what it says, in a folder as it supposes; the documents name what there is, and link to it."""
+"""The commands of README and USAGE do what they say; the documents name what there is, and link to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from da3_pipeline.cli import app
 from da3_pipeline.geometry import Camera, compose
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+README, USAGE = ROOT / "README.md", ROOT / "docs" / "USAGE.md"
 DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("C[HO]*.md")))
 Run = Callable[..., tuple[int, str, str]]
 
@@ -35,7 +35,7 @@ NOT_RUN = {
     r"da3-pipeline (bench|train)": "minutes to hours; tests/benchmark and tests/training run them small",
     r"da3-pipeline demo": "tests/test_demo.py runs it",
 }
-"""Commands of README that are not executed here, by how they begin, and why."""
+"""Commands of these that are not executed here, by how they begin, and why."""
 
 PYTHON_NOT_RUN = {"docs/PREDICTIONS.md": "needs frames of a capture and published weights"}
 """Documents whose Python is not executed, and why."""
@@ -149,7 +149,7 @@ def write_clip(path: Path, pictures: list[np.ndarray]) -> None:
         container.mux(stream.encode())
 
 
-RUN = [command for command in commands(README) if reason_not_to_run(command) is None]
+RUN = [c for document in (README, USAGE) for c in commands(document) if reason_not_to_run(c) is None]
 
 
 @pytest.mark.parametrize("command", RUN, ids=str)
