@@ -37,7 +37,9 @@ class QualityConfig(Settings):
     min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
     max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
     few_views: int = Field(
-        default=12, ge=2, description="so few frames must prove what their matches leave open; chosen, not measured"
+        default=8,
+        ge=2,
+        description="so few frames must prove what their matches leave open; as many as the prior holds",
     )
     min_pair_relief: float = Field(
         default=0.2, ge=0, le=1, description="of two views; a plane has several answers; chosen, not measured"
