@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from ...arrays import Float32
 from ...errors import UsageError
+from ...infer.budget.device import pick_device
 from ...infer.budget.memory import NetworkCost, weights_in_use
 from ...model import load
 from ...model.config import PATCH
@@ -97,10 +98,12 @@ class ForwardRow:
 def measure_forward(cases: Sequence[ForwardCase], options: ForwardOptions) -> list[ForwardRow]:
     """Run every case with our network and, where given, the published one: same weights, same images, in turn.
 
-    Raises UsageError for an interpreter that is not there, PipelineError with its last word where a run fails.
+    Raises UsageError for an interpreter that is not there, InferenceError for a device that is not, PipelineError with
+    its last word where a run fails.
     """
     if options.published is not None and not options.published.is_file():
         raise UsageError(f"{options.published}: no such interpreter; give the python of the published package")
+    options = replace(options, device=str(pick_device(options.device)))
     rows: list[ForwardRow] = []
     with tempfile.TemporaryDirectory(prefix="da3-forward-") as folder:
         for case in cases:
@@ -115,13 +118,13 @@ def measure_memory(cases: Sequence[ForwardCase], device: str = "cpu") -> str:
     its tensors take. Both times with the weights, without rays.
     """
     rows = [f"{'variant':<12}{'size':>9}{'views':>6}{'measured MB':>13}{'predicted MB':>14}{'ratio':>7}"]
-    options = ForwardOptions(device=device, passes=1)
+    options = ForwardOptions(device=str(pick_device(device)), passes=1)
     with tempfile.TemporaryDirectory(prefix="da3-memory-") as folder:
         for case in cases:
             checkpoint, images = _prepared(case, Path(folder), options.seed)
             answer = _run("ours", Path(sys.executable), _request(case, options, checkpoint, images))
             network = load(checkpoint)
-            cost = NetworkCost(network.config, weights_in_use(network, told=False), device.partition(":")[0])
+            cost = NetworkCost(network.config, weights_in_use(network, told=False), options.device.partition(":")[0])
             predicted_mb = cost.peak_bytes(case.views, case.size[1], case.size[0]) / 2**20
             measured_mb = answer["peak_mb"] - answer["program_mb"]
             rows.append(
