@@ -105,9 +105,15 @@ class _Answers(TorchDispatchMode):
         return result
 
     def _note(self, name: str, args: Any) -> None:
+        """Raises RuntimeError where the operands are of several types, which only kernels look at."""
         kind = "attention" if "attention" in name else "convolution" if name.startswith("conv") else "product"
-        if kind != "product" or name in PRODUCTS:
-            self._seen.add((kind, args[0].device.type, args[0].dtype))
+        if kind == "product" and name not in PRODUCTS:
+            return
+        operands = [arg for arg in args if isinstance(arg, torch.Tensor) and arg.is_floating_point()]
+        types = {operand.dtype for operand in operands}
+        if len(types) > 1:
+            raise RuntimeError(f"{name}: expected operands of the same dtype, but got {sorted(map(str, types))}")
+        self._seen.update((kind, operand.device.type, operand.dtype) for operand in operands[:1])
 
 
 def _check_generator(name: str, result: Any, generator: torch.Generator | None) -> None:
