@@ -76,3 +76,12 @@ def test_centre_rmse_by_hand() -> None:
     lost = np.concatenate([estimate, identity(1)])
     lost[4, 0, 0] = np.nan  # one number is enough to make a pose unknown
     assert centre_rmse(np.concatenate([truth, identity(1)]), lost) == pytest.approx(np.sqrt(2 - 4 / 2.25))
+
+
+def test_next_to_no_motion_is_none() -> None:
+    """A billionth of the true way, in the right direction by chance."""
+    truth, estimate = identity(2), identity(2)
+    truth[1, 0, 3], estimate[1, 0, 3] = 1e6, 1e-4
+    assert pose_errors(truth, estimate).translation_deg[0] == 90
+    estimate[1, 0, 3] = 1e-2
+    assert pose_errors(truth, estimate).translation_deg[0] == pytest.approx(0)

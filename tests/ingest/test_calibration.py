@@ -174,3 +174,49 @@ def test_files_that_are_no_calibration(tmp_path: Path) -> None:
         with pytest.raises(CaptureError, match=problem) as caught:
             read_calibration(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("own", "picture"), [((4000, 3000), (200, 151)), ((3000, 4000), (151, 200))])
+def test_a_pixel_that_rounding_took_is_no_other_shape(
+    own: tuple[int, int], picture: tuple[int, int], tmp_path: Path
+) -> None:
+    """One side of a small picture is rounded: scaled up again it is off by more than a pixel, scaled down it is not."""
+    document = transforms(poses(1), w=own[0], h=own[1], cx=own[0] / 2, cy=own[1] / 2)
+    intrinsics = read_calibration(write(tmp_path / "transforms.json", document))[0].intrinsics
+    assert intrinsics is not None
+    camera = intrinsics.at(*picture)
+    assert (camera.width, camera.height) == picture
+    with pytest.raises(ValueError, match="the picture has"):
+        intrinsics.at(picture[0] + 3, picture[1] - 3)
+
+
+def test_a_size_of_which_one_side_is_missing_is_no_size(tmp_path: Path) -> None:
+    for missing in ("w", "h"):
+        intrinsics = read_calibration(write(tmp_path / "t.json", transforms(poses(1), **{missing: None})))[0].intrinsics
+        assert intrinsics is not None
+        assert intrinsics.at(300, 200) == Camera("OPENCV", 300, 200, PARAMS)
+
+
+def test_a_centre_that_is_half_told_is_completed_from_the_size(tmp_path: Path) -> None:
+    for missing, expected in (("cx", (512.0, 345.0)), ("cy", (510.0, 341.5))):
+        document = transforms(poses(1), **{missing: None})
+        intrinsics = read_calibration(write(tmp_path / "t.json", document))[0].intrinsics
+        assert intrinsics is not None and intrinsics.params[2:4] == expected
+        with pytest.raises(CaptureError, match="without cx, cy or image size"):
+            read_calibration(write(tmp_path / "t.json", document | {"w": None}))
+
+
+def test_a_third_radial_term_needs_the_full_model_and_a_fourth_is_refused(tmp_path: Path) -> None:
+    intrinsics = read_calibration(write(tmp_path / "t.json", transforms(poses(1), k3=0.003)))[0].intrinsics
+    assert intrinsics is not None and intrinsics.model == "FULL_OPENCV"
+    assert intrinsics.params == (*PARAMS, 0.003, 0.0, 0.0, 0.0)
+    with pytest.raises(CaptureError, match="k4"):
+        read_calibration(write(tmp_path / "t.json", transforms(poses(1), k4=0.003)))
+
+
+@pytest.mark.parametrize("number", [math.inf, math.nan])
+def test_no_matrix_holds_what_is_not_finite(number: float, tmp_path: Path) -> None:
+    document = transforms(poses(1))
+    document["frames"][0]["transform_matrix"][1][3] = number
+    with pytest.raises(CaptureError, match="transform_matrix holds NaN or infinity"):
+        read_calibration(write(tmp_path / "t.json", document))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from da3_pipeline.imageio import probe_image
-from da3_pipeline.ingest.exif import CameraFacts, focal_px_from_35mm, read_camera_facts, read_gps
+from da3_pipeline.ingest.exif import CameraFacts, focal_px_from_35mm, read_camera_facts, read_exposure, read_gps
 
 MakePhoto = Callable[..., Path]
 FOCAL_MM, FOCAL_35MM, WIDTH, HEIGHT, PLANE_X, PLANE_UNIT = 0x920A, 0xA405, 0xA002, 0xA003, 0xA20E, 0xA210
@@ -98,3 +98,22 @@ def test_no_fix_is_no_position(gps: dict[int, object]) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825).update(gps)
     assert read_gps(exif) is None
+
+
+def test_exposure_is_read_as_far_as_it_is_told(tmp_path: Path, photo: MakePhoto) -> None:
+    told = probe_image(photo(tmp_path / "a.jpg", exif={0x829A: 0.004, 0x8827: 400, 0x829D: 2.8})).exif
+    exposure = read_exposure(told)
+    assert exposure is not None
+    assert (exposure.time_s, exposure.iso, exposure.f_number) == (pytest.approx(0.004), 400.0, pytest.approx(2.8))
+    partly = read_exposure(probe_image(photo(tmp_path / "b.jpg", exif={0x8827: 100})).exif)
+    assert partly is not None and (partly.time_s, partly.iso, partly.f_number) == (None, 100.0, None)
+    assert read_exposure(probe_image(photo(tmp_path / "c.jpg")).exif) is None
+
+
+def test_the_poles_and_the_date_line_are_places() -> None:
+    for latitude, longitude in ((90.0, 0.5), (0.5, 180.0)):
+        exif = Image.Exif()
+        exif.get_ifd(0x8825).update({1: "N", 2: (latitude, 0.0, 0.0), 3: "W", 4: (longitude, 0.0, 0.0)})
+        position = read_gps(exif)
+        assert position is not None
+        assert (position.latitude_deg, position.longitude_deg) == (latitude, -longitude)

@@ -132,3 +132,11 @@ def test_poses_cannot_name_frames_of_a_video(tmp_path: Path) -> None:
     path = write(tmp_path / "t.json", view("1.jpg"))
     with pytest.raises(CaptureError, match="extract its frames"):
         with_known_cameras(capture(videos=(clip("v.mp4"),)), None, path)
+
+
+def test_it_is_said_when_poses_are_missing_and_only_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "t.json", view("1.jpg"), view("2.jpg"))
+    with_known_cameras(capture(frame("1.jpg"), frame("2.jpg")), None, path)
+    assert caplog.text == ""
+    with_known_cameras(capture(frame("1.jpg"), frame("2.jpg"), frame("3.jpg")), None, path)
+    assert "poses for 2 of 3 photographs" in caplog.text
