@@ -9,9 +9,9 @@ STAGE_VERSIONS = {
     "select": 1,
     "mask": 1,
     "infer": 3,
-    "refine": 2,
+    "refine": 3,
     "georegister": 1,
-    "export": 3,
+    "export": 4,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 
