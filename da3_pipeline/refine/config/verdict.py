@@ -79,6 +79,12 @@ class QualityConfig(Settings):
         default=0.05, gt=0, description="log ratio then, of a focal length: up to 0.045 where all was right"
     )
 
+    def least_agreement(self, frames: int) -> float:
+        """Match agreement that few views must reach: strict up to five, easing to that of many as false matches are
+        outvoted."""
+        eased = min(1.0, max(0.0, (frames - 5) / (self.few_views - 4)))
+        return self.min_few_agreement + eased * (self.min_agreement - self.min_few_agreement)
+
     def least_track_length(self, frames: int) -> float:
         """Frames a point on average: what many views must reach grows from two, which is all that a pair can have."""
         return 2.0 + (self.min_track_length - 2.0) * min(1.0, max(0, frames - 2) / 8)

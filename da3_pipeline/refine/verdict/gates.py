@@ -254,7 +254,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             "agreement of few views",
             e.agreement if e.linking_points is not None else None,
             ">=",
-            c.min_few_agreement,
+            c.least_agreement(e.frames),
             "verified matches that the poses explain: among few views nothing outvotes the false ones",
             remedy=held,
         ),

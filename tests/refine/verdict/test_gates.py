@@ -156,6 +156,13 @@ def test_what_proofs_lack_is_not_told_of_scenes_of_many_views() -> None:
     assert not judge_evidence(GOOD, QualityConfig()).not_measured
 
 
+def test_the_more_views_there_are_the_more_false_matches_they_outvote() -> None:
+    config = QualityConfig()
+    assert [config.least_agreement(frames) for frames in (3, 5)] == [config.min_few_agreement] * 2
+    assert config.min_agreement < config.least_agreement(8) < config.least_agreement(6) < config.min_few_agreement
+    assert config.least_agreement(9) == pytest.approx(config.min_agreement)
+
+
 def test_tracks_need_be_no_longer_than_there_are_views() -> None:
     config = QualityConfig()
     assert config.least_track_length(2) == 2.0
