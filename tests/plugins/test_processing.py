@@ -219,7 +219,7 @@ def test_odd_sizes_and_photographs_left_out_stay_in_step(monkeypatch: pytest.Mon
 
     photos, output = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
-    walk = render_walk(seed=3, frames=40, width=321, height=239)
+    walk = render_walk(seed=3, frames=40, width=641, height=479)
     for number, index in enumerate(range(0, 40, 4)):
         write_rgb(photos / f"{number}.png", walk.picture(index)[0])
     (photos / "4.png").write_bytes(b"not a picture")
@@ -230,10 +230,10 @@ def test_odd_sizes_and_photographs_left_out_stay_in_step(monkeypatch: pytest.Mon
         read = read_by_nerfstudio(output, factor)
         assert len(read.image_filenames) == 9
         for index, path in enumerate(read.image_filenames):
-            assert cv2.imread(str(path)).shape[:2] == (239 // factor, 321 // factor)
+            assert cv2.imread(str(path)).shape[:2] == (479 // factor, 641 // factor)
             assert (read.cameras.height[index].item(), read.cameras.width[index].item()) == (
-                239 // factor,
-                321 // factor,
+                479 // factor,
+                641 // factor,
             )
         numbers = [int(path.stem) for path in read.image_filenames]
         found = read.cameras.camera_to_worlds[:, :, 3].double().numpy()

@@ -37,9 +37,10 @@ class QualityConfig(Settings):
     min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
     max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
     few_views: int = Field(
-        default=8,
+        default=12,
         ge=2,
-        description="so few frames must prove what their matches leave open; as many as the prior holds",
+        description="so few frames must prove what their matches leave open: nine small pictures of a room came "
+        "out up to 1.9 degrees off, one part a seventh too large, and showed it in their halves alone (1.1 degrees)",
     )
     min_pair_relief: float = Field(
         default=0.2, ge=0, le=1, description="of two views; a plane has several answers; chosen, not measured"

@@ -160,7 +160,7 @@ def test_the_more_views_there_are_the_more_false_matches_they_outvote() -> None:
     config = QualityConfig()
     assert [config.least_agreement(frames) for frames in (3, 5)] == [config.min_few_agreement] * 2
     assert config.min_agreement < config.least_agreement(8) < config.least_agreement(6) < config.min_few_agreement
-    assert config.least_agreement(9) == pytest.approx(config.min_agreement)
+    assert config.least_agreement(13) == pytest.approx(config.min_agreement)
 
 
 def test_tracks_need_be_no_longer_than_there_are_views() -> None:
