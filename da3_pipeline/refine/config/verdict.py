@@ -61,9 +61,9 @@ class QualityConfig(Settings):
         "0.956 and 0.960 where a direction was 3 and 7 degrees off (the same subsets)",
     )
     max_few_halves_deg: float = Field(
-        default=0.5,
+        default=0.7,
         gt=0,
-        description="as `max_halves_deg`, of few views: up to 0.3 where all was right, 0.8 where it was not (the same)",
+        description="as `max_halves_deg`, of few views: up to 0.52 where all was right, 0.8 and 1.1 where it was not",
     )
     max_focal_sigma: float = Field(
         default=0.01,
