@@ -233,6 +233,7 @@ def _options(how: Adjustment) -> pycolmap.BundleAdjustmentOptions:
     solver = options.ceres.solver_options
     solver.num_threads = -1
     options.ceres.min_num_residuals_for_cpu_multi_threading = how.limits.parallel_from
+    options.ceres.max_num_images_direct_sparse_cpu_solver = how.limits.direct_up_to
     solver.max_num_iterations = how.max_iterations
     solver.function_tolerance = how.function_tolerance
     return options
