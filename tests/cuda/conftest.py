@@ -33,10 +33,12 @@ class CudaWithoutGpu:
     """`with machine:` there is a device "cuda", and whatever is made there or goes there is fake.
 
     seen: (kind, device, type) of every attention, convolution and matrix product.
+    halved: shapes of the weights of every convolution in bfloat16.
     """
 
     def __init__(self) -> None:
         self.seen: set[tuple[str, str, torch.dtype]] = set()
+        self.halved: set[torch.Size] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> CudaWithoutGpu:
@@ -58,7 +60,7 @@ class CudaWithoutGpu:
         ):
             self._stack.enter_context(mock.patch.object(place, name, value))
         self._stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        self._stack.enter_context(_Answers(self.seen))
+        self._stack.enter_context(_Answers(self.seen, self.halved))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -68,9 +70,9 @@ class CudaWithoutGpu:
 class _Answers(TorchDispatchMode):
     """Sizes and values that depend on what a tensor holds: everything is chosen, and what is asked for is so."""
 
-    def __init__(self, seen: set[tuple[str, str, torch.dtype]]) -> None:
+    def __init__(self, seen: set[tuple[str, str, torch.dtype]], halved: set[torch.Size]) -> None:
         super().__init__()
-        self._seen = seen
+        self._seen, self._halved = seen, halved
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -114,6 +116,8 @@ class _Answers(TorchDispatchMode):
         if len(types) > 1:
             raise RuntimeError(f"{name}: expected operands of the same dtype, but got {sorted(map(str, types))}")
         self._seen.update((kind, operand.device.type, operand.dtype) for operand in operands[:1])
+        if kind == "convolution" and types == {torch.bfloat16}:
+            self._halved.add(operands[1].shape)
 
 
 def _check_generator(name: str, result: Any, generator: torch.Generator | None) -> None:

@@ -100,9 +100,10 @@ def test_trunks_in_bfloat16_and_heads_in_float32(
     assert (prediction.gaussians is not None) == gaussians
     assert {place for place in cuda.seen if place[0] == "attention"} == {("attention", "cuda", BF16)}
     assert {place for place in cuda.seen if place[0] == "convolution"} == {
-        ("convolution", "cuda", BF16),  # of the patches
+        ("convolution", "cuda", BF16),
         ("convolution", "cuda", F32),
     }
+    assert {shape[1:] for shape in cuda.halved} == {(3, 14, 14)}  # of patches, the only one that is a trunk's
     assert not any(device == "cpu" for _, device, _ in cuda.seen)
 
 
