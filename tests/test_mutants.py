@@ -67,7 +67,17 @@ def test_more_of_them(before: str, after: str) -> None:
     assert (before, after) in changes(f"value = {before}")
 
 
-@pytest.mark.parametrize("source", ["np.hypot(a, b)", "a @ a", "1e-12", "zip(a, strict=True)", "logger.info('%d', 1)"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "np.hypot(a, b)",
+        "a @ a",
+        "1e-12",
+        "zip(a, strict=True)",
+        "logger.info('%d', 1)",
+        "try:\n    a\nexcept (OSError, ValueError):\n    b",
+    ],
+)
 def test_what_changes_nothing_is_no_mistake(source: str) -> None:
     assert changes(source) <= {(source, "pass")}
 

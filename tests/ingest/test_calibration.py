@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry.cameras import Camera
-from da3_pipeline.ingest.calibration import read_calibration
+from da3_pipeline.ingest.calibration import KnownView, read_calibration
 
 PARAMS = (900.0, 910.0, 510.0, 345.0, 0.02, -0.01, 0.001, -0.002)
 
@@ -220,3 +220,149 @@ def test_no_matrix_holds_what_is_not_finite(number: float, tmp_path: Path) -> No
     document["frames"][0]["transform_matrix"][1][3] = number
     with pytest.raises(CaptureError, match="transform_matrix holds NaN or infinity"):
         read_calibration(write(tmp_path / "t.json", document))
+
+
+def only_view(folder: Path, document: dict[str, Any]) -> KnownView:
+    (view,) = read_calibration(write(folder / "t.json", document))
+    return view
+
+
+def test_of_several_models_the_one_nearest_at_hand_is_read(tmp_path: Path) -> None:
+    """The folder's own, of `sparse/0`, of `sparse`, of `0`, and only then a transforms.json."""
+    folders = [tmp_path / "set", tmp_path / "set" / "sparse" / "0", tmp_path / "set" / "sparse", tmp_path / "set" / "0"]
+    for count in (1, 3, 2, 4):
+        colmap_model(folders[count - 1] / "made", poses(count))
+        for made in (folders[count - 1] / "made").iterdir():
+            made.rename(folders[count - 1] / made.name)
+    write(tmp_path / "set" / "transforms.json", transforms(poses(5)))
+    for count, folder in enumerate(folders, start=1):
+        assert len(read_calibration(tmp_path / "set")) == count
+        (folder / "cameras.bin").unlink()
+    assert len(read_calibration(tmp_path / "set")) == 5
+
+
+def test_the_images_of_a_model_are_in_the_order_of_their_names(tmp_path: Path) -> None:
+    model, truth = pycolmap.Reconstruction(), poses(2)
+    model.add_camera_with_trivial_rig(Camera("OPENCV", 1024, 683, PARAMS).to_pycolmap(1))
+    for index, name in enumerate(("c.jpg", "a.jpg"), start=1):
+        image = pycolmap.Image(name=name, camera_id=1, image_id=index)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(truth[index - 1]))
+    (tmp_path / "model").mkdir()
+    model.write_binary(str(tmp_path / "model"))
+    first, last = read_calibration(tmp_path / "model")
+    assert (first.name, last.name, first.form) == ("a.jpg", "c.jpg", "colmap")
+    assert first.cam_from_world == pytest.approx(truth[1]) and last.cam_from_world == pytest.approx(truth[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ((-900.0, *PARAMS[1:]), "not positive"),
+        ((*PARAMS[:7], math.nan), "NaN|not a readable"),
+        (None, "holds no images"),
+    ],
+)
+def test_a_model_that_no_camera_can_have_taken_is_refused(
+    params: tuple[float, ...] | None, problem: str, tmp_path: Path
+) -> None:
+    model = pycolmap.Reconstruction()
+    model.add_camera_with_trivial_rig(Camera("OPENCV", 1024, 683, params or PARAMS).to_pycolmap(1))
+    if params is not None:
+        image = pycolmap.Image(name="a.jpg", camera_id=1, image_id=1)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(poses(1)[0]))
+    (tmp_path / "model").mkdir()
+    model.write_text(str(tmp_path / "model"))
+    with pytest.raises(CaptureError, match=problem):
+        read_calibration(tmp_path / "model")
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    path = write(tmp_path / "t.json", transforms(poses(1)))
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    with pytest.raises(CaptureError, match="permission denied"):
+        read_calibration(path)
+
+
+def test_a_frame_speaks_before_its_file_and_names_are_those_of_any_system(tmp_path: Path) -> None:
+    document = transforms(poses(2))
+    document["frames"][0] |= {"fl_x": 1000.0, "file_path": ".\\images\\sub\\1.jpg"}
+    first, second = read_calibration(write(tmp_path / "t.json", document))
+    assert first.intrinsics is not None and second.intrinsics is not None
+    assert (first.intrinsics.params[0], second.intrinsics.params[0]) == (1000.0, 900.0)
+    assert (first.name, first.form) == ("images/sub/1.jpg", "transforms")
+
+
+def test_one_focal_length_is_that_of_both_sides_and_goes_before_an_angle(tmp_path: Path) -> None:
+    for missing, focal in (("fl_x", 910.0), ("fl_y", 900.0)):
+        intrinsics = only_view(tmp_path, transforms(poses(1), **{missing: None}, camera_angle_x=1.0)).intrinsics
+        assert intrinsics is not None and intrinsics.params[:2] == (focal, focal)
+    assert only_view(tmp_path, transforms(poses(1), fl_x=None, fl_y=None)).intrinsics is None
+
+
+@pytest.mark.parametrize(("angle_rad", "fine"), [(0.0, False), (-1.0, False), (0.01, True), (3.1, True), (3.2, False)])
+def test_an_angle_of_view_is_less_than_half_a_turn(angle_rad: float, fine: bool, tmp_path: Path) -> None:
+    document = transforms(poses(1), fl_x=None, fl_y=None, camera_angle_x=angle_rad)
+    if not fine:
+        with pytest.raises(CaptureError, match="camera_angle_x"):
+            only_view(tmp_path, document)
+        return
+    intrinsics = only_view(tmp_path, document).intrinsics
+    assert intrinsics is not None
+    assert intrinsics.at(512, 999).fov_deg[0] == pytest.approx(math.degrees(angle_rad))
+
+
+@pytest.mark.parametrize(("width", "read"), [(1023.6, 1024), (1.0, 1), (0.9, None), (math.inf, None)])
+def test_sizes_are_whole_pixels(width: float, read: int | None, tmp_path: Path) -> None:
+    for key in ("w", "h"):
+        document = transforms(poses(1)) | {key: width}
+        if read is None:
+            with pytest.raises(CaptureError, match=f"image size {key}"):
+                only_view(tmp_path, document)
+        else:
+            intrinsics = only_view(tmp_path, document).intrinsics
+            assert intrinsics is not None
+            assert (intrinsics.width if key == "w" else intrinsics.height) == read
+
+
+@pytest.mark.parametrize("model", ["OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", None])
+def test_a_camera_bends_as_soon_as_one_term_does(model: str | None, tmp_path: Path) -> None:
+    straight = transforms(poses(1), camera_model=model) | {"k1": 0, "k2": 0, "p1": 0, "p2": 0}
+    if model is None:
+        del straight["camera_model"]
+    intrinsics = only_view(tmp_path, straight).intrinsics
+    assert intrinsics is not None and (intrinsics.model, intrinsics.params) == ("PINHOLE", PARAMS[:4])
+    for place, term in enumerate(("k1", "k2", "p1", "p2")):
+        bent = only_view(tmp_path, straight | {term: 0.01}).intrinsics
+        assert bent is not None and bent.model == "OPENCV"
+        assert bent.params[4:] == tuple(0.01 if k == place else 0.0 for k in range(4))
+
+
+def test_the_terms_of_a_fisheye_are_its_own(tmp_path: Path) -> None:
+    terms = {"k1": 0.1, "k2": 0.2, "k3": 0.3, "k4": 0.4}
+    intrinsics = only_view(tmp_path, transforms(poses(1), camera_model="OPENCV_FISHEYE") | terms).intrinsics
+    assert intrinsics is not None and intrinsics.params == (*PARAMS[:4], 0.1, 0.2, 0.3, 0.4)
+
+
+@pytest.mark.parametrize(("growth", "fine"), [(1.009, True), (0.991, True), (1.011, False), (0.989, False)])
+def test_a_pose_may_be_off_by_rounding_and_comes_out_exact(growth: float, fine: bool, tmp_path: Path) -> None:
+    matrix = np.diag([growth, growth, growth, 7.0])
+    matrix[:3, 3] = 1, 2, 3
+    for stored in (matrix, matrix[:3]):  # the last row says nothing
+        document = with_pose(stored)
+        if fine:
+            assert only_view(tmp_path, document).cam_from_world == pytest.approx(
+                np.array([[1.0, 0, 0, -1], [0, -1, 0, 2], [0, 0, -1, 3]])
+            )
+        else:
+            with pytest.raises(CaptureError, match="not a rotation"):
+                only_view(tmp_path, document)
+
+
+def test_a_picture_of_the_calibrated_size_has_the_very_camera(tmp_path: Path) -> None:
+    intrinsics = only_view(tmp_path, transforms(poses(1))).intrinsics
+    assert intrinsics is not None
+    assert intrinsics.at(1024, 683).params == PARAMS
+    assert intrinsics.at(1024, 684).height == 684 and intrinsics.at(1024, 684).params != PARAMS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry.cameras import Camera
-from da3_pipeline.ingest.known import match_names, with_known_cameras
+from da3_pipeline.ingest.known import comparable_names, match_names, with_known_cameras
 from da3_pipeline.types import Capture, Frame, VideoClip
 
 
@@ -140,3 +140,78 @@ def test_it_is_said_when_poses_are_missing_and_only_then(tmp_path: Path, caplog:
     assert caplog.text == ""
     with_known_cameras(capture(frame("1.jpg"), frame("2.jpg"), frame("3.jpg")), None, path)
     assert "poses for 2 of 3 photographs" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "known", "matched"),
+    [
+        (["images/1.jpg"], ["1.jpg"], {"images/1.jpg": "1.jpg"}),
+        (["./a/1.jpg"], ["a/1.jpg"], {"./a/1.jpg": "a/1.jpg"}),
+        (["a/1.jpg"], ["b/1.jpg"], {"a/1.jpg": "b/1.jpg"}),
+        (["a/1.jpg", "b/1.jpg"], ["a/1.png", "b/1.png"], {"a/1.jpg": "a/1.png", "b/1.jpg": "b/1.png"}),
+        (["a/1.jpg"], ["b/1.png"], {"a/1.jpg": "b/1.png"}),
+        (["1.jpg", "1.png"], ["1.jpg"], {"1.jpg": "1.jpg"}),  # what is taken is not given again
+        (["1.jpg"], ["1.jpg", "1.png"], {"1.jpg": "1.jpg"}),
+        (["a/1.jpg", "b/2.jpg"], ["a/1.jpg", "c/1.jpg"], {"a/1.jpg": "a/1.jpg"}),
+        (["1.jpg"], ["11.jpg"], {}),
+    ],
+)
+def test_what_each_rule_finds(names: list[str], known: list[str], matched: dict[str, str]) -> None:
+    assert match_names(names, known) == matched
+
+
+def test_forms_of_a_name() -> None:
+    assert comparable_names("./images/a/1.jpg") == ("images/a/1.jpg", "a/1.jpg")
+    assert comparable_names("a/e\u0301.jpg") == ("a/\u00e9.jpg",)
+
+
+def test_both_files_are_laid_over_a_capture(tmp_path: Path) -> None:
+    """Intrinsics from one, poses from the other; what has none keeps what it had."""
+    intrinsics = write(tmp_path / "a.json", view("1.jpg", 500, centre=9.0), view("2.jpg", 600))
+    poses = write(tmp_path / "b.json", view("2.jpg", 700, centre=2.0), {"file_path": "1.jpg"})
+    first, second = with_known_cameras(capture(frame("1.jpg"), frame("2.jpg")), intrinsics, poses).photos
+    assert first.known_camera is not None and first.known_camera.focal_px == 500
+    assert second.known_camera is not None and second.known_camera.focal_px == 600
+    assert first.known_cam_from_world is None and first.known_pose_form is None
+    assert second.known_cam_from_world is not None and second.known_cam_from_world[0, 3] == -2.0
+    assert second.known_pose_form == "transforms"
+
+
+def test_views_without_focal_length_do_not_speak_about_cameras(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.json", view("1.jpg", None), view("2.jpg", 500))
+    for photo in with_known_cameras(capture(frame("1.jpg"), frame("2.jpg")), path, None).photos:
+        assert photo.known_camera is not None and photo.known_camera.focal_px == 500
+
+
+def test_a_device_of_two_cameras_lends_none_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.json", view("1.jpg", 500), view("2.jpg", 600))
+    photos = with_known_cameras(capture(*(frame(f"{k}.jpg", camera_id="A") for k in (3, 1, 2))), path, None).photos
+    assert [photo.known_camera and photo.known_camera.focal_px for photo in photos] == [None, 500, 600]
+    assert [photo.camera_id for photo in photos] == ["A", "A-2", "A-3"]
+
+
+def test_a_camera_that_is_split_takes_no_other_cameras_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.json", view("1.jpg", 500), view("2.jpg", 600), view("3.jpg", 700))
+    photos = [frame("1.jpg", camera_id="A"), frame("2.jpg", camera_id="A"), frame("3.jpg", camera_id="A-2")]
+    ids = [photo.camera_id for photo in with_known_cameras(capture(*photos), path, None).photos]
+    assert ids == ["A", "A-3", "A-2"]
+
+
+def test_a_calibration_is_for_pictures_and_clips_of_its_shape(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "t.json", view("board.jpg"))
+    only_clips = with_known_cameras(capture(videos=(clip("a.mp4"), clip("b.mp4", (400, 400)))), path, None)
+    first, second = only_clips.videos
+    assert first.known_camera == Camera("PINHOLE", 600, 400, (500, 500, 300, 200))
+    assert second.known_camera is None and "b.mp4" in caplog.text
+    with pytest.raises(CaptureError, match=r"b\.mp4 .*another shape"):
+        with_known_cameras(capture(videos=(clip("b.mp4", (400, 400)),)), path, None)
+    mixed = with_known_cameras(capture(frame("1.jpg", (400, 400)), videos=(clip("a.mp4"),)), path, None)
+    assert mixed.photos[0].known_camera is None and mixed.videos[0].known_camera is not None
+    with pytest.raises(CaptureError, match=r"board\.jpg .*another shape"):  # named, so it must fit
+        with_known_cameras(capture(frame("board.jpg", (400, 400)), frame("1.jpg")), path, None)
+
+
+def test_names_that_fit_nothing_are_told_with_an_example(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.json", view("x.jpg", 500), view("y.jpg", 600))
+    with pytest.raises(CaptureError, match=r"2 names .*\(x\.jpg there, 1\.jpg here\)"):
+        with_known_cameras(capture(frame("1.jpg"), frame("2.jpg")), path, None)

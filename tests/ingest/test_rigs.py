@@ -149,3 +149,137 @@ def test_other_files_are_refused_in_one_line(content: str, tmp_path: Path) -> No
         read_rigs(path)
     with pytest.raises(CaptureError, match="no such file"):
         read_rigs(tmp_path / "absent.json")
+
+
+def test_several_rigs_are_numbered_as_in_the_file_and_each_needs_its_own_reference(tmp_path: Path) -> None:
+    rigs: list[list[dict[str, Any]]] = [
+        [left(), right()],
+        [{"image_prefix": "up/"}, {"image_prefix": "down/", "ref_sensor": True}],
+    ]
+    path = tmp_path / "rig_config.json"
+    path.write_text(json.dumps([{"cameras": rig} for rig in rigs]))
+    names = [f"{folder}/1.jpg" for folder in ("left", "right", "up", "down")]
+    found = with_rigs(stereo(*names), path)
+    places = [photo.rig for photo in found.photos]
+    assert [(rig.rig, rig.reference) for rig in places if rig] == [
+        ("rig1", True), ("rig1", False), ("rig2", False), ("rig2", True),
+    ]  # fmt: skip
+    with pytest.raises(CaptureError, match="two images of rig2"):
+        with_rigs(stereo(*names[:3], "down/2.jpg"), path)
+    rigs[1][0]["ref_sensor"] = True
+    path.write_text(json.dumps([{"cameras": rig} for rig in rigs]))
+    with pytest.raises(CaptureError, match=r"rig 2 \(up/, down/\)"):
+        read_rigs(path)
+
+
+@pytest.mark.parametrize(("length", "fine"), [(1.009, True), (0.991, True), (1.011, False), (0.989, False)])
+def test_a_quaternion_may_be_off_by_rounding(length: float, fine: bool, tmp_path: Path) -> None:
+    rotation = [length * number for number in TURN]
+    path = write(tmp_path, left(), right(cam_from_rig_rotation=rotation, cam_from_rig_translation=[1, 2, 3]))
+    if not fine:
+        with pytest.raises(CaptureError, match="unit quaternion"):
+            read_rigs(path)
+        return
+    pose = read_rigs(path)[1].cam_from_rig
+    assert pose is not None
+    root = np.sqrt(0.5)
+    np.testing.assert_allclose(pose, [[root, 0, root, 1], [0, 1, 0, 2], [-root, 0, root, 3]], atol=1e-12)
+
+
+def test_a_pose_of_the_reference_is_none_and_needs_no_second_half(tmp_path: Path) -> None:
+    reference, other = read_rigs(write(tmp_path, left(cam_from_rig_rotation=TURN), right()))
+    assert reference.cam_from_rig is None and other.cam_from_rig is None
+    with pytest.raises(CaptureError, match="exactly one"):  # only true is true
+        read_rigs(write(tmp_path, left(ref_sensor="yes"), right()))
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"translation": [0, 0, float("nan")]}, {"translation": [0, 0]}, {"rotation": "turned"}]
+)
+def test_a_pose_is_seven_numbers(numbers: dict[str, Any], tmp_path: Path) -> None:
+    fields = {
+        f"cam_from_rig_{key}": value for key, value in ({"rotation": TURN, "translation": [0] * 3} | numbers).items()
+    }
+    with pytest.raises(CaptureError, match="rotation of 4 and a translation of 3"):
+        read_rigs(write(tmp_path, left(), right(**fields)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"camera_model_name": "SIMPLE_PINHOLE"},
+        {"camera_params": [500, 300, 200]},
+        {"camera_model_name": "SIMPLE_PINHOLE", "camera_params": [float("nan"), 300, 200]},
+        {"camera_model_name": "SIMPLE_PINHOLE", "camera_params": [500, float("inf"), 200]},
+        {"camera_model_name": "SIMPLE_PINHOLE", "camera_params": [0, 300, 200]},
+        {"camera_model_name": "SIMPLE_PINHOLE", "camera_params": ["wide", 300, 200]},
+    ],
+)
+def test_half_a_camera_is_none(fields: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="make no camera"):
+        read_rigs(write(tmp_path, left(), right(**fields)))
+
+
+def test_a_camera_of_the_file_has_its_own_units_and_no_size(tmp_path: Path) -> None:
+    path = write(tmp_path, left(), right(camera_model_name="PINHOLE", camera_params=[700, 710, 300, 200]))
+    reference, other = read_rigs(path)
+    assert reference.intrinsics is None and other.intrinsics is not None
+    assert other.intrinsics.at(640, 480) == Camera("PINHOLE", 640, 480, (700.0, 710.0, 300.0, 200.0))
+
+
+def test_prefixes_are_names_of_any_system(tmp_path: Path) -> None:
+    path = write(tmp_path, {"image_prefix": ".\\left\\", "ref_sensor": True}, {"image_prefix": "./right/"})
+    assert [camera.prefix for camera in read_rigs(path)] == ["left/", "right/"]
+    found = with_rigs(stereo("images/left/1.jpg", "right/1.jpg"), path)
+    assert [photo.rig.instant for photo in found.photos if photo.rig] == ["1.jpg", "1.jpg"]
+    assert [photo.camera_id for photo in found.photos] == ["left", "right"]
+
+
+def test_cameras_have_names_of_their_own(tmp_path: Path) -> None:
+    """Of their prefix, of their rig where it has none to offer, and none that another camera has."""
+    path = write(
+        tmp_path, {"image_prefix": "left/", "ref_sensor": True}, {"image_prefix": "left_"}, {"image_prefix": "_"}
+    )
+    capture = Capture((*stereo("left/1.jpg", "left_1.jpg", "_1.jpg").photos, frame("x.jpg", camera_id="left")), (), ())
+    ids = [photo.camera_id for photo in with_rigs(capture, path).photos]
+    assert ids == ["left-2", "left-3", "rig1_camera", "left"]
+
+
+def test_all_frames_of_a_camera_share_what_one_of_them_knows(tmp_path: Path) -> None:
+    path = write(tmp_path, left(), right())
+    one, other = Camera.pinhole(600, 400, 555.0), Camera.pinhole(600, 400, 666.0)
+    photos = (*stereo(*BOTH[:1], *BOTH[2:]).photos, frame("left/2.jpg", known_camera=one))
+    found = {photo.name: photo.known_camera for photo in with_rigs(Capture(photos, (), ()), path).photos}
+    assert found == {"left/1.jpg": one, "left/2.jpg": one, "right/1.jpg": None, "right/2.jpg": None}
+    with pytest.raises(CaptureError, match="different intrinsics"):
+        with_rigs(Capture((*photos, frame("left/3.jpg", known_camera=other)), (), ()), path)
+
+
+def test_whole_instants_are_not_complained_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        with_rigs(stereo(*BOTH, "elsewhere.jpg"), write(tmp_path, left(), right()))
+    assert caplog.text == ""
+    with caplog.at_level(logging.WARNING):
+        with_rigs(stereo(*BOTH, "left/3.jpg", "right/4.jpg"), write(tmp_path, left(), right()))
+    assert "2 of 4 instants of rig1 lack an image" in caplog.text
+
+
+def test_what_begins_with_no_prefix_is_told_with_an_example(tmp_path: Path) -> None:
+    path = write(tmp_path, left(), right())
+    with pytest.raises(CaptureError, match=r"'right/' \(left/1.jpg here\)"):
+        with_rigs(stereo(*BOTH[:2]), path)
+    with pytest.raises(CaptureError, match="no photographs here"):
+        with_rigs(Capture((), (), ()), path)
+    other = VideoClip("up.mp4", Path("up.mp4"), 600, 400, 0, np.arange(3) / 30, "clip", "clip")
+    with pytest.raises(CaptureError, match="no image of the capture begins"):
+        with_rigs(Capture(stereo(*BOTH[:2]).photos, (other,), ()), path)
+    with pytest.raises(CaptureError, match="give a COLMAP rig_config"):
+        read_rigs(tmp_path)  # a folder
+
+
+def test_frames_of_one_size_only_are_one_camera(tmp_path: Path) -> None:
+    """Both sides count."""
+    path = write(tmp_path, left(), right())
+    for size in ((600, 300), (300, 400)):
+        with pytest.raises(CaptureError, match="a camera of a rig has one size"):
+            with_rigs(Capture((*stereo(*BOTH).photos, frame("right/3.jpg", size)), (), ()), path)
