@@ -61,6 +61,7 @@ def close_loops(segments: Segments, predict: ChunkPredictor, config: SequenceCon
             for row in (revisit.first, revisit.second)
         )
         edge = _verified(segments, (first, second), predict, revisit, config)
+        predict.reader.release()
         if edge is not None:
             edges.append(edge)
         progress.step(tried + 1, len(revisits), "revisits checked")
@@ -118,7 +119,6 @@ def _verified(
         return None
     pixels = predict.reader.stack(indices)
     found = mutual_consistency(here, there, pixels[: len(here)], pixels[len(here) :], config.loops)
-    predict.reader.release()
     logger.debug("frames %d and %d: similarity %.2f, %s", *indices[[0, -1]], revisit.similarity, found)
     if found.seen < config.loops.least_seen or found.evidence < config.loops.least_evidence:
         return None

@@ -278,3 +278,26 @@ def test_a_merged_frame_takes_what_is_not_blended_from_its_weightiest_view(tmp_p
     np.testing.assert_array_equal(merged.views.cam_from_world[1], known[4])
     np.testing.assert_allclose(merged.views.cam_from_world[2], poses[1])
     np.testing.assert_allclose(merged.confidence, [1.0, (0.4 + 0.6 * 2 * 2) / 1.6, 2.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("unknown", "expected"), [(np.nan, 0.0), (np.inf, 0.0), (-np.inf, 0.0), (7.0, 7.0)])
+def test_the_confidence_of_a_frame_is_its_middle_one_and_none_where_most_are_unknown(
+    unknown: float, expected: float, tmp_path: Path
+) -> None:
+    poses, depth = facing([5.0])
+    seen = views(poses, depth, conf=9.0)
+    seen.conf[:, :4] = unknown
+    found = contributions([stored(tmp_path / "a", [0], seen)], [np.eye(4)[None]], [np.ones(1)], CONFIG)
+    merged = merge_chunks(found, tmp_path / "merged", {}, CONFIG, SilentProgress())
+    assert merged is not None
+    np.testing.assert_array_equal(merged.confidence, [expected])
+
+
+def test_a_merge_that_fails_leaves_no_files_behind(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0])
+    chunk = stored(tmp_path / "a", [0, 1], views(poses, depth))
+    found = contributions([chunk], [np.tile(np.eye(4), (2, 1, 1))], [np.ones(2)], CONFIG)
+    (chunk.folder / "conf.npy").unlink()
+    with pytest.raises(OSError, match=r"conf\.npy"):
+        merge_chunks(found, tmp_path / "merged", {}, CONFIG, SilentProgress())
+    assert list((tmp_path / "merged").iterdir()) == []

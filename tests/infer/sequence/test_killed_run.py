@@ -17,7 +17,7 @@ from PIL import Image
 
 from da3_pipeline import model
 from da3_pipeline.infer import InferConfig, discard_chunks, run
-from da3_pipeline.infer.sequence.chunk_store import ChunkStore
+from da3_pipeline.infer.sequence.chunk_store import ChunkStore, recall, remember
 from da3_pipeline.model import ModelConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Frame, FrameSet, Prediction
@@ -147,3 +147,16 @@ def test_a_damaged_chunk_is_as_good_as_absent(predict: Callable[..., Prediction]
     (folders[2] / "chunk.json").write_text("{")
     assert ChunkStore(tmp_path, "any", []).find(folders[2].name) is None
     np.testing.assert_array_equal(predict(tmp_path).depth, expected)
+
+
+def test_a_plan_is_recalled_under_the_key_that_it_was_noted_under(tmp_path: Path) -> None:
+    assert recall(tmp_path, "a") == {}
+    remember(tmp_path, "a", {"views": 10})
+    assert recall(tmp_path, "a") == {"views": 10}
+    assert recall(tmp_path, "b") == {}
+    remember(tmp_path, "b", {"views": 12})
+    assert recall(tmp_path, "b") == {"views": 12}
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+    for damaged in ("{", "[]", '{"key": "b"}', '{"key": "b", "settings": 3}'):
+        (tmp_path / "plan.json").write_text(damaged)
+        assert recall(tmp_path, "b") == {}

@@ -459,3 +459,64 @@ def test_a_frame_that_fails_when_two_stretches_are_seen_together_does_no_harm(
     search = close_loops(segments, ChunkPredictor(predict.reader, fails_in_the_middle, store), WALKED, SilentProgress())
     assert len(search.edges) >= 3
     assert all(np.isfinite(edge.information).all() for edge in search.edges)
+
+
+@pytest.fixture
+def tied_twice(numbered_reader: Any, walk_views: Any, tmp_path: Path) -> Any:
+    """(segments, predictor, network): chunks of frames 0-8, 4-12 and 12-20, of which only 6 and 16 look alike."""
+    truth = walk_views(21)
+    descriptors = np.random.default_rng(0).normal(size=(21, 40)).astype(np.float32)
+    descriptors[16] = descriptors[6]
+    truth = replace(truth, descriptors=descriptors)
+    calls: list[list[int]] = []
+
+    def network(indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
+        calls.append(indices.tolist())
+        return truth.subset(indices)
+
+    reader = numbered_reader(21)
+    predict = ChunkPredictor(reader, network, ChunkStore(tmp_path, "settings", [str(frame) for frame in range(21)]))
+    chunks = [predict(f"chunk-{k}", np.arange(start, start + 9)) for k, start in enumerate((0, 4, 12))]
+    reader.release()
+    calls.clear()
+    return cut_into_segments(chunks, True, WALKED.placement), predict, calls
+
+
+ALIKE = RevisitConfig(neighbours=0, least_gap=2, apart=1, least_similarity=0.9)
+
+
+def test_a_frame_is_looked_at_where_it_is_most_central_and_the_first_of_equals_decides(tied_twice: Any) -> None:
+    """Frame 6 is two from the end of the first chunk and from the beginning of the second: a neighbour of the third."""
+    segments, predict, calls = tied_twice
+    search = close_loops(segments, predict, WALKED.model_copy(update={"revisits": ALIKE}), SilentProgress())
+    assert search.tried == 1
+    assert calls == [[*range(2, 9), *range(12, 21)]]
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"least_seen": 1.0}, {"least_agreeing": 1.0, "most_spread": Spread(rotation_deg=0, centre=0, log_scale=0)}],
+)
+def test_pictures_of_a_revisit_are_let_go_of_whatever_comes_of_it(tied_twice: Any, limit: dict[str, Any]) -> None:
+    segments, predict, _ = tied_twice
+    loops = WALKED.loops.model_copy(update=limit)
+    config = WALKED.model_copy(update={"revisits": ALIKE, "loops": loops})
+    assert close_loops(segments, predict, config, SilentProgress()).tried == 1
+    assert predict.reader.read and predict.reader.in_memory == set()
+
+
+def test_wrong_depths_of_a_joint_chunk_do_not_count(tied_twice: Any, walk_views: Any, tmp_path: Path) -> None:
+    """More than half of each map is unknown or behind the camera: what is left tells how far things are."""
+    segments, predict, _ = tied_twice
+
+    def half_blind(indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
+        views = walk_views(21).subset(indices)
+        views.depth[:, :, ::3], views.depth[:, ::2] = np.nan, -1.0
+        return views
+
+    loops = WALKED.loops.model_copy(update={"least_evidence": 0.0, "least_seen": 0.0, "fewest_points": 2})
+    config = WALKED.model_copy(update={"revisits": ALIKE, "loops": loops})
+    store = ChunkStore(tmp_path / "blind", "settings", [str(frame) for frame in range(21)])
+    (whole,) = close_loops(segments, predict, config, SilentProgress()).edges
+    (blind,) = close_loops(segments, ChunkPredictor(predict.reader, half_blind, store), config, SilentProgress()).edges
+    np.testing.assert_allclose(np.linalg.eigvalsh(blind.information), np.linalg.eigvalsh(whole.information), rtol=0.2)
