@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pycolmap
 import pytest
-from scenes import Make
+from scenes import Make, landscape
 
 from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Sim3, align_cameras, centres, rotation_angle_deg
@@ -175,3 +175,17 @@ def test_many_cameras_are_told_apart(make_capture: Make) -> None:
     np.testing.assert_array_equal(np.sort(seen), np.arange(len(problem.observations)))
     for name, chosen in problem.by_camera(problem.observations.frame):
         assert {problem.camera_of(int(frame)) for frame in problem.observations.frame[chosen]} == {name}
+
+
+@pytest.mark.parametrize("frames", [2, 3])
+def test_two_views_do_not_calibrate_and_three_do(make_capture: Make, frames: int) -> None:
+    capture = make_capture(frames=frames, lenses=(landscape(),), noise_px=0.0, false_matches=0.0)
+    problem, truth = capture.problem(), capture.truth
+    camera = truth.cameras["camera"]
+    wrong = {"camera": replace(camera, params=(1.05 * camera.focal_px, *camera.params[1:]))}
+    estimate = replace(truth, cameras=wrong)
+    for _ in range(3):
+        fit = fit_points(problem, estimate, 0.0)
+        estimate, _ = adjust(problem, estimate, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50))
+    off = abs(estimate.cameras["camera"].focal_px / camera.focal_px - 1)
+    assert off == pytest.approx(0.05) if frames == 2 else off < 0.01

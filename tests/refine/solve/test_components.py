@@ -49,3 +49,8 @@ def test_many_frames_need_no_matrix_of_all_pairs() -> None:
     tracemalloc.stop()
     assert (component == 0).all()
     assert peak < 1500 * 1500 * 8
+
+
+def test_components_are_numbered_by_size_whichever_is_found_first() -> None:
+    small, large = [[0, 1, 2]] * 90, [[3, 4, 5, 6]] * 20
+    np.testing.assert_array_equal(rigid_components(seen([*small, *large]), 7, 10), [1, 1, 1, 0, 0, 0, 0])

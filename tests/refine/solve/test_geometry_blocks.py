@@ -185,6 +185,10 @@ def test_folded_and_shifted_lenses_are_not_plausible() -> None:
     assert plausible(Camera("RADIAL", 640, 480, (600, 322, 238, -0.1, 0.01)), SOLVE.lens)
     assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (300, 320, 240, -0.5)), SOLVE.lens)
     assert not plausible(Camera("RADIAL", 640, 480, (600, 420, 240, 0, 0)), SOLVE.lens)
+    for width, height in ((640, 480), (480, 640)):  # a shift of 3 % of the longer side, along either
+        for shift, right in (((18, 0), True), ((0, 18), True), ((21, 0), False), ((0, -21), False)):
+            camera = Camera("SIMPLE_PINHOLE", width, height, (600, width / 2 + shift[0], height / 2 + shift[1]))
+            assert plausible(camera, SOLVE.lens) is right
     assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, (1833, 320, 240, -3.4)), SOLVE.lens), (
         "a barrel of 20 degrees"
     )

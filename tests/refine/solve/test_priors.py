@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from scenes import Make, Synthetic, landscape
@@ -15,8 +16,9 @@ from da3_pipeline.refine.config import AdjustmentConfig, PriorConfig
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
 from da3_pipeline.refine.solve.priors import Priors, extent, priors_of
-from da3_pipeline.refine.solve.problem import Estimate, Problem
+from da3_pipeline.refine.solve.problem import Estimate, Problem, rigs_in_world
 from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.types import RigPlace
 
 LIMITS = AdjustmentConfig()
 
@@ -144,3 +146,43 @@ def test_moved_priors_are_in_the_other_world(make_capture: Make) -> None:
     some = priors.only_for(np.array([True, False, True, False]))
     assert np.isfinite(some.cam_from_world).all((1, 2)).tolist() == [True, False, True, False]
     np.testing.assert_array_equal(some.positions, priors.positions)
+
+
+def test_up_levels_what_may_turn_about_the_line_that_positions_tell(make_capture: Make) -> None:
+    """Positions are told along x alone: only where up is in each camera says how the world is turned about it."""
+    capture = make_capture(frames=6, noise_px=0.2, false_matches=0.0)
+    problem, truth = stated(capture)
+    turn = cv2.Rodrigues(np.radians([3.0, 0.0, 0.0]))[0]
+    estimate = replace(truth, cam_from_world=Sim3(1.0, turn, np.zeros(3)).apply_to_cameras(truth.cam_from_world))
+    up = truth.cam_from_world[:, :, 2].copy()
+    up[0] = np.nan  # one that nobody knows
+    sigmas = np.tile([0.01, 1e3, 1e3], (6, 1))
+    nothing = np.full((6, 3, 4), np.nan)
+    priors = Priors(nothing, 1.0, 1.0, centres(truth.cam_from_world), sigmas, up_in_camera=up, up_rad=np.radians(0.1))
+    for _ in range(3):
+        fit = fit_points(problem, estimate, 1.0)
+        estimate, _ = adjust(
+            problem, estimate, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50, priors=priors)
+        )
+    level = (estimate.cam_from_world[:, :, 2] * truth.cam_from_world[:, :, 2]).sum(axis=1)
+    assert np.degrees(np.arccos(level.min())) < 0.3
+
+
+def test_what_is_known_of_a_camera_is_not_said_of_its_rig(make_capture: Make) -> None:
+    """Poses are told of the right cameras alone, which no term can take yet: they must not place the left ones."""
+    capture = make_capture(frames=8, layout="rig", noise_px=0.2, false_matches=0.0)
+    bolted = capture.with_frames(
+        replace(frame, rig=RigPlace("head", frame.camera_id, str(k // 2), k % 2 == 0, None))
+        for k, frame in enumerate(capture.frames)
+    )
+    problem, truth = bolted.problem(), capture.truth
+    told = truth.cam_from_world.copy()
+    told[::2] = np.nan
+    nothing = np.full((8, 3), np.nan)
+    fit = fit_points(problem, truth, 1.0)
+    how = Adjustment(
+        1.0, LIMITS, priors=Priors(told, 0.001, 0.001, nothing, nothing), rigs=rigs_in_world(problem, truth)
+    )
+    found, _ = adjust(problem, truth, fit.points, fit.kept, how)
+    assert (found.cam_from_world != truth.cam_from_world).any()
+    assert np.linalg.norm(centres(found.cam_from_world) - centres(truth.cam_from_world), axis=1).max() < 0.05

@@ -10,7 +10,8 @@ from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic
 
 from da3_pipeline.geometry import Camera
 from da3_pipeline.refine.matching.verification import sampson_error_px
-from da3_pipeline.refine.solve.problem import Estimate, pose_problem, with_trusted_tracks
+from da3_pipeline.refine.solve.problem import Estimate, pose_problem, rigs_in_world, with_trusted_tracks
+from da3_pipeline.types import RigPlace
 
 STRAIGHT = (LANDSCAPE, replace(PORTRAIT, params=(*PORTRAIT.params[:3], 0.0)))
 
@@ -115,3 +116,26 @@ def test_frames_are_posed_where_all_numbers_are_finite() -> None:
     poses[1, 2, 3] = np.nan
     poses[2] = np.inf
     assert Estimate(poses, {}).posed.tolist() == [True, False, False]
+
+
+def test_cameras_are_in_the_order_of_their_names_whichever_took_the_first_frame(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    new = {"landscape": "z", "portrait": "a"}
+    prediction = replace(capture.prediction, cameras={new[k]: v for k, v in capture.prediction.cameras.items()})
+    renamed = replace(capture, prediction=prediction)
+    problem = renamed.with_frames(replace(f, camera_id=new[f.camera_id]) for f in capture.frames).problem()
+    assert problem.camera_names == ("a", "z")
+    assert problem.camera_index.tolist() == [1, 0, 1, 0]
+
+
+def test_rigs_have_no_place_in_a_world_without_poses(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    bolted = capture.with_frames(
+        replace(frame, rig=RigPlace("head", frame.camera_id, str(k // 2), k % 2 == 0, None))
+        for k, frame in enumerate(capture.frames)
+    )
+    problem = bolted.problem()
+    assert rigs_in_world(problem, capture.truth) is not None
+    nobody = replace(capture.truth, cam_from_world=np.full((4, 3, 4), np.nan))
+    assert rigs_in_world(problem, nobody) is None
+    assert rigs_in_world(capture.problem(), capture.truth) is None

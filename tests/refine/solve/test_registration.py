@@ -102,3 +102,17 @@ def test_points_are_depended_on_where_two_frames_agree_under_a_real_angle(make_c
     still[:, 0, 3] += 0.001 * np.arange(4)  # hardly moved: no angle
     found = dependable_points(turning.problem(), replace(turning.truth, cam_from_world=still), 4.0, CONFIG)
     assert np.isfinite(found).all(1).mean() < 0.02
+
+
+def test_shares_count_not_numbers_and_a_single_observation_counts(make_capture: Make) -> None:
+    """Frame 0 has few observations, all of them right; frame 1 has one and no pose."""
+    problem, truth = (capture := make_capture(frames=4)).problem(), capture.truth
+    observations = problem.observations
+    keep = np.ones(len(observations), bool)
+    for frame, count in ((0, 15), (1, 1)):
+        keep[np.flatnonzero(observations.frame == frame)[count:]] = False
+    thin = problem.with_observations(observations.where(keep))
+    poses = truth.cam_from_world.copy()
+    poses[1] = np.nan
+    found = strays(thin, replace(truth, cam_from_world=poses), errors_of(thin, [1.0, 0.0, 0.9, 0.9]), 4.0, CONFIG)
+    assert found.tolist() == [1]

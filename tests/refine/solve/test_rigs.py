@@ -13,8 +13,12 @@ from da3_pipeline.geometry import compose, invert, rotation_angle_deg
 from da3_pipeline.geometry.poses import nearest_rotation
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
+from da3_pipeline.refine.config import AdjustmentConfig
 from da3_pipeline.refine.refinement import refine_matched
+from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
+from da3_pipeline.refine.solve.problem import Estimate, Problem, rigs_in_world
 from da3_pipeline.refine.solve.rigs import rigs_of
+from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.types import RigPlace
 
 LEFT_FROM_RIGHT = np.array([[0.995, 0.0, 0.0998, 0.4], [0.0, 1.0, 0.0, 0.0], [-0.0998, 0.0, 0.995, 0.05]])
@@ -152,3 +156,52 @@ def test_an_instant_with_one_image_only_is_adjusted_like_the_others(make_capture
     rotation_deg, shift = part.pose_errors(scene.cam_from_world)
     assert rotation_deg < 0.2
     assert shift < 0.01
+
+
+def test_the_reference_of_each_rig_is_its_own_whichever_frame_comes_first(make_capture: Make) -> None:
+    capture = make_capture(frames=8)
+    frames = [
+        replace(frame, camera_id=f"{rig}{sensor}", rig=RigPlace(rig, sensor, str(k // 4), sensor == "2", None))
+        for k, frame in enumerate(capture.frames)
+        for rig, sensor in [("aabb"[k % 4], "1212"[k % 4])]
+    ]
+    rigs = rigs_of(frames)
+    assert rigs is not None
+    assert [rigs.reference_camera(rig) for rig in (0, 1)] == ["a2", "b2"]
+
+
+def three_cameras(capture: Synthetic) -> Problem:
+    """Two on a rig, `a` the reference and `c`; frames of a third, `b`, stand alone."""
+    names = ["a", "c", "b", "b"]
+    sizes = {name: capture.prediction.cameras[capture.frames[k].camera_id] for k, name in ((0, "a"), (1, "c"))}
+    frames = [
+        replace(
+            frame,
+            camera_id=names[k % 4] + ("" if k % 4 < 3 else "'"),
+            rig=RigPlace("head", names[k % 4], str(k // 4), k % 4 == 0, None) if k % 4 < 2 else None,
+        )
+        for k, frame in enumerate(capture.frames)
+    ]
+    cameras = {"a": sizes["a"], "c": sizes["c"], "b": sizes["a"], "b'": sizes["c"]}
+    return replace(capture, prediction=replace(capture.prediction, cameras=cameras)).with_frames(frames).problem()
+
+
+def test_cameras_beside_a_rig_are_adjusted_with_it(make_capture: Make) -> None:
+    capture = make_capture(frames=12, layout="rig", noise_px=0.2, false_matches=0.0)
+    problem = three_cameras(capture)
+    cameras = {
+        name: capture.truth.cameras["landscape" if name in "ab" else "portrait"] for name in problem.camera_names
+    }
+    truth = Estimate(capture.cam_from_world, cameras)
+    rough = capture.cam_from_world.copy()
+    rough[::2, :, 3] += 0.03 * np.random.default_rng(0).standard_normal((6, 3))
+    rough[1::4] = compose(capture.cam_from_world[1], compose(invert(capture.cam_from_world[0]), rough[::4]))
+    start = replace(truth, cam_from_world=rough)
+    rigs = rigs_in_world(problem, start)
+    for _ in range(3):
+        fit = fit_points(problem, start, 1.0)
+        start, _ = adjust(problem, start, fit.points, fit.kept, Adjustment(1.0, AdjustmentConfig(), rigs=rigs))
+    rotation_deg, shift = capture.pose_errors(start.cam_from_world)
+    assert rotation_deg < 0.1 and shift < 0.005
+    relative = compose(start.cam_from_world[1::4], invert(start.cam_from_world[::4]))
+    np.testing.assert_allclose(relative, np.tile(relative[:1], (3, 1, 1)), atol=1e-6)

@@ -12,7 +12,7 @@ from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Camera, compose, invert
 from da3_pipeline.refine.matching.verification import sampson_error_px
 from da3_pipeline.refine.solve.problem import Matches
-from da3_pipeline.refine.solve.score import agreement, frame_agreement, match_errors_px
+from da3_pipeline.refine.solve.score import agreement, frame_agreement, match_errors_px, precision
 
 LENSES = (LANDSCAPE, replace(PORTRAIT, params=(1900.0, *PORTRAIT.params[1:3], 0.0)))  # one of them much wider
 
@@ -110,3 +110,10 @@ def test_a_frame_without_a_pose_agrees_with_nothing(make_capture: Make) -> None:
     errors = match_errors_px(problem, replace(capture.truth, cam_from_world=poses))
     touched = (problem.matches.frames == 1).any(1)[problem.matches.pair]
     assert np.isinf(errors[touched]).all() and np.isfinite(errors[~touched]).mean() > 0.9
+
+
+def test_precision_falls_with_the_square_and_ends_at_one_pixel() -> None:
+    assert precision(np.zeros(3)) == 1.0
+    assert precision(np.array([0.5])) == 0.75
+    assert precision(np.array([0.0, 1.0, 10.0, np.inf])) == 0.25, "what is far off is worth nothing, and costs nothing"
+    assert precision(np.zeros(0)) == 0.0

@@ -10,7 +10,7 @@ from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.verification import PairMatches
 from da3_pipeline.refine.solve.components import rigid_components
-from da3_pipeline.refine.solve.tracks import Observations, build_tracks, spread_subset
+from da3_pipeline.refine.solve.tracks import Observations, build_tracks, spread_mask, spread_subset
 
 
 def matched(counts: list[int], pairs: dict[tuple[int, int], list[tuple[int, int]]]) -> Correspondences:
@@ -55,7 +55,10 @@ def test_untrusted_matches_join_nothing() -> None:
 
 
 def test_no_matches_no_tracks() -> None:
-    assert len(build_tracks(matched([4, 0, 2], {}))) == 0
+    for nothing in (build_tracks(matched([4, 0, 2], {})), build_tracks(matched([4, 2], {(0, 1): []}))):
+        assert len(nothing) == nothing.num_tracks == len(nothing.lengths) == 0
+        assert len(nothing.frame) == len(nothing.keypoint) == 0
+        assert nothing.xy.shape == (0, 2)
 
 
 @st.composite
@@ -129,3 +132,17 @@ def test_two_view_links_carry_no_scale() -> None:
 def test_components_are_numbered_by_size() -> None:
     observations = shared_points([([0, 1], 90), ([2, 3, 4], 20), ([3, 4, 5], 20)])
     assert rigid_components(observations, 6, 15).tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_each_region_gives_its_share_before_the_longest_of_the_rest() -> None:
+    """On the left half of two frames' pictures 100 tracks that a third frame sees, too, on the right 100 short ones."""
+    rng = np.random.default_rng(0)
+    sizes = np.repeat([3, 2], 100)
+    track = np.repeat(np.arange(200), sizes)
+    frame = np.concatenate([np.arange(size) for size in sizes])
+    xy = np.column_stack([np.where(sizes == 3, 0.0, 50.0) + rng.uniform(0, 50, 200), rng.uniform(0, 100, 200)])[track]
+    observations = Observations(track, frame, track, xy)
+    mask = spread_mask(observations, 40, np.full((3, 2), 100.0), cells=2)
+    chosen = np.unique(track[mask])
+    assert (chosen >= 100).sum() == 20, "ten from each of the two regions on the right"
+    assert (spread_mask(observations, 100, np.full((3, 2), 100.0), cells=8)).sum() >= 200

@@ -107,3 +107,14 @@ def test_the_widest_angle_counts_and_only_of_what_is_kept() -> None:
     observations = Observations(track, np.arange(5), np.arange(5), np.zeros((5, 2)))
     kept = np.array([True, True, True, False, True])
     np.testing.assert_allclose(ray_spread_deg(observations, origins, np.zeros((2, 3)), kept), [70.0, 0.0], atol=1e-6)
+
+
+def test_opposite_rays_see_their_point_under_half_a_turn() -> None:
+    """Whatever rounding makes of their unit lengths."""
+    rng = np.random.default_rng(0)
+    origins = np.repeat(rng.normal(size=(2000, 3)), 2, axis=0)
+    origins[1::2] *= -rng.uniform(0.1, 10, (2000, 1))
+    track = np.repeat(np.arange(2000), 2)
+    observations = Observations(track, np.tile([0, 1], 2000), track, np.zeros((4000, 2)))
+    spread = ray_spread_deg(observations, origins, np.zeros((2000, 3)), np.ones(4000, bool))
+    np.testing.assert_allclose(spread, 180.0, atol=1e-5)

@@ -199,6 +199,22 @@ def test_speed_jump_skips_frames_without_a_pose() -> None:
     line = np.column_stack([np.arange(12.0), np.zeros(12), np.zeros(12)])
     line[5] = np.nan
     assert speed_jump(video(12), line) == pytest.approx(1.0)
+    line[:8] = np.nan
+    assert speed_jump(video(12), line) is None, "four are left"
+
+
+def test_speed_jump_is_the_longest_step_over_the_upper_quartile_of_the_worst_video() -> None:
+    """Eight steps of 1 along one axis and 10 along another; in a second video, twice as slow, of 1 and 3."""
+    line = np.column_stack([np.arange(9.0), np.zeros(9), np.zeros(9)])
+    jumped = line + np.outer(np.arange(9) >= 4, [-1.0, 10.0, 0.0])
+    less = line + np.outer(np.arange(9) >= 4, [-1.0, 3.0, 0.0])
+    slow = tuple(replace(frame, video="slow.mp4", time_s=2 * frame.time_s) for frame in video(9))
+    assert speed_jump(video(9), jumped) == pytest.approx(10.0)
+    assert speed_jump((*slow, *video(9)), np.concatenate([less, jumped])) == pytest.approx(10.0)
+    assert speed_jump((*slow, *video(9)), np.concatenate([jumped, less])) == pytest.approx(10.0)
+    assert speed_jump(video(9), np.zeros((9, 3))) is None
+    once = np.where(np.arange(9)[:, None] < 4, 0.0, 1.0) * np.ones(3)
+    assert speed_jump(video(9), once) == np.inf
 
 
 def test_scale_jump_is_the_ratio_of_parts_and_bears_single_frames() -> None:
@@ -209,6 +225,9 @@ def test_scale_jump_is_the_ratio_of_parts_and_bears_single_frames() -> None:
     scales[10:] *= 1.5
     assert scale_jump(scales) == pytest.approx(np.log(1.5))
     assert scale_jump(scales[:9]) is None
+    assert scale_jump(np.concatenate([scales[:9], [np.inf, np.nan, 0.0, -1.0]])) is None, "no scales"
+    falling = np.concatenate([np.full(5, 6.0), np.full(5, 2.0), np.full(5, 1.0)])
+    assert scale_jump(falling) == pytest.approx(np.log(3))
 
 
 def test_cells_are_counted_once_and_of_the_given_frames() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from scenes import LANDSCAPE, Make, Synthetic
@@ -75,3 +76,30 @@ def test_what_matches_determine_does_not_move_when_it_is_let_go(make_capture: Ma
     held = Estimate(right.cam_from_world, cameras)
     moved = let_go(problem, held, every, SolveConfig())
     assert moved.focal > 0.05, "a focal length that something held in a wrong place springs back"
+
+
+def test_residuals_of_one_pixel_make_the_covariance_the_uncertainty(make_capture: Make) -> None:
+    """The median length of a plane error with one sigma along each axis is the square root of 2 ln 2."""
+    capture = make_capture(frames=5)
+    problem = capture.problem()
+    fit = fitted(capture)
+    sigmas = focal_sigmas(problem, fit.estimate, fit.points, fit.kept, SOLVE.adjustment)
+    assert len(sigmas) == 2
+    pixel = np.sqrt(2 * np.log(2))
+    for errors_px, times in ((pixel, 1.0), (4 * pixel, 4.0), (1e-6, 0.05)):
+        said = focal_uncertainty(problem, replace(fit, median_px=errors_px), SOLVE)
+        assert said == pytest.approx(times * max(sigmas.values()), rel=1e-3)
+    one = replace(problem, known_cameras=frozenset({max(sigmas, key=sigmas.__getitem__)}))
+    assert focal_uncertainty(one, replace(fit, median_px=pixel), SOLVE) == pytest.approx(min(sigmas.values()), rel=1e-3)
+
+
+def test_a_camera_that_something_holds_turned_springs_back_and_others_are_not_asked(make_capture: Make) -> None:
+    capture = make_capture(frames=6, noise_px=0.2, false_matches=0.0)
+    problem = capture.problem()
+    right = refine_estimate(problem, capture.truth, SolveConfig(), 0).estimate
+    poses = right.cam_from_world.copy()
+    poses[2] = cv2.Rodrigues(np.radians([0.1, 0.0, 0.0]))[0] @ poses[2]
+    held = replace(right, cam_from_world=poses)
+    assert let_go(problem, held, np.ones(6, bool), SolveConfig()).rotation_deg == pytest.approx(0.1, rel=0.2)
+    assert let_go(problem, held, np.arange(6) != 2, SolveConfig()).rotation_deg < 0.02
+    assert let_go(problem, held, np.arange(6) == 2, SolveConfig()).rotation_deg == 0.0, "there is no other"
