@@ -76,7 +76,7 @@ def predict_sequence(
         return PredictedSequence(None, predicted.unreadable, 0)
     tried = 0
     if plan.tied:
-        placement = Placement([np.tile(np.eye(4), (len(one), 1, 1)) for one in predicted.chunks], 0)
+        placement = Placement([np.broadcast_to(np.eye(4), (len(one), 4, 4)) for one in predicted.chunks], 0)
     else:
         segments = cut_into_segments(predicted.chunks, not by_anchors, config.placement)
         edges = overlap_edges(segments, config)

@@ -244,6 +244,15 @@ def test_each_block_keeps_its_most_similar_pairs() -> None:
     assert sorted(one_each, key=lambda one: one.second) == best
 
 
+@pytest.mark.parametrize(("later", "found"), [(0, []), (1, []), (2, [(3, 25)])])
+def test_chunks_next_to_each_other_show_one_place_anyhow(later: int, found: list[tuple[int, int]]) -> None:
+    descriptors = np.random.default_rng(0).normal(size=(30, 40)).astype(np.float32)
+    descriptors[25] = descriptors[3]
+    config = RevisitConfig(neighbours=0, least_gap=2, apart=1, least_similarity=0.9)
+    revisits = find_revisits(descriptors, later * (np.arange(30) >= 10), 9, config)
+    assert [(one.first, one.second) for one in revisits] == found
+
+
 WALL = 168
 """Width of pictures of a wall at depth 4, one view each."""
 

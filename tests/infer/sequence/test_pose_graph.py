@@ -121,6 +121,9 @@ def test_parts_without_connection_stay_where_they_start() -> None:
 def test_single_nodes_and_empty_graphs_are_returned() -> None:
     one = np.eye(4)[None]
     np.testing.assert_array_equal(solve_graph(one, [], CONFIG).world_from_node, one)
+    apart = solve_graph(ring(3), [], CONFIG)
+    np.testing.assert_array_equal(apart.world_from_node, ring(3))
+    assert len(apart.weight) == 0
 
 
 def test_any_node_can_hold_the_gauge() -> None:

@@ -15,7 +15,7 @@ from da3_pipeline.geometry import Sim3, nearest_rotation, rotation_angle_deg
 from da3_pipeline.geometry.robust_alignment import robust_alignment
 from da3_pipeline.infer.config import SequenceConfig
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore
-from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError
+from da3_pipeline.infer.sequence.chunks import ChunkTooLargeError, anchored_layout
 from da3_pipeline.infer.sequence.run import PredictedSequence, SequencePlan, predict_sequence
 from da3_pipeline.infer.views import RawViews
 from da3_pipeline.progress import SilentProgress
@@ -267,3 +267,33 @@ def test_memory_that_runs_out_midway_costs_no_finished_chunk(
     assert [len(indices) for indices in network.calls[:2]] == [15, 15] or len(network.calls[0]) > 8
     starts = [indices[0] for indices in network.calls]
     assert starts == sorted(set(starts))
+
+
+@pytest.mark.parametrize(
+    ("count", "up_to", "anchored"), [(15, 20, True), (20, 20, True), (21, 20, False), (9, 0, False)]
+)
+def test_few_frames_hang_on_anchors_and_more_are_walked_through(
+    walk_views: Views, numbered_reader: Any, tmp_path: Path, count: int, up_to: int, anchored: bool
+) -> None:
+    """Anchors: the first and the last frame are in every chunk."""
+    network = TruthInChunks(walk_views(count))
+    store = ChunkStore(tmp_path, "settings", [str(frame) for frame in range(count)])
+    plan = SequencePlan(8, 4, SequenceConfig(anchored_up_to=up_to))
+    predict_sequence(numbered_reader(count), network, store, plan, SilentProgress())
+    assert len(network.calls) > 1
+    assert all({0, count - 1} <= set(indices.tolist()) for indices in network.calls) is anchored
+
+
+def test_what_is_seen_of_anchors_far_from_their_run_is_not_blended(
+    walk_views: Views, numbered_reader: Any, tmp_path: Path
+) -> None:
+    truth = walk_views(30)
+    runs = {tuple(chunk.views): chunk.run for chunk in anchored_layout(30, 12, 4)}
+
+    def anchors_seen_deeper(indices: Index, _: Any) -> RawViews:
+        views = truth.subset(indices)
+        views.depth[~np.isin(indices, runs[tuple(indices)])] *= 1.05
+        return views
+
+    result = predict(tmp_path, numbered_reader(30), anchors_seen_deeper, 12, tied=True, walked=False)
+    np.testing.assert_allclose(merged(result).depth, truth.depth, rtol=1e-6)
