@@ -90,8 +90,6 @@ def solve_graph(nodes: Float, edges: Sequence[Edge], config: GraphConfig, fixed:
     while convexity > 1:
         nodes = graph.improve(nodes, convexity, config.inner_steps)
         convexity = max(1.0, convexity / config.convexity_step)
-        if convexity == 1:
-            break
     nodes = graph.improve(nodes, 1.0, config.final_steps)
     return Solution(nodes, graph.weights(graph.squared(nodes), 1.0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_single_nodes_and_empty_graphs_are_returned() -> None:
     apart = solve_graph(ring(3), [], CONFIG)
     np.testing.assert_array_equal(apart.world_from_node, ring(3))
     assert len(apart.weight) == 0
+    np.testing.assert_array_equal(solve_graph(one, [measure(one, 0, 0, SIGMA)], CONFIG).weight, [1.0])
 
 
 def test_any_node_can_hold_the_gauge() -> None:
@@ -203,6 +205,77 @@ def test_general_graphs_are_solved_to_the_least_squares() -> None:
         solution.world_from_node[[0, 1, 3, 4]], start[[0, 1, 3, 4]] @ sim3_exp(best.x.reshape(4, 7)), atol=2e-4
     )
     np.testing.assert_allclose(solution.weight, 1)
+    off = [
+        np.abs(solve_graph(start, edges, GraphConfig(final_steps=steps), 2).world_from_node - solution.world_from_node)
+        for steps in (1, 2, 3, 4)
+    ]
+    for before, after in itertools.pairwise(off):
+        assert after.max() < 0.1 * before.max()  # as Gauss and Newton's steps do, and only they
+
+
+def robust_cost(nodes: Array, edges: Sequence[Edge], likely: float) -> float:
+    """Huber's loss of links, Geman and McClure's of loops."""
+    first, second = nodes[[edge.first for edge in edges]], nodes[[edge.second for edge in edges]]
+    measured = np.stack([edge.first_from_second for edge in edges])
+    off = sim3_log(invert_sim3(first) @ second @ invert_sim3(measured))
+    squared = np.einsum("ea,eab,eb->e", off, np.stack([edge.information for edge in edges]), off)
+    link = np.where(squared <= likely, squared, 2 * np.sqrt(likely * squared) - likely)
+    loops = np.array([edge.closes_loop for edge in edges])
+    return float(np.where(loops, likely * squared / (squared + likely), link).sum())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_the_solution_the_robust_cost_is_level(seed: int) -> None:
+    """Links and loops of which some are wrong, by a little and by much."""
+    truth, rng = ring(6), np.random.default_rng(seed)
+    edges = chain(truth, rng)
+    edges += [measure(truth, a, b, f * SIGMA * rng.normal(size=7)) for a, b, f in ((0, 2, 2), (1, 4, 6), (3, 5, 20))]
+    edges += [
+        measure(truth, a, b, f * SIGMA * rng.normal(size=7), closes_loop=True)
+        for a, b, f in ((0, 5, 1), (1, 5, 1), (0, 4, 3), (2, 5, 20))
+    ]
+    nodes = solve_graph(chained(6, edges), edges, GraphConfig(final_steps=100)).world_from_node
+
+    def slopes(at: Array) -> Array:
+        steps = [(node, sim3_exp(sign * 1e-5 * np.eye(7))) for node in range(1, 6) for sign in (1, -1)]
+        costs = []
+        for node, moves in steps:
+            for move in moves:
+                moved = at.copy()
+                moved[node] = at[node] @ move
+                costs.append(robust_cost(moved, edges, CONFIG.likely))
+        ahead, behind = np.moveaxis(np.reshape(costs, (5, 2, 7)), 1, 0)
+        return (ahead - behind) / 2e-5
+
+    tenth = nodes.copy()
+    tenth[3] = nodes[3] @ sim3_exp(0.1 * SIGMA)
+    assert np.abs(slopes(nodes)).max() < 0.05 * np.abs(slopes(tenth)).max()
+
+
+@pytest.mark.parametrize("more", ["skew", "negative"])
+def test_only_what_information_says_of_squares_counts(more: str) -> None:
+    """Its skew part says nothing, and less than nothing is nothing."""
+    rng = np.random.default_rng(7)
+    truth = ring(4)
+    edges, odd = [], []
+    for first, second in ((0, 1), (1, 2), (2, 3), (0, 3), (0, 2)):
+        root = rng.normal(size=(7, 7)) + 3 * np.eye(7)
+        plain = root.T @ root
+        skew = rng.normal(size=(7, 7))
+        other = plain + 5 * (skew - skew.T)
+        if more == "negative":
+            values, vectors = np.linalg.eigh(plain)
+            values[0] = 0
+            plain = (vectors * values) @ vectors.T
+            values[0] = -20
+            other = (vectors * values) @ vectors.T
+        exact = sim3_exp(0.05 * rng.normal(size=7)) @ invert_sim3(truth[first]) @ truth[second]
+        edges.append(Edge(first, second, exact, plain))
+        odd.append(Edge(first, second, exact, other))
+    start = chained(4, edges)
+    wanted, found = (solve_graph(start, one, CONFIG).world_from_node for one in (edges, odd))
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert np.abs(wanted - start).max() > 0.01
 
 
 def test_the_start_follows_the_surest_edges_from_the_root() -> None:
@@ -216,6 +289,8 @@ def test_the_start_follows_the_surest_edges_from_the_root() -> None:
     ]
     nodes = chained(4, edges, root=1)
     np.testing.assert_allclose(nodes[:, 0, 3], [0.0, 0.0, 2.0, 1.0], atol=1e-12)
+    behind = chained(3, [Edge(1, 2, by_x(5.0), INFORMATION)], root=1)
+    np.testing.assert_allclose(behind[:, 0, 3], [0.0, 0.0, 5.0], atol=1e-12)
 
 
 def test_the_loops_decide_how_convex_the_beginning_is() -> None:
