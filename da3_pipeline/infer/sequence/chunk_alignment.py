@@ -107,9 +107,7 @@ def _compare(source: RawViews, target: RawViews, config: AlignmentConfig) -> _Sh
     depths = np.where(np.isfinite(depths), depths, np.nanmedian(depths) if np.isfinite(depths).any() else reach or 1.0)
     typical = np.nanmedian(confidences) if np.isfinite(confidences).any() else np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
-        weight = np.nan_to_num(confidences / typical, nan=1.0, posinf=1.0).clip(
-            config.least_confidence, config.most_confidence
-        )
+        weight = np.nan_to_num(confidences / typical, nan=1.0).clip(config.least_confidence, config.most_confidence)
     return _shared(source.cam_from_world, target.cam_from_world, depths, ratios, weight)
 
 

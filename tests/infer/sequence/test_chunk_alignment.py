@@ -226,8 +226,13 @@ def test_depth_is_compared_where_both_are_sure_and_nothing_is_sky(walk_views: Vi
     depth[:, 6] = np.resize([np.nan, -1.0, 0.0, np.inf], 28)
     source, target = replace(source, sky=ours, conf=conf), replace(source, depth=depth, sky=theirs, conf=conf)
     conf = conf.copy()
-    conf[:, 2:4] = np.nan
-    for one, other in ((source, target), (target, source), (source, replace(target, conf=conf))):
+    conf[:, 2:4] = np.resize([np.nan, np.inf, np.inf], 28)
+    for one, other in (
+        (source, target),
+        (target, source),
+        (source, replace(target, conf=conf)),
+        (replace(source, conf=conf), target),
+    ):
         alignment = align_chunks(one, other, CONFIG)
         assert alignment is not None
         assert alignment.target_from_source.scale == pytest.approx(0.5 if one is target else 2.0, rel=1e-5)
@@ -294,3 +299,113 @@ def test_a_frame_of_nothing_but_sky_still_tells_where_it_stands(walk_views: View
     angles = rotation_angle_deg(turned[:, :, :3], np.eye(3))
     np.testing.assert_allclose(angles[3:], angles[3], atol=0.02)
     assert 0.2 < angles[3] < 0.45  # a third of the frames draws a third of the way; their centres hold against it
+
+
+@pytest.mark.parametrize("nothing", [np.inf, np.nan, -1.0, 0.0])
+def test_depths_that_one_side_does_not_know_are_none_however_many(walk_views: Views, nothing: float) -> None:
+    """Three rows of fourteen tell, at a hundredth of the usual depth."""
+    source = replace(walk_views(3), depth=walk_views(3).depth / 100)
+    source = replace(source, cam_from_world=source.cam_from_world * [1, 1, 1, 0])  # it stands still
+    blind = source.depth.copy()
+    blind[:, 3:] = nothing
+    grown = replace(source, depth=2 * source.depth)
+    for one, other in ((replace(source, depth=blind), grown), (source, replace(grown, depth=2 * blind))):
+        alignment = align_chunks(one, other, CONFIG)
+        assert alignment is not None
+        assert alignment.target_from_source.scale == pytest.approx(2.0, rel=1e-5)
+
+
+def test_one_frame_with_depth_is_enough_for_the_scale_of_a_camera_that_stands_still() -> None:
+    source, target = standing_still(np.full(3, np.log(2)), np.ones(3))
+    sky = np.zeros(source.depth.shape, bool)
+    sky[1:] = True
+    alignment = align_chunks(source, replace(target, sky=sky), CONFIG)
+    assert alignment is not None
+    assert alignment.target_from_source.scale == pytest.approx(2.0, rel=1e-5)
+
+
+def test_a_frame_without_depth_counts_as_the_middle_one_at_the_middle_depth() -> None:
+    """Depths 3, 6 and 9 and confidences 1, 1 and 3 of the target; a fourth frame shows sky."""
+    confidences = np.array([1.0, 1.0, 3.0, 7.0])
+    source, target = standing_still(np.log([1.0, 2.0, 3.0, 5.0]), confidences)
+    sky = np.zeros(source.depth.shape, bool)
+    sky[3] = True
+    alignment = align_chunks(source, replace(target, sky=sky), PLAIN)
+    assert alignment is not None
+    inverse_depth_squared = np.array([1.0, 1.0, 3.0, 1.0]) @ np.array([3.0, 6.0, 9.0, 6.0]) ** -2 / 6
+    np.testing.assert_allclose(np.diag(alignment.information)[:3], inverse_depth_squared / 0.02**2, rtol=2e-3)
+
+
+def test_where_nothing_tells_a_size_it_is_one() -> None:
+    source, _ = standing_still(np.zeros(3), np.ones(3))
+    source = replace(source, sky=np.ones(source.depth.shape, bool))
+    alignment = align_chunks(source, source, PLAIN)
+    assert alignment is not None
+    np.testing.assert_allclose(np.diag(alignment.information)[:3], 1 / 0.02**2, rtol=1e-6)
+
+
+def test_every_pixel_is_compared_where_they_are_few() -> None:
+    source, target = standing_still(np.zeros(1), np.ones(1))
+    depth = target.depth.copy()
+    depth.reshape(1, -1)[:, :36:2] *= 2  # eighteen of forty, of every second one nearly all
+    for pixels in (40, 79):
+        alignment = align_chunks(source, replace(target, depth=depth), AlignmentConfig(sampled_pixels=pixels))
+        assert alignment is not None
+        assert alignment.target_from_source.scale == pytest.approx(1.0, rel=1e-5)
+
+
+def noisy(source: RawViews, seed: int = 0) -> RawViews:
+    """The same views, each turned by 2 degrees, moved by 0.1 and grown by 5 % or so, seen with other confidences."""
+    rng, count = np.random.default_rng(seed), len(source)
+    noise = sim3_exp(rng.normal(0, [0.1, 0.1, 0.1, 0.03, 0.03, 0.03, 0], (count, 7)))[:, :3]
+    growth = np.exp(rng.normal(0, 0.05, (count, 1, 1))).astype(np.float32)
+    conf = source.conf * rng.uniform(0.5, 3, (count, 1, 1)).astype(np.float32)
+    poses = compose(noise, source.cam_from_world)
+    return replace(source, cam_from_world=poses, depth=growth * source.depth, conf=conf)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_world_of_the_target_does_not_matter(walk_views: Views, seed: int) -> None:
+    """What disagrees a little is fitted in the camera: a target that is moved moves the result along."""
+    source, moved = walk_views(10), random_sim3(seed)
+    target, config = noisy(source, seed), AlignmentConfig(max_rounds=60)
+    here, there = align_chunks(source, target, config), align_chunks(source, target.moved(moved), config)
+    assert here is not None and there is not None
+    at, to = here.target_from_source, there.target_from_source
+    assert abs(np.log(at.scale)) > 1e-4
+    assert to.scale == pytest.approx(moved.scale * at.scale, rel=1e-4)
+    assert rotation_angle_deg(to.rotation, moved.rotation @ at.rotation) < 1e-2
+    np.testing.assert_allclose(to.translation, moved.apply(at.translation), atol=2e-3 * moved.scale)
+    assert there.spread.centre == pytest.approx(here.spread.centre, rel=1e-3)
+
+
+def test_spreads_are_weighted_by_confidence() -> None:
+    """One frame of four is turned by 2 degrees to either side and counts four times; a fifth has no depth."""
+    source, _ = standing_still(np.zeros(5), np.array([4.0, 4.0, 1.0, 1.0, 1.0]))
+    source = replace(source, cam_from_world=np.repeat(source.cam_from_world[:1], 5, axis=0))
+    sides = np.array([1.0, -1.0, 0.0, 0.0, 0.0])
+    turns = sim3_exp(np.outer(sides, [0, 0, 0, 0, np.radians(2.0), 0, 0]))[:, :3]
+    sky = np.zeros(source.depth.shape, bool)
+    sky[4] = True
+    depth = source.depth * np.exp(0.1 * sides)[:, None, None].astype(np.float32)
+    target = replace(source, cam_from_world=compose(turns, source.cam_from_world), depth=depth, sky=sky)
+    alignment = align_chunks(source, target, AlignmentConfig(half_weight=1e12, max_rounds=50))
+    assert alignment is not None
+    weights, floor = np.array([1.6, 1.6, 0.4, 0.4, 1.0]), 2.0  # over the middle one, 2.5
+    turned = (weights @ (2.0**2 / 3 * sides**2) + floor * 1.0**2) / (weights.sum() + floor)
+    grown = (weights[:4] @ (0.1**2 * sides[:4] ** 2) + floor * 0.03**2) / (weights[:4].sum() + floor)
+    assert alignment.spread.rotation_deg == pytest.approx(np.sqrt(turned), rel=2e-3)
+    assert alignment.spread.log_scale == pytest.approx(np.sqrt(grown), rel=2e-3)
+
+
+def test_all_kinds_of_residual_count_together() -> None:
+    """A frame whose centre and depth are four sigmas off each: 16 and 16 are more than 30, each alone is less."""
+    source, target = standing_still(np.array([0.0, 0.0, 0.0, 0.0, 0.12]), np.ones(5))
+    poses = target.cam_from_world.copy()
+    poses[4, 0, 3] = 4 * 0.02 * 3.0 * np.exp(0.12)
+    config = PLAIN.model_copy(update={"scale_sigma": 1e-4})
+    for half_weight, agreeing in ((20.0, 0.8), (36.0, 1.0)):
+        config = config.model_copy(update={"half_weight": half_weight})
+        alignment = align_chunks(source, replace(target, cam_from_world=poses), config)
+        assert alignment is not None
+        assert alignment.agreeing == agreeing
