@@ -49,7 +49,7 @@ def east_north_up(positions: Sequence[GpsPosition], origin: GpsPosition) -> Floa
             )
             for position in positions
         ]
-    ).reshape(-1, 3)
+    ).reshape(len(positions), 3)
     transform = pycolmap.GPSTransform(pycolmap.GPSTransformEllipsoid.WGS84)
     metres = np.asarray(transform.ellipsoid_to_enu(geodetic, origin.latitude_deg, origin.longitude_deg, origin_m))
     metres[unknown, 2] = np.nan

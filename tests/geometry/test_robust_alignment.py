@@ -182,3 +182,26 @@ def test_the_scale_is_the_middle_ratio_of_the_distances() -> None:
     for extentless in (places[:1], np.zeros((3, 3)), np.full((4, 3), 1e6) + 1e-5 * places[:4]):
         assert distance_ratio(extentless, np.zeros_like(extentless)) is None
     assert robust_alignment(_placed(places), _placed(moved), scale=3.0).scale == 3.0
+
+
+def test_from_ten_cameras_on_an_outlier_is_left_out() -> None:
+    for count in (9, 10):
+        source = _cameras(np.random.default_rng(0).normal(size=(count, 3)))
+        target = TRUTH.apply_to_cameras(source)
+        target[0, :, 3] += 3.0
+        found, plain = align_cameras_robustly(source, target), umeyama(centres(source), centres(target))
+        if count == 9:
+            assert found.scale == plain.scale
+        else:
+            _assert_is_truth(found)
+
+
+def test_noise_alone_costs_little_beside_all_cameras() -> None:
+    """The samples are halves: from three cameras each the error would be more than three times as large."""
+    rng, off = np.random.default_rng(0), []
+    for _ in range(12):
+        places = rng.normal(size=(100, 3))
+        source, target = _cameras(places), TRUTH.apply_to_cameras(_cameras(places + 0.1 * rng.normal(size=(100, 3))))
+        for found in (align_cameras_robustly(source, target), umeyama(centres(source), centres(target))):
+            off.append(np.sqrt(((found.apply(places) - TRUTH.apply(places)) ** 2).mean()))
+    assert np.mean(off[::2]) < 2.2 * np.mean(off[1::2])

@@ -361,6 +361,15 @@ def test_a_pose_may_be_off_by_rounding_and_comes_out_exact(growth: float, fine: 
                 only_view(tmp_path, document)
 
 
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("growth", [0.98, 1.02])
+def test_one_axis_of_another_length_is_no_rotation(axis: int, growth: float, tmp_path: Path) -> None:
+    matrix = np.eye(4)
+    matrix[axis, axis] = growth
+    with pytest.raises(CaptureError, match="not a rotation"):
+        only_view(tmp_path, with_pose(matrix))
+
+
 def test_a_picture_of_the_calibrated_size_has_the_very_camera(tmp_path: Path) -> None:
     intrinsics = only_view(tmp_path, transforms(poses(1))).intrinsics
     assert intrinsics is not None

@@ -195,6 +195,9 @@ def test_a_camera_that_is_split_takes_no_other_cameras_name(tmp_path: Path) -> N
     photos = [frame("1.jpg", camera_id="A"), frame("2.jpg", camera_id="A"), frame("3.jpg", camera_id="A-2")]
     ids = [photo.camera_id for photo in with_known_cameras(capture(*photos), path, None).photos]
     assert ids == ["A", "A-3", "A-2"]
+    photos = [frame("1.jpg", camera_id="f2.8"), frame("2.jpg", camera_id="f2.8"), frame("3.jpg", camera_id="B")]
+    ids = [photo.camera_id for photo in with_known_cameras(capture(*photos), path, None).photos]
+    assert ids == ["f2.8", "f2.8-2", "B"]  # not the suffix of a file
 
 
 def test_a_calibration_is_for_pictures_and_clips_of_its_shape(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
