@@ -121,12 +121,13 @@ def _mix(
         offset = _median_offset(log_depth, reference, config.sampled_pixels)
         shift += weight * offset
         shape = log_depth - np.float32(offset)
-        pixel = weight * np.nan_to_num(np.maximum(conf, 1e-6), nan=0.0, posinf=1.0, neginf=0.0)
+        sure = np.isfinite(conf)
+        pixel = weight * np.where(sure, np.maximum(conf, 1e-6), 0.0)
         with np.errstate(invalid="ignore"):
             agrees = np.isfinite(shape) & (~np.isfinite(reference) | (np.abs(shape - reference) < config.same_surface))
         pixel = np.where(agrees, pixel, 0.0)
         numerator += pixel * np.where(agrees, shape, 0.0)
-        conf_numerator += pixel * np.where(agrees, conf, 0.0)
+        conf_numerator += pixel * np.where(sure, conf, 0.0)
         denominator += pixel
     known = denominator > 0
     safe = np.where(known, denominator, 1.0)
@@ -137,6 +138,7 @@ def _mix(
 
 def _median_offset(log_depth: Float32, reference: Float32, pixels: int) -> float:
     stride = max(1, reference.size // pixels)
-    difference = (log_depth - reference).ravel()[::stride]
+    with np.errstate(invalid="ignore"):
+        difference = (log_depth - reference).ravel()[::stride]
     difference = difference[np.isfinite(difference)]
     return float(np.median(difference)) if len(difference) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,7 @@ def test_what_nobody_knows_stays_unknown_and_odd_confidences_do_no_harm(tmp_path
     np.testing.assert_allclose(maps["conf"][0], 1.0)
     np.testing.assert_allclose(maps["depth"][1:], 4.0, rtol=1e-6)
     assert maps["conf"][1, 1] == pytest.approx(1.0, rel=1e-5)
+    np.testing.assert_allclose(maps["conf"][[2, 3], [2, 3]], 1.0)
 
 
 def test_the_scale_is_told_by_a_sample_of_the_pixels(tmp_path: Path) -> None:
@@ -301,3 +303,117 @@ def test_a_merge_that_fails_leaves_no_files_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"conf\.npy"):
         merge_chunks(found, tmp_path / "merged", {}, CONFIG, SilentProgress())
     assert list((tmp_path / "merged").iterdir()) == []
+
+
+def test_near_surfaces_are_blended_as_far_ones_are(tmp_path: Path) -> None:
+    maps = mixed(tmp_path / "a", [0.4, 0.44], [1.0, 1.0], [0.75, 0.25])
+    np.testing.assert_allclose(maps["depth"], 0.4 * 1.1**0.25, rtol=1e-6)
+
+
+def test_depths_at_infinity_are_unknown(tmp_path: Path) -> None:
+    """Of the second more than half; of the first some, where the second knows; in one row neither knows."""
+    depth, other = np.full((HEIGHT, WIDTH), 4.0), np.full((HEIGHT, WIDTH), 4.4)
+    other[:4], depth[5], depth[0] = np.inf, np.inf, np.nan
+    maps = mixed(tmp_path / "a", [depth, other], [1.0, 1.0], [0.5, 0.5])
+    np.testing.assert_allclose(maps["depth"][1:], 4.0 * 1.1**0.5, rtol=1e-6)
+    assert np.isnan(maps["depth"][0]).all()
+
+
+def test_halves_that_nobody_compares_stay_as_they_are(tmp_path: Path) -> None:
+    upper, lower = np.full((HEIGHT, WIDTH), 4.0), np.full((HEIGHT, WIDTH), 7.0)
+    upper[3:], lower[:3] = np.nan, np.nan
+    maps = mixed(tmp_path / "a", [upper, lower], [1.0, 1.0], [0.5, 0.5])
+    np.testing.assert_allclose(maps["depth"][:3], 4.0, rtol=1e-6)
+    np.testing.assert_allclose(maps["depth"][3:], 7.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pixels", [48, 95])
+def test_every_pixel_tells_the_scale_where_they_are_few(pixels: int, tmp_path: Path) -> None:
+    other = np.full((HEIGHT, WIDTH), 4.0)
+    other.ravel()[:44:2] = 8.0  # 22 of 48, and of every second one nearly all
+    maps = mixed(tmp_path / "a", [4.0, other], [1.0, 1.0], [0.5, 0.5], sampled_pixels=pixels)
+    assert maps["depth"][0, 1] == pytest.approx(4.0, rel=1e-6)
+
+
+def test_array_files_of_either_version_are_read_and_others_are_not(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.int16).reshape(4, 3, 2)
+    for version in ((1, 0), (2, 0)):
+        with (tmp_path / "a.npy").open("wb") as file:
+            np.lib.format.write_array(file, array, version=version)
+        file = ArrayFile(tmp_path / "a.npy")
+        assert (len(file), file.shape, file.dtype) == (4, (4, 3, 2), np.int16)
+        for index in range(4):
+            np.testing.assert_array_equal(file[index], array[index])
+        for beyond in (-1, 4):
+            with pytest.raises(IndexError, match="among 4"):
+                file[beyond]
+    np.save(tmp_path / "flat.npy", array.ravel())
+    assert ArrayFile(tmp_path / "flat.npy")[5] == 5
+    np.save(tmp_path / "turned.npy", np.asfortranarray(array))
+    longer = tmp_path / "longer.npy"
+    longer.write_bytes((tmp_path / "a.npy").read_bytes() + b"0")
+    for wrong in (tmp_path / "turned.npy", longer):
+        with pytest.raises(ValueError, match="not a whole array file"):
+            ArrayFile(wrong)
+
+
+def test_array_writers_keep_what_is_finished_and_the_type_that_they_were_given(tmp_path: Path) -> None:
+    writer = ArrayWriter(tmp_path / "a.npy", (2, 3), np.float32)
+    writer.write(np.arange(3))
+    writer.write(np.arange(6, dtype=np.float64)[::2])
+    writer.finish()
+    writer.abandon()
+    found = np.load(tmp_path / "a.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[0, 1, 2], [0, 2, 4]])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_chunk_is_found_as_it_was_kept(tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0, 7.0])
+    depth[1] = np.nan
+    store = ChunkStore(tmp_path / "store", "settings", [str(frame) for frame in range(100)])
+    (tmp_path / "store" / "c.new").mkdir()
+    (tmp_path / "store" / "c.new" / "depth.npy").write_text("of a run that was killed")
+    kept = store.keep("c", np.array([4, 6, 9]), views(poses, depth), {5: "gone", 3: "black"})
+    found = store.find("c")
+    assert found is not None
+    for one in (kept, found):
+        assert (one.indices.tolist(), one.usable.tolist(), len(one)) == ([4, 6, 9], [True, False, True], 3)
+        assert one.unreadable == {5: "gone", 3: "black"}
+        assert set(one.small) == {"cam_from_world", "intrinsics"}
+        np.testing.assert_array_equal(one.views([2, 0]).depth, depth[[2, 0]])
+        np.testing.assert_array_equal(one.views([2, 0]).cam_from_world, poses[[2, 0]])
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["c"]
+    again = store.keep("c", np.array([4]), views(poses[:1], depth[:1]))
+    assert (again.indices.tolist(), again.unreadable) == ([4], {})
+
+
+@pytest.mark.parametrize("damage", ["depth.npy", "cam_from_world.npy", "digest", "indices", "usable", "fields"])
+def test_a_chunk_of_which_anything_is_missing_is_absent(damage: str, tmp_path: Path) -> None:
+    poses, depth = facing([5.0, 6.0])
+    store = ChunkStore(tmp_path, "settings", ["a", "b"])
+    folder = store.keep("c", np.arange(2), views(poses, depth)).folder
+    assert ChunkStore(tmp_path, "settings", ["a", "b", "c"]).find("c") is not None
+    for other in (ChunkStore(tmp_path, "others", ["a", "b"]), ChunkStore(tmp_path, "settings", ["a", "c"])):
+        assert other.find("c") is None
+    assert ChunkStore(tmp_path, "settings", ["a"]).find("c") is None  # fewer frames than it has seen
+    if damage.endswith(".npy"):
+        (folder / damage).unlink()
+    else:
+        record = json.loads((folder / "chunk.json").read_text())
+        del record[damage]
+        (folder / "chunk.json").write_text(json.dumps(record))
+    assert store.find("c") is None
+
+
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, -np.inf])
+def test_where_one_confidence_is_unknown_the_other_view_speaks(unknown: float, tmp_path: Path) -> None:
+    bumpy = np.full((HEIGHT, WIDTH), 4.0)
+    bumpy[2, 3] = 4.2
+    conf = np.full((HEIGHT, WIDTH), 2.0)
+    conf[2, 3] = unknown
+    for order in (1, -1):
+        maps = mixed(tmp_path / str(order), [4.0, bumpy][::order], [1.0, conf][::order], [0.5, 0.5])
+        assert maps["depth"][2, 3] == pytest.approx(4.0, rel=1e-6)
+        assert maps["conf"][2, 3] == 1.0

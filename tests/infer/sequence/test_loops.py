@@ -22,7 +22,7 @@ from da3_pipeline.geometry import (
 )
 from da3_pipeline.geometry.pose_metrics import centre_rmse
 from da3_pipeline.geometry.robust_alignment import robust_alignment
-from da3_pipeline.infer.config import RevisitConfig, SequenceConfig, Spread
+from da3_pipeline.infer.config import PlacementConfig, RevisitConfig, SequenceConfig, Spread
 from da3_pipeline.infer.sequence.chunk_alignment import information_at
 from da3_pipeline.infer.sequence.chunk_store import ChunkStore, StoredChunk
 from da3_pipeline.infer.sequence.chunks import ChunkPredictor, ChunkTooLargeError, predict_walk
@@ -529,3 +529,121 @@ def test_wrong_depths_of_a_joint_chunk_do_not_count(tied_twice: Any, walk_views:
     (whole,) = close_loops(segments, predict, config, SilentProgress()).edges
     (blind,) = close_loops(segments, ChunkPredictor(predict.reader, half_blind, store), config, SilentProgress()).edges
     np.testing.assert_allclose(np.linalg.eigvalsh(blind.information), np.linalg.eigvalsh(whole.information), rtol=0.2)
+
+
+OPEN = {"least_evidence": 0.0, "least_seen": 0.0, "fewest_points": 2}
+"""Limits that let the cameras alone decide."""
+
+
+@pytest.mark.parametrize(("start", "asked"), [(8, []), (9, [[*range(2, 9), *range(9, 17)]])])
+def test_stretches_that_share_a_frame_are_no_revisit(
+    start: int, asked: list[list[int]], numbered_reader: Any, walk_views: Any, tmp_path: Path
+) -> None:
+    """Chunks 0-8, 4-12 and from frame 8 or 9 on; frames 6 and 11 or 12 look alike, four of each to either side."""
+    later = start + 3
+    descriptors = np.random.default_rng(0).normal(size=(21, 40)).astype(np.float32)
+    descriptors[later] = descriptors[6]
+    truth, calls = replace(walk_views(21), descriptors=descriptors), []
+
+    def network(indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
+        calls.append(indices.tolist())
+        return truth.subset(indices)
+
+    store = ChunkStore(tmp_path, "settings", [str(frame) for frame in range(21)])
+    predict = ChunkPredictor(numbered_reader(21), network, store)
+    chunks = [predict(f"chunk-{k}", np.arange(first, first + 9)) for k, first in enumerate((0, 4, start))]
+    calls.clear()
+    config = WALKED.model_copy(update={"revisits": ALIKE, "loops": WALKED.loops.model_copy(update={"half_window": 4})})
+    assert close_loops(cut_into_segments(chunks, True, WALKED.placement), predict, config, SilentProgress()).tried == 1
+    assert calls == asked
+
+
+@pytest.mark.parametrize("wrong", [[0, 7], [7, 16], [0, 16], [0, 0]], ids=["first", "second", "both", "none"])
+@pytest.mark.parametrize("how", ["astray", "failed"])
+def test_both_stretches_must_fit_the_chunks_they_were_seen_in(
+    tied_twice: Any, walk_views: Any, tmp_path: Path, wrong: list[int], how: str
+) -> None:
+    segments, predict, _ = tied_twice
+
+    def partly(indices: Index, pixels: NDArray[np.uint8]) -> RawViews:
+        views = walk_views(21).subset(indices)
+        poses, rows = views.cam_from_world.copy(), slice(*wrong)
+        count = len(poses[rows])
+        if how == "failed":
+            poses[rows] = np.nan
+        else:
+            rng = np.random.default_rng(1)
+            poses[rows, :, :3] = nearest_rotation(rng.normal(size=(count, 3, 3)))
+            poses[rows, :, 3] = rng.normal(scale=9.0, size=(count, 3))
+        return replace(views, cam_from_world=poses)
+
+    config = WALKED.model_copy(update={"revisits": ALIKE, "loops": WALKED.loops.model_copy(update=OPEN)})
+    store = ChunkStore(tmp_path / "partly", "settings", [str(frame) for frame in range(21)])
+    search = close_loops(segments, ChunkPredictor(predict.reader, partly, store), config, SilentProgress())
+    assert search.tried == 1
+    assert len(search.edges) == (wrong == [0, 0])
+
+
+def test_a_loop_ties_the_segments_in_the_middle_and_is_trusted_as_a_camera_there(
+    tied_twice: Any, walk_views: Any
+) -> None:
+    """Frames 2 to 8 and 12 to 20, in segments of three views: the second of the first chunk, of the third chunk too."""
+    whole, predict, _ = tied_twice
+    segments = cut_into_segments(whole.chunks, True, PlacementConfig(segment_views=3))
+    vague = Spread(rotation_deg=50.0, centre=3.0, log_scale=2.0)
+    loops = WALKED.loops.model_copy(update=OPEN | {"joint": vague})
+    config = WALKED.model_copy(update={"revisits": ALIKE, "loops": loops})
+    (edge,) = close_loops(segments, predict, config, SilentProgress()).edges
+    assert (edge.first, edge.second) == (1, 7)
+    truth = walk_views(21)
+    depth = float(np.median(truth.depth[2:9]))
+    expected = information_at(truth.cam_from_world[5], depth, vague)
+    np.testing.assert_allclose(edge.information, expected, atol=0.02 * np.abs(expected).max())
+    np.testing.assert_allclose(edge.first_from_second, np.eye(4), atol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
+def test_neither_stripes_nor_shading_matter_in_any_direction(axis: int) -> None:
+    (first, left), (second, right) = facing_wall(0, 100, 84), facing_wall(1, 100, 84)
+    along = np.random.default_rng(3).normal(0, 12, right.shape[1 + axis])
+    shading = 100 * (np.linspace(0, 1, right.shape[1 + axis]) - 0.5)
+    for nuisance in (along, shading):
+        other = right + np.expand_dims(nuisance, (0, *(k for k in (1, 2, 3) if k != 1 + axis)))
+        found = mutual_consistency(first, second, left, other.clip(0, 255).astype(np.uint8), WALKED.loops)
+        assert found.correlation > 0.85
+
+
+@pytest.mark.parametrize("scale", [0.1, 30.0])
+def test_the_unit_of_length_does_not_matter(scale: float) -> None:
+    (first, left), (second, right) = facing_wall(0, 100, 84), facing_wall(42, 140, 90)
+    grown = Sim3(scale, np.eye(3), np.zeros(3))
+    here = mutual_consistency(first, second, left, right, WALKED.loops)
+    there = mutual_consistency(first.moved(grown), second.moved(grown), left, right, WALKED.loops)
+    assert (here.seen, here.agreeing) == pytest.approx((there.seen, there.agreeing), abs=0.01)
+    assert here.correlation == pytest.approx(there.correlation, abs=0.01)
+
+
+def test_points_are_taken_from_the_middle_of_a_grid() -> None:
+    """Of every fourth pixel the third, in either direction; the second camera stands 42 px to the side."""
+    (first, left), (second, right) = facing_wall(0, 100, 84), facing_wall(42, 100, 84)
+    loops = WALKED.loops.model_copy(update={"grid_px": 4})
+    columns = np.arange(2, 168, 4) + 0.5
+    shares = [((columns - shift >= 0) & (columns - shift < 168)).mean() for shift in (42, -42)]
+    assert mutual_consistency(first, second, left, right, loops).seen in [pytest.approx(share) for share in shares]
+    few = loops.model_copy(update={"fewest_points": 10_000})
+    assert mutual_consistency(first, second, left, right, few).correlation == -1
+
+
+def test_surfaces_that_meet_in_a_few_points_only_say_nothing() -> None:
+    (first, left), (second, right) = facing_wall(0, 100, 84), facing_wall(0, 100, 84)
+    depth = np.full_like(second.depth, 9.0)
+    depth[:, :, :6] = 4.0  # two columns of 56, of 20 points each
+    found = mutual_consistency(first, replace(second, depth=depth), left, right, WALKED.loops)
+    assert (found.seen, found.agreeing, found.correlation) == (1.0, pytest.approx(2 / 56), -1.0)
+
+
+def test_detail_is_told_by_the_width_of_the_picture() -> None:
+    """Much grain, which a blur of two pixels takes away and one of the height's share would not."""
+    (first, left), (second, right) = facing_wall(0, 100, 84), facing_wall(1, 100, 84, fine=45.0)
+    found = mutual_consistency(first, second, left, right, WALKED.loops)
+    assert found.correlation > 0.9

@@ -241,3 +241,22 @@ def test_most_of_the_loops_must_stand(store: Store) -> None:
         assert place(segments, loops, {}, CONFIG.model_copy(update={"placement": limits})).loops == standing
     several = CONFIG.model_copy(update={"placement": PlacementConfig(kept_weight=0.01, least_standing=0.6)})
     assert place(segments, loops, {}, several).loops == 3  # the third is left a weight of 0.04
+
+
+def test_an_overlap_ties_the_segments_in_its_middle(store: Store) -> None:
+    """Frames 24 to 29 are views 24 to 29 of the first chunk and 0 to 5 of the second, in segments of two."""
+    whole, _ = overlapping(store, walk(50), [range(30), range(24, 50)])
+    segments = cut_into_segments(whole.chunks, True, PlacementConfig(segment_views=2))
+    (edge,) = overlap_edges(segments, CONFIG)
+    assert (edge.first, edge.second) == (13, 15 + 1)
+
+
+def test_given_poses_tie_every_segment_that_has_some_and_failed_views_do_not_count(store: Store) -> None:
+    """Of two segments the second has one known frame that failed and one that did not, and they disagree."""
+    truth, into = walk(24), world(5)
+    segments = cut_into_segments([store(range(24), without(truth, [20]))], True, CONFIG.placement)
+    given = into.apply_to_cameras(truth.cam_from_world)
+    known = {2: given[2], 5: given[5], 18: given[18], 20: world(6).apply_to_cameras(given[20:21])[0], 99: given[0]}
+    cameras = placed_cameras(segments, place(segments, [], known, CONFIG).placed)
+    for frame in (2, 5, 18):
+        np.testing.assert_allclose(cameras[frame], given[frame], atol=0.02)
