@@ -203,3 +203,61 @@ def test_residuals_are_told_as_root_mean_squares() -> None:
     left = metres - found.enu_from_scene.apply(places)
     assert found.rms_horizontal_m == pytest.approx(np.sqrt((left[:, :2] ** 2).sum(axis=1).mean()))
     assert found.rms_vertical_m == pytest.approx(np.sqrt((left[:, 2] ** 2).mean()))
+
+
+def exact(count: int, extent_m: float, seed: int = 0) -> tuple[Float, Float]:
+    """Places and their metres, at ten metres a unit, level."""
+    metres = np.random.default_rng(seed).normal(0, extent_m, (count, 3))
+    return metres / 10, metres
+
+
+@pytest.mark.parametrize(("off_m", "used"), [(3.2, True), (3.8, False)])
+def test_beside_exact_positions_three_and_a_half_metres_are_false(off_m: float, used: bool) -> None:
+    """A receiver's least error is taken to be a metre. A false height leaves its place in the plane."""
+    places, metres = exact(200, 40.0)
+    metres[7, 0] += off_m
+    metres[9, 2] -= off_m
+    found = align_to_gps(places, metres, None)
+    assert found is not None
+    assert found.used.all() == used and found.used.sum() == 200 - (not used)
+    assert found.rms_horizontal_m == pytest.approx(off_m / np.sqrt(200) if used else 0, abs=0.03)
+    assert found.rms_vertical_m == pytest.approx(off_m / np.sqrt(200) if used else 0, abs=0.03)
+
+
+@pytest.mark.parametrize(("lean_deg", "agrees"), [(0.0, True), (17.0, True), (20.0, False)])
+@pytest.mark.parametrize("side_deg", [0.0, 40.0, 90.0, 200.0])
+def test_an_up_agrees_up_to_the_999th_of_a_thousand(lean_deg: float, agrees: bool, side_deg: float) -> None:
+    """3.7 sigmas of 5 degrees are 18.6, where GPS itself is certain."""
+    places, metres = exact(60, 200.0)
+    lean, side = np.radians([lean_deg, side_deg])
+    up = Up(np.array([np.sin(lean) * np.cos(side), np.sin(lean) * np.sin(side), np.cos(lean)]), UP_SIGMA_DEG)
+    found = align_to_gps(places, metres, up)
+    assert found is not None
+    assert found.with_cameras == agrees
+
+
+def test_a_vague_vertical_of_gps_leaves_room_for_the_cameras_in_its_own_direction() -> None:
+    """Along a track eastwards GPS knows the pitch about north and nothing of the roll about the track."""
+    metres = np.zeros((40, 3))
+    metres[:, 0] = np.linspace(-400, 400, 40)
+    for direction, agrees in ((np.array([0.0, 0.5, 1.0]), True), (np.array([0.5, 0.0, 1.0]), False)):
+        found = align_to_gps(metres / 10, metres, Up(direction / np.linalg.norm(direction), UP_SIGMA_DEG))
+        assert found is not None
+        assert found.with_cameras == agrees
+
+
+def test_the_scale_is_never_told_to_be_surer_than_two_in_a_thousand() -> None:
+    found = align_to_gps(*exact(60, 1000.0), None)
+    assert found is not None
+    assert found.relative_sigma == 0.002
+
+
+def test_usual_errors_of_receivers_stand_in_where_residuals_cannot_tell() -> None:
+    """Three exact positions: two residuals of the plane are left over, none of the height.
+
+    The usual 4 m and 10 m count as two residuals each; uncertain noise is wider, by (n + 2) / n in variance.
+    """
+    found = align_to_gps(*exact(3, 50.0), None)
+    assert found is not None
+    in_plane, in_height = (2 * 4.0**2 + 0) / 4 * 6 / 4, 2 * 10.0**2 / 2 * 4 / 2
+    np.testing.assert_allclose(found.noise_m**2, [in_plane, in_plane, in_height], rtol=1e-6)

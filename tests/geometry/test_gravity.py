@@ -80,6 +80,24 @@ def test_up_is_found_within_what_it_says(capture) -> None:
     assert (sigma_deg < 21).all()
 
 
+SAID = {
+    hand_held: (1.0, 1.4),
+    turntable: (0.6, 0.8),
+    quarter_circle: (1.0, 1.3),
+    forward_walk: (14.0, 16.0),
+    quarter_of_them_on_their_side: (1.2, 1.8),
+}
+"""Kind of capture and between what its sigma is, degrees, root mean square: roll, pitch and number all show in it."""
+
+
+@pytest.mark.parametrize("capture", SAID, ids=lambda capture: capture.__name__)
+def test_no_more_doubt_is_told_than_there_is(capture) -> None:
+    rng = np.random.default_rng(3)
+    sigma_deg = np.array([error_of(capture(rng), rng)[1] for _ in range(60)])
+    least, most = SAID[capture]
+    assert least < np.sqrt((sigma_deg**2).mean()) < most
+
+
 def error_of(poses: Float, rng: np.random.Generator) -> tuple[float, float]:
     world = nearest_rotation(rng.normal(size=(3, 3)))
     poses = np.concatenate([poses[:, :, :3] @ world.T, poses[:, :, 3:]], axis=2)
@@ -171,6 +189,23 @@ def test_three_gimbals_are_enough() -> None:
     np.testing.assert_allclose(up.direction, Z, atol=1e-9)
     assert up.sigma_deg == 0.5
     assert up_from_gimbals(_turned(rotations), np.where([[True], [True], [False]], rotations @ Z, np.nan)) is None
+
+
+@pytest.mark.parametrize("off_deg", [0.2, 3.0, 9.5, 10.5])
+def test_gimbals_are_trusted_as_far_as_half_of_them_agree(off_deg: float) -> None:
+    """Six lean to all sides alike, two lie on their side: half a degree is the least doubt, ten are too much."""
+    around = np.linspace(0, 2 * np.pi, 6, endpoint=False)
+    lean = np.radians(off_deg)
+    said = np.stack([np.sin(lean) * np.cos(around), np.sin(lean) * np.sin(around), np.full(6, np.cos(lean))], axis=1)
+    said = np.concatenate([said, [[1.0, 0, 0], [-1.0, 0, 0]]])
+    rotations = Rotation.random(8, random_state=4).as_matrix()
+    up = up_from_gimbals(_turned(rotations), np.einsum("nij,nj->ni", rotations, said))
+    if off_deg > 10:
+        assert up is None
+        return
+    assert up is not None
+    np.testing.assert_allclose(up.direction, Z, atol=1e-6)
+    assert up.sigma_deg == pytest.approx(max(off_deg, 0.5), rel=1e-3)
 
 
 def _turned(rotations: Float) -> Float:
