@@ -53,7 +53,7 @@ def _level_start(places: Float, metres: Float, level: Float, rng: np.random.Gene
     scale, heading = float(np.abs(a[best])), float(np.angle(a[best]))
     spin = np.array([[np.cos(heading), -np.sin(heading), 0], [np.sin(heading), np.cos(heading), 0], [0, 0, 1.0]])
     rotation = spin @ level
-    height = np.nan_to_num(metres[:, 2] - scale * turned[:, 2], nan=np.nan)
+    height = metres[:, 2] - scale * turned[:, 2]
     rise = float(np.nanmedian(height)) if np.isfinite(height).any() else 0.0
     return Sim3(scale, rotation, np.array([b[best].real, b[best].imag, rise]))
 

@@ -45,8 +45,8 @@ def test_a_receiver_that_stood_still_most_of_the_time_gives_no_scale_of_zero() -
 
 def test_of_two_positions_or_exact_ones_those_farthest_apart_decide() -> None:
     places, metres = measured(2)
-    for found in starts(places, metres, UP, 0):
-        assert found.scale == pytest.approx(TRUTH.scale)
+    both = list(starts(places, metres, UP, 0))
+    assert [found.scale for found in both] == pytest.approx([TRUTH.scale, TRUTH.scale])
     places, metres = measured(30)
     metres[:, :2] = metres[:, :2].round(6)  # what all pairs agree on to the microsecond
     close = np.argsort(np.linalg.norm(metres - metres.mean(0), axis=1))[:2]
@@ -71,3 +71,19 @@ def test_places_above_one_another_have_no_heading() -> None:
     metres = TRUTH.apply(places)
     free = list(starts(places, metres, UP, 0))
     assert len(free) == 1 and free[0].scale == pytest.approx(TRUTH.scale)
+
+
+def test_the_height_is_the_middle_one_of_those_that_are_told() -> None:
+    places, metres = measured(9)
+    metres[[0, 3], 2] = np.nan
+    metres[5, 2] += 500.0
+    level, free = starts(places, metres, UP, 0)
+    assert_is_truth(level)
+    assert_is_truth(free)
+
+
+def test_places_on_one_level_have_a_free_start_and_coincident_ones_have_none() -> None:
+    places = np.random.default_rng(2).normal(size=(8, 3)) * [1, 1, 0]
+    (free,) = starts(places, TRUTH.apply(places), None, 0)
+    assert_is_truth(free)
+    assert list(starts(np.ones((3, 3)), measured(3)[1], None, 0)) == []
