@@ -26,9 +26,16 @@ CASES = [
 def test_same_projection(model: str, params: tuple[float, ...], expected: str) -> None:
     camera = Camera(model, 640, 480, params)
     exported = trainer_camera(camera, "phone")
-    assert exported.model == expected
+    assert (exported.model, exported.width, exported.height) == (expected, 640, 480)
     points = np.random.default_rng(0).uniform([-1, -1, 1.5], [1, 1, 6], (200, 3))
     np.testing.assert_allclose(exported.project(points), camera.project(points), atol=1e-9)
+
+
+def test_a_rational_lens_is_refused_for_any_of_its_further_coefficients() -> None:
+    plain = (500.0, 500.0, 320.0, 240.0, -0.1, 0.01, 0.0, 0.0)
+    for k in range(4):
+        with pytest.raises(ExportError):
+            trainer_camera(Camera("FULL_OPENCV", 640, 480, (*plain, *np.eye(4)[k].tolist())), "phone")
 
 
 @pytest.mark.parametrize("model", ["FULL_OPENCV", "THIN_PRISM_FISHEYE"])

@@ -10,8 +10,8 @@ import numpy as np
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
-from da3_pipeline.export.observations import ModelTracks, model_tracks
-from da3_pipeline.geometry import transform_points
+from da3_pipeline.export.observations import ModelTracks, _projections, model_tracks
+from da3_pipeline.geometry import centres, transform_points
 from da3_pipeline.types import Scene, Tracks
 
 ALL = range(6)
@@ -109,3 +109,22 @@ def test_a_frame_without_depth_scale_sees_the_points_of_others(room: Any) -> Non
 def test_nothing_known_gives_nothing(room: Any) -> None:
     scene = replace(room(), tracks=Tracks.empty(), depth_scale=np.full(6, np.nan))
     assert len(build(scene).tracks) == 0
+
+
+def test_frames_without_depth_see_what_was_seen_from_the_likest_direction(room: Any) -> None:
+    """In their own image, which is wider than high, and of all points in it those whose ray turns least."""
+    scene = room()
+    ignored = IgnoredPixels(scene, ALL, {})
+    tracks = scene.tracks
+    first = np.unique(tracks.observation_point, return_index=True)[1]
+    places = centres(scene.cam_from_world)
+    seen_from = places[tracks.observation_frame[first]]
+    pixels = scene.cameras["phone"].project(transform_points(scene.cam_from_world[4], tracks.points))
+    inside = ((pixels >= 0) & (pixels <= [240, 160])).all(axis=1)
+    taken, at = _projections(scene, tracks.points, seen_from, 4, ignored, 10_000)
+    np.testing.assert_array_equal(np.sort(taken), np.flatnonzero(inside))
+    np.testing.assert_allclose(at, pixels[taken])
+    few, _ = _projections(scene, tracks.points, seen_from, 4, ignored, 40)
+    before, now = (tracks.points - some for some in (seen_from, places[4]))
+    cosine = (before * now).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(now, axis=1)
+    assert cosine[few].min() >= np.sort(cosine[inside])[-40] - 1e-12

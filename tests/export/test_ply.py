@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from da3_pipeline.export.ply import read_ply, write_ply
+from da3_pipeline.export.ply import offset_comments, read_ply, write_ply
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -31,3 +31,15 @@ def test_header_and_emptiness(tmp_path: Path) -> None:
         "end_header",
     ]
     assert len(read_ply(tmp_path / "a.ply")[0]) == 0
+
+
+def test_an_offset_along_any_axis_is_told() -> None:
+    assert offset_comments(np.zeros(3), "point") == []
+    assert offset_comments(np.array([0.0, 0.0, 2.5]), "point")[0] == "offset 0.0 0.0 2.5"
+
+
+def test_comments_stand_in_the_header_and_do_not_disturb(tmp_path: Path) -> None:
+    write_ply(tmp_path / "a.ply", np.ones((2, 3)), np.zeros((2, 3), np.uint8), ["offset 1.0 0.0 0.0", "second"])
+    lines = (tmp_path / "a.ply").read_bytes().split(b"\n")
+    assert lines[2:4] == [b"comment offset 1.0 0.0 0.0", b"comment second"]
+    assert (read_ply(tmp_path / "a.ply")[0] == 1).all()

@@ -19,7 +19,7 @@ from da3_pipeline.errors import ExportError
 from da3_pipeline.export import ExportConfig, run
 from da3_pipeline.export.config import UndistortionConfig
 from da3_pipeline.export.ply import read_ply
-from da3_pipeline.export.undistortion import Undistortion
+from da3_pipeline.export.undistortion import Undistortion, _computed_maps, forget_maps
 from da3_pipeline.geometry import Camera, transform_points
 from da3_pipeline.imageio import read_mask, read_rgb, write_mask
 from da3_pipeline.progress import SilentProgress
@@ -364,3 +364,21 @@ def _leaves(lens: Undistortion, pixels: np.ndarray) -> bool:
 def _folds(lens: Undistortion, pixels: np.ndarray) -> bool:
     """Whether the lens model shows any of them where it shows another direction, too."""
     return not np.allclose(lens.undistorted(lens.original(pixels)), pixels, atol=0.2)
+
+
+def test_a_lens_that_bends_all_pixels_one_way_is_no_pinhole() -> None:
+    """A picture cut from the lower right of a larger one."""
+    camera = Camera("SIMPLE_RADIAL", 64, 48, (100.0, -40.0, -30.0, -0.1))
+    assert not Undistortion(camera, Camera.from_matrix(camera.K, 64, 48)).is_identity
+    straight = Camera("SIMPLE_RADIAL", 64, 48, (100.0, -40.0, -30.0, 0.0))
+    assert Undistortion(straight, Camera.from_matrix(camera.K, 64, 48)).is_identity
+    assert not Undistortion(straight, Camera.from_matrix(camera.K, 64, 47)).is_identity
+
+
+def test_maps_are_let_go_of() -> None:
+    camera = Camera("SIMPLE_RADIAL", 64, 48, (60.0, 32.0, 24.0, -0.05))
+    lens = Undistortion.of(camera, "phone", UndistortionConfig())
+    lens.mask(np.ones((48, 64), bool))
+    assert _computed_maps.cache_info().currsize == 1
+    forget_maps()
+    assert _computed_maps.cache_info().currsize == 0

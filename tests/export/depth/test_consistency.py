@@ -9,7 +9,7 @@ import pytest
 
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.config import ConsistencyConfig
-from da3_pipeline.export.depth.consistency import Support, support
+from da3_pipeline.export.depth.consistency import Support, _parallax, support
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.types import Scene
@@ -57,3 +57,12 @@ def test_neighbours_answer_at_the_points_pixels(mixed: Scene, room: Any) -> None
     sizes = np.array([(mixed.cameras[mixed.frames[k].camera_id].width, 0) for k in (3, 5)])[:, 0]
     assert sizes[0] == sizes[1]  # both of the other device
     assert (answer.pixels[known][:, :, 0] <= sizes).all() and (answer.depth[known] > 0).all()
+
+
+def test_neighbours_weigh_by_the_angle_of_the_median_ray() -> None:
+    """From ten units away: 4 degrees are half of what tells depths apart, 20 more than enough, none a tenth's worth."""
+    points = np.zeros((5, 3))
+    angles = np.radians([0.0, 4.0, 20.0, 180.0])
+    others = 30 * np.stack([np.sin(angles), 0 * angles, -np.cos(angles)], axis=1)
+    weights = _parallax(points, np.array([0.0, 0.0, -10.0]), others, ConsistencyConfig())
+    np.testing.assert_allclose(weights, [0.1, 0.5, 1.0, 1.0])

@@ -13,7 +13,7 @@ from scipy import ndimage
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.config import DepthConfig
 from da3_pipeline.export.depth.depth_views import DepthView, bilinear
-from da3_pipeline.export.depth.trusted_depth import trusted_depth
+from da3_pipeline.export.depth.trusted_depth import depth_novelty, trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.geometry import transform_points
 from da3_pipeline.types import Scene, Tracks
@@ -160,3 +160,23 @@ def test_bilinear_is_exact_on_a_plane_and_spreads_nan() -> None:
 
 def test_bilinear_of_a_single_pixel() -> None:
     assert bilinear(np.full((1, 1), 7, np.float32), np.array([[0.2, 0.9]])) == pytest.approx(7)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_the_border_is_as_wide_as_told(room: Any, share: float) -> None:
+    """Of 80 rows, the shorter side."""
+    scene = with_depth(replace(room(), tracks=Tracks.empty()), np.full((6, 80, 120), 1.0))
+    known = trusted(scene, ALL, ExportConfig(depth=DepthConfig(border_share=share)))[0][0].map.known()
+    width = round(80 * share)
+    expected = np.zeros((80, 120), bool)
+    expected[width:-width, width:-width] = True
+    np.testing.assert_array_equal(known, expected)
+
+
+def test_novelty_is_the_median_of_those_that_can_tell(room: Any) -> None:
+    views = trusted(room(), ALL, ExportConfig())[0]
+    told = [
+        replace(view, novelty=value) for view, value in zip(views, [0.1, np.nan, 0.4, 0.2, np.nan, 0.9], strict=True)
+    ]
+    assert depth_novelty(told) == pytest.approx(0.3)
+    assert np.isnan(depth_novelty([replace(view, novelty=np.nan) for view in views])) and np.isnan(depth_novelty([]))

@@ -87,3 +87,10 @@ def test_a_local_error_is_found_where_there_is_one() -> None:
     bump = 0.3 * np.exp(-((position - [0.3, -0.2]) ** 2).sum(axis=1) / (2 * 0.3**2))
     fit = fit_depth(truth, truth * np.exp(bump), position)
     assert fit.local is not None and fit.disagreement < 0.01
+
+
+def test_sixty_tracks_carry_a_local_error_and_fewer_do_not() -> None:
+    for count, carried in ((59, False), (60, True)):
+        truth, position = samples(count, seed=5)
+        bump = 0.5 * np.exp(-((position - [0.3, -0.2]) ** 2).sum(axis=1) / (2 * 0.5**2))
+        assert (fit_depth(truth, truth * np.exp(bump), position).local is not None) == carried

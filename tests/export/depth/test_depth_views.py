@@ -12,6 +12,7 @@ import pytest
 from da3_pipeline.export import ExportConfig
 from da3_pipeline.export.config import ConsistencyConfig, DepthConfig
 from da3_pipeline.export.depth.consistency import Overlap
+from da3_pipeline.export.depth.depth_fit import DepthFit
 from da3_pipeline.export.depth.depth_views import CorrectedDepth, DepthMap, DepthView, RecentMaps
 from da3_pipeline.export.depth.seeds import seed_points
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
@@ -120,3 +121,38 @@ def test_views_without_trusted_depth_have_no_neighbours(room: Any) -> None:
     blank = replace(views[2], map=DepthMap(CORRECTED, PixelSet(np.zeros(views[2].map.shape, bool)), RecentMaps(1)))
     overlap = Overlap([*views[:2], blank, *views[3:]], ConsistencyConfig())
     assert overlap.of(2, 4) == [] and len(overlap.of(0, 4)) == 4
+
+
+def ramp(shape: tuple[int, int] = (8, 12), recent: RecentMaps | None = None, **limits: float) -> DepthMap:
+    """Depth that rises by one from pixel to pixel, all of it trusted."""
+    depth = np.arange(1, 1 + shape[0] * shape[1], dtype=np.float32).reshape(1, *shape)
+    fit = DepthFit((0.0,), 0.0, None, 0.0, 0.0) if limits else None
+    whole_image = Camera.pinhole(shape[1], shape[0], 10.0)
+    corrected = CorrectedDepth(depth, 0, 1.0, PixelMap((1.0, 1.0), (0.0, 0.0)), whole_image, fit, **limits)
+    return DepthMap(corrected, PixelSet(np.ones(shape, bool)), recent or RecentMaps(4))
+
+
+def test_a_fits_depth_nearer_or_farther_than_it_knows_is_unknown() -> None:
+    values = ramp(nearest=10.0, farthest=50.0).whole().ravel()
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(values)) + 1, np.arange(10, 51))
+
+
+def test_the_maps_that_were_asked_for_last_are_held() -> None:
+    recent = RecentMaps(2)
+    first, second, third = (ramp(recent=recent) for _ in range(3))
+    whole = first.whole()
+    second.whole()
+    assert first.whole() is whole, "two are held"
+    third.whole()
+    assert recent.find(first) is whole and recent.find(second) is None and recent.find(third) is not None
+
+
+def test_a_few_pixels_are_made_by_themselves_and_many_with_the_whole_map() -> None:
+    recent = RecentMaps(4)
+    some = ramp(recent=recent)
+    rows, columns = np.array([0, 7, 3]), np.array([0, 11, 5])
+    np.testing.assert_array_equal(some[rows, columns], [1, 96, 42])
+    assert recent.find(some) is None
+    many = np.indices((8, 2)).reshape(2, -1)
+    np.testing.assert_array_equal(some[many[0], many[1]], 1 + 12 * many[0] + many[1])
+    assert recent.find(some) is not None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from da3_pipeline.export import ExportConfig
-from da3_pipeline.export.depth.seeds import Seeds, seed_points
+from da3_pipeline.export.depth.seeds import Seeds, _dense_enough, _first_in_voxel, _thinned, seed_points
 from da3_pipeline.export.depth.trusted_depth import trusted_depth
 from da3_pipeline.export.ignored import IgnoredPixels
 from da3_pipeline.types import Scene, Tracks
@@ -124,3 +124,29 @@ def test_exact_depth_is_news_and_a_surface_through_the_tracks_is_not(room: Any) 
         novelty[name] = [view.novelty for view in views]
     assert min(novelty["exact"]) > 0.5
     assert max(novelty["flat"]) < 0.1
+
+
+def test_voxels_are_told_apart_however_far_the_points_lie() -> None:
+    """Numbered one after the other, the cubes of so wide a world would not fit into 64 bits."""
+    edge = 2.0**32 - 1
+    near, far = np.array([[0, 0, 0], [1, 0, 0], [0.5, 0.2, 0.3], [1, 0, 1.0]]), np.array([[0, edge, edge]])
+    np.testing.assert_array_equal(_first_in_voxel(near, 1.0), [0, 1, 3])
+    np.testing.assert_array_equal(_first_in_voxel(np.concatenate([near, far]), 1.0), [0, 1, 3, 4])
+
+
+def test_an_even_sheet_is_kept_to_its_border_and_a_lone_point_is_not() -> None:
+    """All spacings are the same, so that nothing but the least spread says what is usual."""
+    sheet = np.stack([*np.indices((20, 20)).reshape(2, -1), np.zeros(400)], axis=1)
+    config = ExportConfig().seeds
+    assert (~_dense_enough(sheet, config)).sum() <= 4, "but for the corners"
+    kept = _dense_enough(np.concatenate([sheet, [[10.0, 10.0, 40.0]]]), config)
+    assert kept[:400].sum() >= 396 and not kept[400]
+    assert _dense_enough(sheet[:2], config).all()
+
+
+def test_a_surface_of_too_many_points_keeps_about_as_many_as_are_wanted() -> None:
+    """Voxels grow with the square root of what is too much, for that is how their number falls on a surface."""
+    sheet = np.stack([*np.indices((100, 100)).reshape(2, -1), np.zeros(10_000)], axis=1)
+    kept = _thinned(sheet, 0, 1.0, ExportConfig(max_seed_points=500))
+    assert 300 < len(kept) <= 500
+    assert len(np.unique(sheet[kept] // 20, axis=0)) == 25, "all over it"

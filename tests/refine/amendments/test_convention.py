@@ -130,3 +130,46 @@ def test_poses_of_some_frames_are_read_right_too(make_capture: Make) -> None:
     assert scene.figures["known_poses_held"] == 8
     np.testing.assert_allclose(scene.cam_from_world[:8], truth[:8], atol=1e-9)
     assert rotation_angle_deg(scene.cam_from_world[:, :, :3], truth[:, :, :3]).max() < 0.3
+
+
+def test_six_pairs_are_the_fewest_that_speak(make_capture: Make) -> None:
+    """All six of four frames; one less, and chance may decide."""
+    capture = make_capture(frames=4)
+    wrong = given(capture, "colmap", invert(capture.cam_from_world))
+    assert found(wrong) is not None
+    fewer = wrong.with_pairs(wrong.correspondences.pairs[:5])
+    assert found(fewer) is None
+    assert found(given(make_capture(frames=4, points=45), "colmap", invert(capture.cam_from_world))) is None
+
+
+def test_of_many_pairs_every_so_many_th_is_asked(make_capture: Make) -> None:
+    capture = make_capture(frames=8)
+    wrong = given(capture, "colmap", invert(capture.cam_from_world))
+    for most, asked in ((28, 28), (27, 14), (10, 10), (9, 7)):
+        config = RefineConfig(convention={"most_pairs": most})
+        told = find_convention(wrong.problem(), wrong.frames, config)
+        assert told is not None and told.pairs == asked
+
+
+def test_the_form_is_that_of_the_frames_that_have_a_pose(make_capture: Make) -> None:
+    """The first frames have none."""
+    capture = make_capture(frames=10)
+    held = HELD["world_from_cam with OpenCV axes"](capture.cam_from_world)
+    told = given(capture, "transforms", READ["transforms"](held))
+    late = told.with_frames(capture.frames[k] if k < 3 else frame for k, frame in enumerate(told.frames))
+    convention = found(late)
+    assert convention is not None and convention.transforms and not convention.applied
+    np.testing.assert_allclose(convention.read(READ["transforms"](held)), capture.cam_from_world, atol=1e-9)
+
+
+def test_a_reading_that_explains_two_thirds_is_not_certain(
+    make_capture: Make, random_poses: Callable[[int], Float]
+) -> None:
+    """Two of ten given poses are anything: 28 of 45 pairs can agree."""
+    capture = make_capture(frames=10)
+    poses = capture.cam_from_world.copy()
+    poses[[3, 6]] = random_poses(2)
+    convention = found(given(capture, "colmap", invert(poses)))
+    assert convention is not None and not convention.certain
+    assert 0.5 <= convention.as_read < 0.7
+    assert "may be world_from_cam" in convention.sentence

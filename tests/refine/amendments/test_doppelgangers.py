@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scenes import Make, Synthetic
 
-from da3_pipeline.refine.amendments.doppelgangers import not_contradicted
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.refine.amendments.doppelgangers import not_contradicted, without_doppelgangers
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.solve.problem import pose_problem
@@ -61,3 +63,27 @@ def test_without_matches_nothing_is_left_out(make_capture: Make) -> None:
     nothing = replace(capture.correspondences, pairs=())
     problem = pose_problem(capture.prediction, nothing, 1600)
     assert len(not_contradicted(problem, RefineConfig())) == 0
+
+
+def test_a_prior_without_all_poses_contradicts_nothing(make_capture: Make) -> None:
+    capture = with_lookalike(make_capture(frames=4, prior_deg=5.0), 0, 3)
+    poses = capture.prediction.cam_from_world.copy()
+    poses[1] = np.nan
+    assert not_contradicted(capture.with_prior(poses).problem(), RefineConfig()).all()
+
+
+@pytest.mark.parametrize(("frames", "given", "left_out"), [(4, False, True), (4, True, False), (9, False, False)])
+def test_few_frames_that_nobody_placed_lose_them(make_capture: Make, frames: int, given: bool, left_out: bool) -> None:
+    capture = with_lookalike(make_capture(frames=frames, prior_deg=5.0), 0, 3)
+    if given:
+        capture = capture.with_frames(
+            replace(frame, known_cam_from_world=pose)
+            for frame, pose in zip(capture.frames, capture.prediction.cam_from_world, strict=True)
+        )
+    before = Solution(capture.prediction, capture.correspondences, capture.problem())
+    after = without_doppelgangers(before, RefineConfig(), SilentProgress())
+    if left_out:
+        assert (0, 3) not in {(pair.i, pair.j) for pair in after.correspondences.pairs}
+        assert len(after.problem.matches) == len(before.problem.matches) - 80
+    else:
+        assert after is before

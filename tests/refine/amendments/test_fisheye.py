@@ -14,8 +14,13 @@ from scenes import Make, landscape
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments.fisheye import as_fisheye
+from da3_pipeline.refine.amendments import fisheye as module
+from da3_pipeline.refine.amendments.fisheye import _is_bent, as_fisheye, through_fisheye
+from da3_pipeline.refine.amendments.solution import Solution
+from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched
+from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.types import CandidateScore
 
 FISHEYE = Camera("OPENCV_FISHEYE", 3200, 2400, (1350.0, 1350.0, 1600.0, 1200.0, -0.01, 0.002, 0.0, 0.0))
 BARREL = landscape(2100.0, k1=-0.12)
@@ -60,3 +65,46 @@ def test_a_given_camera_stays(make_capture: Make) -> None:
     known = replace(capture.prediction, frames=replace(capture.prediction.frames, frames=frames))
     scene = refine_matched(known, capture.correspondences, RefineConfig(), SilentProgress())
     assert scene.cameras["camera"].model == "SIMPLE_RADIAL"
+
+
+def test_lenses_that_are_wide_and_drawn_in_are_asked_about() -> None:
+    config = RefineConfig().fisheye
+    wide = landscape(1900.0, k1=-0.12)
+    assert _is_bent(wide, config)
+    assert not _is_bent(landscape(1900.0), config), "wide and straight"
+    assert not _is_bent(landscape(4000.0, k1=-0.5), config), "narrow"
+    assert not _is_bent(landscape(1900.0, k1=0.12), config), "a cushion"
+    assert not _is_bent(FISHEYE, config)
+    assert _is_bent(replace(wide, params=(1900.0, 1500.0, 1300.0, -0.12)), config)
+
+
+@pytest.mark.parametrize(
+    ("gain", "sharper", "taken"),
+    [
+        (0.003, 1.2, True),
+        (0.001, 0.96, True),
+        (0.001, 0.98, False),
+        (-0.001, 0.96, True),
+        (-0.003, 0.5, False),
+        (0.1, np.inf, False),
+    ],
+)
+def test_the_model_that_explains_more_wins_and_of_equals_the_sharper(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, gain: float, sharper: float, taken: bool
+) -> None:
+    capture = make_capture(frames=4, lenses=(landscape(1900.0, k1=-0.12),), spread=8.0)
+    problem = capture.problem()
+    fit = fit_points(problem, capture.truth, 1.0)
+    winner = Candidate(fit, CandidateScore("made", 0.9, 0.8, 4, fit.median_px, 0.0), 0.9)
+    before = Solution(capture.prediction, capture.correspondences, problem, (winner,))
+    monkeypatch.setattr(module, "polish", lambda few, other, *_: replace(other, median_px=sharper * fit.median_px))
+    monkeypatch.setattr(module, "agreement", lambda _, estimate: 0.8 + gain * (estimate is not fit.estimate))
+    after = through_fisheye(before, RefineConfig(), SilentProgress())
+    assert (after.winner.fit.estimate.cameras["camera"].model == "OPENCV_FISHEYE") == taken
+    assert (after is before) == (not taken)
+    known = replace(before, problem=replace(problem, known_cameras=frozenset({"camera"})))
+    assert through_fisheye(known, RefineConfig(), SilentProgress()) is known
+    given = replace(before, problem=replace(problem, given_poses=True))
+    assert through_fisheye(given, RefineConfig(), SilentProgress()) is given
+    as_prior = through_fisheye(given, RefineConfig(solve={"poses_as": "prior"}), SilentProgress())
+    assert (as_prior is given) == (not taken)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from da3_pipeline.geometry import PixelMap, centres, nearest_rotation, umeyama
 from da3_pipeline.geometry.geodesy import GpsPosition
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments.gps import with_gps
+from da3_pipeline.refine.amendments.gps import _off_deg, _off_m, with_gps
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.matching.correspondences import Correspondences
@@ -122,7 +124,8 @@ def told_by_gimbals(walk: Walk, kind: str) -> Float:
     turned = np.array([cv2.Rodrigues(np.radians(0.7) * rng.normal(size=3))[0] for _ in rotations])
     ups = -(turned @ rotations)[:, :, 1]
     anyhow = nearest_rotation(rng.normal(size=(len(ups), 3, 3)))[:, 0]
-    return {"right": ups, "anyhow": anyhow, "on their side": ups[:, [1, 0, 2]] * [-1, 1, 1]}[kind]
+    aslant = cv2.Rodrigues(np.radians([0.0, 0.0, 45.0]))[0]
+    return {"right": ups, "anyhow": anyhow, "aslant": ups @ aslant.T}[kind]
 
 
 def test_gimbals_straighten_what_bad_heights_leave_bent(walk: Walk) -> None:
@@ -133,7 +136,7 @@ def test_gimbals_straighten_what_bad_heights_leave_bent(walk: Walk) -> None:
     assert walk.off_m(found) < 0.5 * walk.off_m(without)
 
 
-@pytest.mark.parametrize("kind", ["anyhow", "on their side"])
+@pytest.mark.parametrize("kind", ["anyhow", "aslant"])
 def test_gimbals_that_contradict_gps_have_no_say(kind: str, walk: Walk) -> None:
     positions = walk.metres + np.random.default_rng(1).normal(0, 2.0, walk.metres.shape)
     found, figures = walk.with_positions(positions, ups=told_by_gimbals(walk, kind))
@@ -178,3 +181,27 @@ def test_a_capture_that_does_not_drift_is_left_alone() -> None:
     found, figures = orbit.with_positions(orbit.metres + wandering)
     assert found is orbit.winner
     assert figures["gps_in_adjustment"] == 0.0
+
+
+def test_positions_are_off_by_their_horizontal_distance(walk: Walk) -> None:
+    """Of the used ones among those that are asked about: 5 m, whatever the height."""
+    estimate = walk.problem.prior
+    located = np.arange(120) % 2 == 0
+    metres = centres(estimate.cam_from_world)[located] - np.array([3.0, -4.0, 50.0])
+    metres[0] += 1000.0
+    fit: Any = SimpleNamespace(metres=metres, used=np.arange(60) > 0)
+    assert _off_m(estimate, fit, located, np.ones(120, bool)) == pytest.approx(5.0)
+    assert np.isnan(_off_m(estimate, fit, located, ~located))
+    metres[30:] -= [0.0, 16.0, 0.0]
+    assert _off_m(estimate, fit, located, np.arange(120) >= 60) == pytest.approx(np.hypot(3, 12))
+
+
+def test_ups_are_off_by_their_angle_to_the_vertical(walk: Walk) -> None:
+    level = walk.problem.prior.cam_from_world[:, :, 2]
+    aside = walk.problem.prior.cam_from_world[:, :, 0]
+    angle = np.radians(30.0)
+    ups = np.concatenate([level[:40], np.cos(angle) * level[40:80] + np.sin(angle) * aside[40:80], -level[80:]])
+    ups[5] = np.nan
+    off = _off_deg(walk.problem.prior, ups)
+    assert np.isnan(off[5])
+    np.testing.assert_allclose(np.delete(off, 5), np.repeat([0.0, 30.0, 180.0], [39, 40, 40]), atol=1e-5)

@@ -13,6 +13,7 @@ from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic
 from da3_pipeline.geometry import Sim3, align_cameras, centres, nearest_rotation, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
+from da3_pipeline.refine.amendments.known_poses import _as_priors, _deviation
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.types import Scene
 
@@ -110,3 +111,24 @@ def test_good_priors_hold_what_few_matches_leave_open(make_capture: Make) -> Non
     assert scene.figures["known_poses_held"] == 12
     held = capture.pose_errors(scene.cam_from_world)
     assert held[0] < 0.5 * alone[0] and held[1] < 0.5 * alone[1]
+
+
+def test_sigmas_of_given_poses_are_radians_and_lengths_of_the_world(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    known = capture.cam_from_world.copy()
+    known[1] = np.nan
+    config = RefineConfig(priors={"given_rotation_sigma_deg": 1.8, "given_position_sigma": 0.05})
+    priors = _as_priors(capture.truth, known, config)
+    assert priors.rotation_rad == pytest.approx(np.pi / 100)
+    assert priors.position == pytest.approx(0.05 * np.linalg.norm(np.ptp(centres(capture.cam_from_world), axis=0)))
+    np.testing.assert_array_equal(priors.cam_from_world, known)
+    assert np.isnan(priors.positions).all() and priors.robust_sigmas == config.priors.robust_sigmas
+
+
+def test_the_deviation_is_the_median_angle_and_distance(make_capture: Make) -> None:
+    poses = make_capture(frames=3).cam_from_world
+    turns = np.stack([cv2.Rodrigues(np.radians([0.0, 0.0, degrees]))[0] for degrees in (1.0, 2.0, 90.0)])
+    rotations = turns @ poses[:, :, :3]
+    moved = centres(poses) + np.array([[0.3, 0.4, 0.0], [0.0, 0.0, 3.0], [0.0, 0.1, 0.0]])
+    found = np.concatenate([rotations, -rotations @ moved[:, :, None]], axis=2)
+    assert _deviation(found, poses) == (pytest.approx(2.0), pytest.approx(0.5))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +16,16 @@ from scipy.spatial.transform import Rotation
 from da3_pipeline.geometry import Camera, PixelMap, compose, invert
 from da3_pipeline.geometry.pose_metrics import pose_errors
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.refine.amendments.repeats import where_expected
+from da3_pipeline.refine.amendments import repeats as module
+from da3_pipeline.refine.amendments.repeats import _everywhere, where_expected
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import RefineConfig
-from da3_pipeline.refine.initialisation.candidates import compete
+from da3_pipeline.refine.initialisation.candidates import Candidate, compete
 from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 from da3_pipeline.refine.matching.guided import Near, expected_xy
 from da3_pipeline.refine.solve.problem import pose_problem
-from da3_pipeline.types import Frame, FrameSet, Prediction
+from da3_pipeline.types import CandidateScore, Frame, FrameSet, Prediction
 
 Float = NDArray[np.float64]
 BAYS, BAY_M, DISTANCE_M, FRAMES = 14, 2.0, 6.0, 10
@@ -145,3 +148,66 @@ def test_near_keeps_what_ends_within_the_radius(radius_px: float, kept: list[boo
     near = Near(np.array([[np.nan, np.nan], [3.0, 4.0]]), radius_px)
     matches = np.array([[0, 0], [1, 0]], np.int32)
     assert near.keeps(matches, np.zeros((1, 2), np.float32)).tolist() == [False, bool(kept)]
+
+
+@pytest.mark.parametrize("blank", ["no depth", "no pose", "given"])
+def test_without_a_pose_and_depth_for_every_frame_nothing_is_sought(blank: str) -> None:
+    truth, prior = along_the_front(1.0, 0.1)
+    prediction = prediction_of(prior)
+    if blank == "no depth":
+        prediction.depth[3] = np.nan
+    if blank == "no pose":
+        prediction.cam_from_world[3, 0, 0] = np.nan
+    nothing = Correspondences(features_of(truth, True), ())
+    problem = replace(pose_problem(prediction, nothing, 1600), given_poses=blank == "given")
+    before = Solution(prediction, nothing, problem)
+    assert where_expected(before, CONFIG, SilentProgress()) is before
+
+
+def test_near_depth_is_depth() -> None:
+    """In a world whose unit is large all depth is under one."""
+    prediction = prediction_of(along_the_front(1.0, 0.1)[1])
+    assert _everywhere(replace(prediction, depth=prediction.depth / 100))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "taken"),
+    [
+        ((0.70, 1000), [(0.96, 600), (0.5, 600)], 0),
+        ((0.70, 1000), [(0.85, 600), (0.90, 600)], 1),
+        ((0.70, 1000), [(0.90, 600), (0.85, 600)], 0),
+        ((0.70, 1000), [(0.79, 600), (0.79, 600)], None),
+        ((0.75, 1000), [(0.84, 900), (0.84, 900)], None),
+        ((0.70, 1000), [(0.96, 360), (0.96, 360)], None),
+        ((0.80, 1000), [(0.96, 900), (0.96, 900)], None),
+    ],
+    ids=["at once", "the second", "the first", "under the gate", "no clear margin", "too few", "good already"],
+)
+def test_what_explains_more_by_a_margin_wins(
+    monkeypatch: pytest.MonkeyPatch, before: tuple[float, int], after: list[tuple[float, int]], taken: int | None
+) -> None:
+    """Scores and numbers of matches, without and with the two radii."""
+    truth, prior = along_the_front(1.0, 0.1)
+    prediction, nothing = prediction_of(prior), Correspondences(features_of(truth, True), ())
+    problem = pose_problem(prediction, nothing, 1600)
+    told = iter(after)
+
+    def of(score: float, count: int) -> dict[str, Any]:
+        pair = np.zeros(count, np.int64)
+        matches = replace(problem.matches, pair=pair)
+        scored = Candidate(None, CandidateScore("made", score, score, 10, 0.3, 0.0), 0.9)  # type: ignore[arg-type]
+        return {"problem": replace(problem, matches=matches), "candidates": (scored,)}
+
+    given = Solution(prediction, nothing, **of(*before))
+    monkeypatch.setattr(module, "find_where_expected", lambda *_: nothing)
+    monkeypatch.setattr(Solution, "restated", lambda self, *_, **__: replace(self, **of(*next(told))))
+    monkeypatch.setattr(module, "compete", lambda problem, *_: candidates_of[len(problem.matches)].pop(0))
+    candidates_of: dict[int, list[Any]] = {}
+    for score, count in after:
+        candidates_of.setdefault(count, []).append(of(score, count)["candidates"])
+    found = where_expected(given, CONFIG, SilentProgress())
+    if taken is None:
+        assert found is given
+    else:
+        assert found.search_radius == CONFIG.repeats.radii[taken]
+        assert found.winner.score.score == after[taken][0] and len(found.remarks) == 1

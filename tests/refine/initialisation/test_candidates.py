@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+
 import numpy as np
 import pytest
+from scenes import Make, Synthetic, landscape
 
+from da3_pipeline.arrays import Float
+from da3_pipeline.geometry import rotation_angle_deg
+from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import RefineConfig
-from da3_pipeline.refine.initialisation.candidates import Candidate, _convincing
+from da3_pipeline.refine.initialisation.candidates import Candidate, _convincing, _starts, compete
 from da3_pipeline.refine.solve.score import AGREE_PX, precision
 from da3_pipeline.types import CandidateScore
+
+HELD = ["held by the prior", "best of these, held by the prior"]
 
 
 def candidate(score: float, weakest: float = 0.9, median_px: float = 0.3) -> Candidate:
@@ -46,3 +56,69 @@ def test_true_matches_kept_exact_outweigh_false_ones_brought_near() -> None:
     straight = np.concatenate([true, false])
     assert (bent < AGREE_PX).mean() > (straight < AGREE_PX).mean()
     assert precision(bent) < precision(straight)
+
+
+def names_of_starts(capture: Synthetic, count: int, config: RefineConfig | None = None) -> list[str]:
+    starts = _starts(capture.problem(), config or RefineConfig(), [candidate(0.9)])
+    return [name for name, _ in islice(starts, count)]
+
+
+def test_a_priors_positions_are_a_start_where_its_rotations_agree_with_those_of_matches(
+    make_capture: Make, random_poses: Callable[[int], Float], identical_poses: Callable[[int], Float]
+) -> None:
+    capture = make_capture(frames=5)
+    assert names_of_starts(capture, 9) == ["prior", "two-view geometry", "two-view rotations, prior positions"]
+    for useless in (random_poses(5), identical_poses(5)):
+        assert names_of_starts(capture.with_prior(useless), 9) == ["prior", "two-view geometry"]
+    some = capture.prediction.cam_from_world.copy()
+    some[0] = np.nan
+    assert names_of_starts(capture.with_prior(some), 9) == ["prior", "two-view geometry"]
+
+
+def test_starts_from_two_view_geometry_have_its_rotations(make_capture: Make) -> None:
+    capture = make_capture(frames=5, false_matches=0.0, prior_deg=20.0)
+    for name, start in islice(_starts(capture.problem(), RefineConfig(), [candidate(0.9)]), 1, 3):
+        relative, truth = (
+            some[1:, :, :3] @ some[0, :, :3].T for some in (start.cam_from_world, capture.cam_from_world)
+        )
+        assert rotation_angle_deg(relative, truth).max() < 5.0, name
+
+
+def test_the_contest_of_few_frames_is_between_free_and_held_ones(make_capture: Make) -> None:
+    for frames in (2, 4):
+        capture = make_capture(frames=frames, lenses=(landscape(),), prior_focal=1.0, prior_deg=1.0, prior_shift=0.01)
+        candidates = compete(capture.problem(), RefineConfig(), SilentProgress())
+        names = [candidate.score.name for candidate in candidates]
+        assert names[:2] in (HELD, HELD[::-1]) and "prior, unrefined" in names[2:] and "prior" in names[2:]
+        assert [candidate.score.chosen for candidate in candidates] == [True] + [False] * (len(candidates) - 1)
+        assert [candidate.held_by is not None for candidate in candidates] == [name in HELD for name in names]
+        assert {candidate.score.registered for candidate in candidates} == {frames}
+        assert all(candidate.score.seconds >= 0 for candidate in candidates)
+        rest = [round(candidate.score.precision, 3) for candidate in candidates[2:]]
+        assert rest == sorted(rest, reverse=True)
+
+
+def test_a_prior_that_matches_contradict_does_no_harm(make_capture: Make, random_poses: Callable[[int], Float]) -> None:
+    capture = make_capture(frames=5).with_prior(random_poses(5))
+    candidates = compete(capture.problem(), RefineConfig(), SilentProgress())
+    assert candidates[0].score.score > 0.8
+    assert capture.pose_errors(candidates[0].fit.estimate.cam_from_world)[0] < 0.6
+
+
+def test_many_frames_are_not_held_and_given_ones_do_not_compete(make_capture: Make) -> None:
+    capture = make_capture(frames=9, lenses=(landscape(),))
+    candidates = compete(capture.problem(), RefineConfig(), SilentProgress())
+    assert not any(candidate.held_by for candidate in candidates)
+    told = capture.with_frames(
+        replace(frame, known_cam_from_world=pose)
+        for frame, pose in zip(capture.frames, capture.cam_from_world, strict=True)
+    )
+    (given,) = compete(told.problem(), RefineConfig(), SilentProgress())
+    assert given.score.name == "given" and given.score.chosen
+    np.testing.assert_array_equal(given.fit.estimate.cam_from_world, capture.cam_from_world)
+    assert given.score.score > 0.9 and given.weakest_agreement > 0.8
+
+
+def test_without_poses_there_is_no_candidate(make_capture: Make) -> None:
+    capture = make_capture(frames=3).with_pairs(()).with_prior(np.full((3, 3, 4), np.nan))
+    assert compete(capture.problem(), RefineConfig(), SilentProgress()) == ()

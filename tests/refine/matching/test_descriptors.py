@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from da3_pipeline.refine.matching import descriptors
 from da3_pipeline.refine.matching.descriptors import match_descriptors, matching_device
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
+from da3_pipeline.refine.matching.guided import Near
 
 CPU = torch.device("cpu")
 
@@ -93,3 +94,33 @@ def test_the_gpu_gives_the_same_matches() -> None:
     b = blurred(a, 40, 10)
     on_gpu = match_descriptors(a, b, 0.88, matching_device("cuda"))
     np.testing.assert_array_equal(on_gpu, match_descriptors(a, b, 0.88, CPU))
+
+
+def test_of_equal_partners_the_one_that_is_near_is_taken() -> None:
+    """Every descriptor twice, a hundred pixels apart: without knowing where to look there is no telling."""
+    a = described(20, 11)
+    twice = of(np.concatenate([a.descriptors, a.descriptors]))
+    places = np.column_stack([20.0 * np.arange(20), np.zeros(20)])
+    copies = places + np.array([0.0, 100.0])
+    b = Features(np.concatenate([places, copies]).astype(np.float32), twice.scale_px, twice.descriptors)
+    assert len(match_descriptors(a, b, 0.9, CPU)) == 0
+    expected = copies + np.array([3.0, 4.0])
+    expected[7] = np.nan
+    for radius_px, found in ((5.1, [k for k in range(20) if k != 7]), (4.9, [])):
+        matches = match_descriptors(a, b, 0.9, CPU, Near(expected, radius_px))
+        assert matches.tolist() == [[k, 20 + k] for k in found]
+
+
+class OnGpu(torch.Tensor):
+    """Says that it is on one."""
+
+    is_cuda = True  # type: ignore[assignment]
+
+
+def test_what_a_gpu_is_asked_for_is_the_same() -> None:
+    similarity = torch.from_numpy(np.random.default_rng(13).permutation(48).reshape(6, 8).astype(np.float32))
+    there = descriptors._best_two(similarity.clone().as_subclass(OnGpu))
+    here = descriptors._best_two(similarity.clone())
+    for gpu, cpu in zip(there, here, strict=True):
+        np.testing.assert_array_equal(np.asarray(gpu), cpu)
+    np.testing.assert_array_equal(here[3], similarity.numpy().max(axis=0))

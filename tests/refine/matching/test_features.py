@@ -93,3 +93,16 @@ def test_threads_do_not_change_the_result() -> None:
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_array_equal(a.xy, b.xy)
         np.testing.assert_array_equal(a.descriptors, b.descriptors)
+
+
+def test_a_mask_over_an_image_without_texture_leaves_nothing() -> None:
+    assert len(extract_features(np.full((240, 320), 90, np.uint8), CONFIG, np.ones((240, 320), bool))) == 0
+
+
+def test_the_budget_goes_to_what_a_mask_leaves() -> None:
+    image, used = texture(640, 480, seed=8), np.zeros((480, 640), bool)
+    used[100:300, 50:250] = True
+    found = extract_features(image, CONFIG, used)
+    assert len(found) > 0.5 * CONFIG.max_features
+    column, row = np.floor(found.xy).astype(int).T
+    assert used[row, column].all()

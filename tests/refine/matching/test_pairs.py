@@ -188,3 +188,27 @@ def test_needy_frames_are_apart_or_have_few_partners() -> None:
     degree = np.bincount(np.ravel(verified), minlength=7)
     assert needy_frames(labels, degree, 2).tolist() == [False, False, False, True, True, True, True]
     assert len(set(components(3, []).tolist())) == 3
+
+
+def test_no_frame_takes_a_place_on_its_own_shortlist() -> None:
+    """With room for one, it is the neighbour on the ring."""
+    count = 24
+    chosen = module._shortlist(around(count, 3), PairConfig(shortlist=1), 0)
+    assert not np.diag(chosen).any()
+    for k in range(count):
+        assert set(np.flatnonzero(chosen[k])) <= {(k - 1) % count, (k + 1) % count}
+    assert chosen.any(axis=1).all()
+
+
+def test_residuals_are_those_to_the_nearest_word() -> None:
+    """Two descriptors lie beside one word, on either side of a third direction, and one beside the other."""
+    words = np.zeros((2, 128), np.float32)
+    words[0, 0] = words[1, 1] = 100.0
+    values = np.zeros((3, 128), np.uint8)
+    values[:2, 0], values[0, 2], values[1, 3] = 100, 30, 40
+    values[2, 1], values[2, 4] = 100, 7
+    np.testing.assert_array_equal(module._nearest_word(values.astype(np.float32), words), [0, 0, 1])
+    found = module._vlad(Features(np.zeros((3, 2), np.float32), np.ones(3, np.float32), values), words).reshape(2, 128)
+    expected = np.zeros((2, 128))
+    expected[0, 2:4], expected[1, 4] = [0.6, 0.8], 1.0
+    np.testing.assert_allclose(found, expected / np.sqrt(2), atol=1e-6)

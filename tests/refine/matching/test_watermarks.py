@@ -9,6 +9,7 @@ from da3_pipeline.arrays import Bool, Float
 from da3_pipeline.refine.config import VerifyConfig
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.verification import PairMatches, verify_matches
+from da3_pipeline.refine.matching.watermarks import are_watermark, overlaid
 
 Sizes = tuple[tuple[float, float], tuple[float, float]]
 LANDSCAPE, PORTRAIT = (2048.0, 1536.0), (1536.0, 2048.0)
@@ -119,3 +120,12 @@ def test_pictures_of_a_flat_thing_that_overlap_at_their_sides_alone_stay() -> No
     strip = rng.uniform((1850, 0), LANDSCAPE, (150, 2))
     second = strip - np.array([1840.0, 0.0]) + rng.normal(scale=0.3, size=strip.shape)
     assert kept(verify(strip, second), 150).mean() > 0.95
+
+
+def test_what_is_in_the_middle_is_no_watermark() -> None:
+    inside = np.random.default_rng(7).uniform((600, 500), (1400, 1000), (80, 2))
+    sizes, shift = [np.array(LANDSCAPE)] * 2, np.array([3.0, 2.0])
+    assert not are_watermark(inside, inside + shift, sizes, CONFIG)
+    assert not are_watermark(inside[:0], inside[:0], sizes, CONFIG)
+    assert are_watermark(caption(), caption() + shift, sizes, CONFIG)
+    assert not overlaid(inside, inside, sizes, CONFIG).any()
