@@ -186,7 +186,9 @@ def _left_out(dropped: Sequence[Any]) -> str:
 
 def _describe_capture(capture: Capture) -> str:
     parts = [f"{len(capture.photos)} photographs"] if capture.photos else []
-    parts += [f"{clip.name}: {len(clip.times_s)} video frames" for clip in capture.videos]
+    for clip in capture.videos:
+        pixels = f" ({'; '.join(clip.pixels)})" if clip.pixels else ""
+        parts.append(f"{clip.name}: {len(clip.times_s)} video frames{pixels}")
     return ", ".join(parts) + _left_out(capture.dropped)
 
 

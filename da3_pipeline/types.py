@@ -95,6 +95,7 @@ class Frame:
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.sharpness`.
+    `pixels`: what was done to those of its video to show them as a player does, a clause each.
     """
 
     name: str
@@ -117,14 +118,15 @@ class Frame:
     training: bool = True
     remark: str | None = None
     exposure: Exposure | None = None
+    pixels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class VideoClip:
     """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
 
-    `width` and `height` are those after the rotation flag. `frame_masks` are the masks of single frames, by number;
-    `mask` is that of all others.
+    `width` and `height` are those of the first frame after the rotation flag. `frame_masks` are the masks of single
+    frames, by number; `mask` is that of all others. `pixels`: see `Frame`.
     """
 
     name: str
@@ -140,6 +142,7 @@ class VideoClip:
     known_camera: Camera | None = None
     mask: Path | None = None
     frame_masks: dict[int, Path] = field(default_factory=dict)
+    pixels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 1,
-    "select": 1,
+    "ingest": 2,
+    "select": 2,
     "mask": 1,
     "infer": 3,
     "refine": 3,

@@ -15,7 +15,7 @@ from .masks import with_masks
 from .photos import Photo, read_photos
 from .rigs import with_rigs
 from .scan import Listing, scan
-from .videos import Video, read_video
+from .videos import Video, other_streams, pixels_of, read_video
 
 __all__ = ["run"]
 
@@ -45,6 +45,7 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
             dropped.append(Dropped(result.file.name, f"the moving half of the live photo {twin}"))
         else:
             clips.append(_clip(result, cameras))
+            dropped += other_streams(result)
     if not photos and not clips:
         raise CaptureError(_nothing(sources, dropped))
     capture = with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
@@ -107,6 +108,7 @@ def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
         fingerprint=video.fingerprint,
         exif_focal_px=video.facts.focal_px,
         gps=video.gps,
+        pixels=pixels_of(info),
     )
 
 

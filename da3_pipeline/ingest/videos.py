@@ -13,7 +13,7 @@ from .exif import CameraFacts, focal_px_from_35mm
 from .photos import content_hash
 from .scan import FoundFile
 
-__all__ = ["Video", "read_video"]
+__all__ = ["Video", "other_streams", "pixels_of", "read_video"]
 
 _ISO6709 = re.compile(r"([+-][0-9]+(?:\.[0-9]+)?)([+-][0-9]+(?:\.[0-9]+)?)([+-][0-9]+(?:\.[0-9]+)?)?")
 _APPLE = "com.apple.quicktime."
@@ -43,6 +43,24 @@ def read_video(file: FoundFile, min_side_px: int) -> Video | Dropped:
         return Dropped(file.name, f"{info.width} x {info.height} px: a side is shorter than {min_side_px} px")
     facts = _camera_facts(info.metadata, info.width, info.height)
     return Video(file, info, fingerprint, facts, _position(info.metadata))
+
+
+def other_streams(video: Video) -> list[Dropped]:
+    """The video streams of the file that are not read, each named by its number in it."""
+    why = "another video stream of a file of which the main one is read"
+    return [
+        Dropped(f"{video.file.name} (stream {number})", f"{why}: {what}") for number, what in video.info.unread.items()
+    ]
+
+
+def pixels_of(info: VideoInfo) -> tuple[str, ...]:
+    """What is done to a video's pixels to show them as a player does, a clause each; see `Frame.pixels`."""
+    clauses = (
+        (info.hdr, f"HDR ({info.hdr}), tone-mapped to SDR"),
+        (info.interlaced, "interlaced, made whole from one field a frame"),
+        (info.mirrored, "stored mirrored, mirrored back"),
+    )
+    return tuple(clause for applies, clause in clauses if applies)
 
 
 def _camera_facts(metadata: Mapping[str, str], width: int, height: int) -> CameraFacts:

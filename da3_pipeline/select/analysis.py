@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,10 +24,11 @@ __all__ = ["VideoAnalysis", "analyse"]
 class VideoAnalysis:
     """Per frame of a clip, in display order, (F,) each.
 
-    decoded: False for frames that are damaged, cut off, or of another size than the clip; the rest is void there.
+    decoded: False for frames that are damaged or cut off; the rest is void there.
     sharpness: see `sharpness`. travelled: image motion since the start of the clip, in shares of the diagonal.
     shot: number of the shot, counted from 0; a cut begins a new one. visits: how often before the frame's place was
-    shown, 2 for more than once. exposures: by frame.
+    shown, 2 for more than once. exposures: by frame. other_shapes: (width, height) of the frames whose shape is not the
+    clip's; where only their size differs they were brought to that of the clip.
     """
 
     decoded: Bool
@@ -36,6 +37,7 @@ class VideoAnalysis:
     shot: Int
     visits: Int
     exposures: dict[int, Exposure]
+    other_shapes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None]) -> VideoAnalysis:
@@ -48,30 +50,33 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     sharp = np.zeros(count)
     steps: dict[int, Step] = {}
     exposures: dict[int, Exposure] = {}
+    other_shapes: dict[int, tuple[int, int]] = {}
     visited: list[tuple[int, int]] = []
     tracker, places, next_place = MotionTracker(config), Places(config), 0.0
     for frame in decode_frames(clip.path, clip.times_s):
-        if (frame.width, frame.height) == (clip.width, clip.height):
-            grey = frame.grey(config.sharpness.side_px)
-            small = reduced(grey, config.motion.side_px)
-            decoded[frame.index] = True
-            sharp[frame.index] = sharpness(grey, config.sharpness)
-            step = steps[frame.index] = tracker.step(small)
-            exposures[frame.index] = replace(measured_exposure(grey, config.exposure), stops=step.stops)
-            if step.travelled >= next_place:
-                visited.append((frame.index, places.visit(small, sharp[frame.index])))
-                next_place = step.travelled + config.anchor_step
+        fitted = frame.fitted(clip.width, clip.height)
+        if (fitted.width, fitted.height) != (clip.width, clip.height):
+            other_shapes[frame.index] = (fitted.width, fitted.height)
+        grey = fitted.grey(config.sharpness.side_px)
+        small = reduced(grey, config.motion.side_px)
+        decoded[frame.index] = True
+        sharp[frame.index] = sharpness(grey, config.sharpness)
+        step = steps[frame.index] = tracker.step(small)
+        exposures[frame.index] = replace(measured_exposure(grey, config.exposure), stops=step.stops)
+        if step.travelled >= next_place:
+            visited.append((frame.index, places.visit(small, sharp[frame.index])))
+            next_place = step.travelled + config.anchor_step
         heard(frame.index)
     found = np.flatnonzero(decoded)
     in_order = [steps[index] for index in found.tolist()]
     tracked = np.array([step.tracked for step in in_order])
     likeness = np.array([step.likeness for step in in_order])
-    cuts = find_cuts(tracked, likeness, config.cuts)
+    cuts = find_cuts(tracked, likeness, config.cuts) | np.array([step.reshaped for step in in_order], bool)
     shot = np.zeros(count, np.int64)
     shot[found] = np.cumsum(cuts)
     travelled = np.zeros(count)
     travelled[found] = [step.travelled for step in in_order]
-    return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures)
+    return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures, other_shapes)
 
 
 def _visits(visited: list[tuple[int, int]], count: int) -> Int:

@@ -21,13 +21,15 @@ class Step:
 
     `travelled` is the distance so far in shares of the diagonal; `tracked` the share of corners found again;
     `likeness` the correlation of the two frames as thumbnails, in [-1, 1]; `stops` by how much the same things have
-    become brighter since the first frame, as a power of two of light.
+    become brighter since the first frame, as a power of two of light; `reshaped` says that the picture has become
+    another shape, so that nothing was followed.
     """
 
     travelled: float
     tracked: float
     likeness: float
     stops: float
+    reshaped: bool = False
 
 
 class MotionTracker:
@@ -49,14 +51,15 @@ class MotionTracker:
         self._stops = 0.0
 
     def step(self, grey: Bytes) -> Step:
-        """Take in the next (H, W) frame, all of one size."""
+        """Take in the next (H, W) frame; one of another size than the last begins anew."""
         config = self._config.motion
         mark = thumbnail(grey, config)
         previous, before = self._previous, self._thumbnail
         self._previous, self._thumbnail = grey, mark
-        if previous is None:
+        if previous is None or previous.shape != grey.shape:
+            self._anchored_at = self._travelled
             self._anchor(grey)
-            return Step(0.0, 1.0, 1.0, 0.0)
+            return Step(self._travelled, 1.0, 1.0, self._stops, reshaped=previous is not None)
         tracked = self._follow(previous, grey)
         diagonal = float(np.hypot(*grey.shape))
         if len(self._corners) >= config.least_corners:

@@ -66,6 +66,8 @@ class Places:
 
     def _same(self, place: Bytes, view: Bytes) -> bool:
         config, limit = self.config.revisits, self.config.anchor_step
+        if place.shape != view.shape:
+            return False
         corners = corners_in(place, self.config.motion)
         if len(corners) < config.least_corners:
             return False

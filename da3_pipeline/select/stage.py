@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from ..errors import SelectionError
@@ -14,6 +14,7 @@ from ..videoio import UnreadableVideoError
 from .analysis import VideoAnalysis, analyse
 from .choose import Choice, choose
 from .config import SelectConfig
+from .names import frame_names
 from .photos import looked_at, without_smeared
 from .stills import still_path, write_stills
 
@@ -38,10 +39,12 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
     analysed, unreadable = _analysed(clips, config, progress)
     choices = choose([analysis for _, analysis in analysed], [clip.times_s for clip, _ in analysed], config)
     dropped += unreadable
+    names = frame_names(capture)
     frames = without_smeared(looked_at(photos, config, progress), config)
     for (clip, analysis), choice in zip(analysed, choices, strict=True):
-        frames += [_frame(clip, analysis, choice, int(index), stills) for index in choice.taken]
-        dropped += [Dropped(_name(clip, index), reason) for index, reason in choice.reasons.items()]
+        name = names[clip.name]
+        frames += [_frame(clip, name(index), analysis, choice, index, stills) for index in choice.taken.tolist()]
+        dropped += [Dropped(name(index), reason) for index, reason in choice.reasons.items()]
     if len(frames) < 2:
         raise SelectionError(_too_few(capture, frames, dropped))
     _write([clip for clip, _ in analysed], choices, stills, progress)
@@ -102,28 +105,27 @@ def _write(clips: Sequence[VideoClip], choices: Sequence[Choice], stills: Path, 
         write_stills(clip, choice.taken.tolist(), stills, heard)
 
 
-def _name(clip: VideoClip, index: int) -> str:
-    return str(PurePosixPath(clip.name).with_suffix("") / f"{index:06d}.jpg")
-
-
-def _frame(clip: VideoClip, analysis: VideoAnalysis, choice: Choice, index: int, stills: Path) -> Frame:
-    shot = int(analysis.shot[index])
+def _frame(clip: VideoClip, name: str, analysis: VideoAnalysis, choice: Choice, index: int, stills: Path) -> Frame:
+    """Of another shape than the clip begins with, it is of a camera of its own, of which nothing is known."""
+    shot, own = int(analysis.shot[index]), analysis.other_shapes.get(index)
+    width, height = own or (clip.width, clip.height)
     return Frame(
-        name=_name(clip, index),
+        name=name,
         path=still_path(clip, index, stills),
-        width=clip.width,
-        height=clip.height,
-        camera_id=clip.camera_id,
+        width=width,
+        height=height,
+        camera_id=f"{clip.camera_id}-{width}x{height}" if own else clip.camera_id,
         fingerprint=f"{clip.fingerprint}-{index:06d}",
         time_s=float(clip.times_s[index]),
         video=clip.name if shot == 0 else f"{clip.name}#{shot + 1}",
-        exif_focal_px=clip.exif_focal_px,
-        known_camera=clip.known_camera,
+        exif_focal_px=None if own else clip.exif_focal_px,
+        known_camera=None if own else clip.known_camera,
         sharpness=float(analysis.sharpness[index]),
         mask=clip.frame_masks.get(index, clip.mask),
         training=index not in choice.pose_only,
         remark=choice.pose_only.get(index) or choice.remarks.get(index),
         exposure=analysis.exposures.get(index),
+        pixels=clip.pixels,
     )
 
 

@@ -38,7 +38,7 @@ def write_stills(clip: VideoClip, indices: Sequence[int], stills: Path, heard: C
             path = still_path(clip, frame.index, stills)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_rgb(path, frame.rgb(), _QUALITY)
+                write_rgb(path, frame.fitted(clip.width, clip.height).rgb(), _QUALITY)
             except OSError as error:
                 why = error.strerror or error
                 raise ExportError(

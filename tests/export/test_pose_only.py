@@ -97,10 +97,13 @@ def test_where_hardly_anything_else_has_a_pose_they_are_images(
     assert exported(with_spare(room(), spare), tmp_path / "out").images == 6
 
 
+HDR = "HDR (HLG), tone-mapped to SDR"
+
+
 def test_the_report_names_them_and_tells_of_light(room: Callable[..., Scene], tmp_path: Path) -> None:
     def filmed(index: int, frame: Frame) -> Frame:
         exposure = Exposure(0.4 + 0.02 * index, 0.0, 0.1 if index == 0 else 0.0, stops=0.4 * index)
-        return replace(frame, video="walk.mp4", time_s=index / 2, sharpness=0.3, exposure=exposure)
+        return replace(frame, video="walk.mp4", time_s=index / 2, sharpness=0.3, exposure=exposure, pixels=(HDR,))
 
     scene = with_spare(changed(room(), filmed))
     result = exported(scene, tmp_path / "out")
@@ -114,6 +117,7 @@ def test_the_report_names_them_and_tells_of_light(room: Callable[..., Scene], tm
     assert (source["source"], source["frames"], source["training"]) == ("walk.mp4", 6, 4)
     assert source["stops_range"] == pytest.approx(2.0) and source["clipped_frames"] == 1
     page = (tmp_path / "out" / "report.html").read_text()
+    assert source["pixels"] == [HDR] and HDR in page
     assert "4 frames and 2 for the poses only" in page and "exposure changes by 2.0 stops" in page
     assert page.count('class="curve"') == 1 and "from +0.00 to +2.00 stops" in page
 

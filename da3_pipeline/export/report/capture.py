@@ -46,6 +46,7 @@ def _source(name: str, frames: Sequence[Frame], clipped_share: float) -> dict[st
     sharp = [frame.sharpness for frame in frames if frame.sharpness]
     return {
         "source": name,
+        "pixels": list(dict.fromkeys(clause for frame in frames for clause in frame.pixels)),
         "frames": len(frames),
         "training": sum(frame.training for frame in frames),
         "doubtful": sum(frame.training and frame.remark is not None for frame in frames),
@@ -75,6 +76,7 @@ def capture_rows(capture: Sequence[Mapping[str, Any]], config: ReportConfig) -> 
 
 
 def _remarks(row: Mapping[str, Any], config: ReportConfig) -> Iterator[str]:
+    yield from row["pixels"]
     if row["doubtful"]:
         yield f"{row['doubtful']} are blurred and used because nothing sharper shows the same"
     if row["stops_range"] is not None and row["stops_range"] >= config.uneven_stops:
