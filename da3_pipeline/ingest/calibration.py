@@ -53,8 +53,7 @@ class Intrinsics:
             and abs(self.width * height / self.height - width) > 1.0
         ):
             raise ValueError(f"is for {self.width} x {self.height} px, the picture has {width} x {height}")
-        camera = Camera(self.model, self.width, self.height, self.params)
-        return camera if (width, height) == (self.width, self.height) else camera.resized(width, height)
+        return Camera(self.model, self.width, self.height, self.params).resized(width, height)
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def test_chunks_that_share_a_world_are_put_together_where_they_are(
     )
     np.testing.assert_allclose(merged(result).cam_from_world, truth.cam_from_world, atol=1e-12)
     np.testing.assert_allclose(merged(result).depth, truth.depth, rtol=1e-6)
+    assert (result.tried, result.loops) == (0, 0)
 
 
 def test_some_known_poses_tie_every_chunk_and_are_kept(
