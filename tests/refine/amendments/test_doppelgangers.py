@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from scenes import Make, Synthetic
@@ -87,3 +88,17 @@ def test_few_frames_that_nobody_placed_lose_them(make_capture: Make, frames: int
         assert len(after.problem.matches) == len(before.problem.matches) - 80
     else:
         assert after is before
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize(("degrees", "contradicted"), [(20.0, False), (40.0, True)])
+def test_a_frame_may_be_28_degrees_off(make_capture: Make, axis: int, degrees: float, contradicted: bool) -> None:
+    """Four sigmas of two frames' errors, about whatever axis."""
+    capture = make_capture(frames=5, false_matches=0.0, prior_focal=1.0)
+    poses = capture.cam_from_world.copy()
+    turn, _ = cv2.Rodrigues(np.radians(degrees) * np.eye(3)[axis])
+    poses[0] = turn @ poses[0]
+    problem = capture.with_prior(poses).problem()
+    with_first = (problem.matches.frames == 0).any(axis=1)[problem.matches.pair]
+    keep = not_contradicted(problem, RefineConfig())
+    np.testing.assert_array_equal(keep, ~with_first if contradicted else np.ones(len(keep), bool))

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from da3_pipeline.benchmark.refinement.synthetic_problem import ProblemSize, synthetic_problem
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
-from da3_pipeline.geometry import PixelMap, centres, nearest_rotation, umeyama
+from da3_pipeline.geometry import PixelMap, Sim3, centres, nearest_rotation, umeyama
 from da3_pipeline.geometry.geodesy import GpsPosition
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments.gps import _off_deg, _off_m, with_gps
+from da3_pipeline.refine.amendments.gps import _moved, _off_deg, _off_m, with_gps
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.matching.correspondences import Correspondences
@@ -205,3 +205,20 @@ def test_ups_are_off_by_their_angle_to_the_vertical(walk: Walk) -> None:
     off = _off_deg(walk.problem.prior, ups)
     assert np.isnan(off[5])
     np.testing.assert_allclose(np.delete(off, 5), np.repeat([0.0, 30.0, 180.0], [39, 40, 40]), atol=1e-5)
+
+
+@pytest.mark.parametrize(("degrees", "believed"), [(25.0, True), (35.0, False)])
+def test_gimbals_level_a_scene_that_positions_tilt_by_thirty_degrees_at_most(
+    walk: Walk, degrees: float, believed: bool
+) -> None:
+    """However far that takes it from its positions."""
+    config = RefineConfig(gps={"levelling_cost": 1e9})
+    estimate, located = walk.problem.prior, np.ones(120, bool)
+    lean = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
+    tilted = Sim3(METRES, lean @ ENU, np.zeros(3))
+    fit: Any = SimpleNamespace(alignment=SimpleNamespace(enu_from_scene=tilted), metres=walk.metres, used=located)
+    ups = -estimate.cam_from_world[:, :, 1]  # y of the walk points down
+    moved, told = _moved(estimate, fit, located, ups, config)
+    vertical = (moved.cam_from_world[:, :, 2] * ups).sum(axis=1)
+    np.testing.assert_allclose(vertical, 1.0 if believed else np.cos(np.radians(degrees)), atol=1e-9)
+    assert np.isfinite(told).all() if believed else np.isnan(told).all()
