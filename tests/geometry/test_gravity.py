@@ -210,3 +210,10 @@ def test_gimbals_are_trusted_as_far_as_half_of_them_agree(off_deg: float) -> Non
 
 def _turned(rotations: Float) -> Float:
     return np.concatenate([rotations, np.zeros((len(rotations), 3, 1))], axis=2)
+
+
+def test_exact_cameras_that_hang_either_way_up_know_it_exactly() -> None:
+    poses = cameras(np.linspace(0, 360, N, endpoint=False), np.full(N, -30.0), 180.0 * (np.arange(N) % 2))
+    up = up_from_cameras(poses)
+    assert up is not None
+    np.testing.assert_allclose(up.direction, Z, atol=1e-9)
