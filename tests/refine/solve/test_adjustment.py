@@ -12,10 +12,11 @@ from scenes import Make, landscape
 from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Sim3, align_cameras, centres, rotation_angle_deg
 from da3_pipeline.refine.config import AdjustmentConfig, SolveConfig
-from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
+from da3_pipeline.refine.solve.adjustment import Adjustment, _local_frame, _sound, adjust
 from da3_pipeline.refine.solve.priors import Priors
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
+from da3_pipeline.refine.solve.triangulation import reprojection_errors
 
 LIMITS = AdjustmentConfig()
 UTM = Sim3(1.0, np.eye(3), np.array([441547.0, 5121946.0, 217.0]))
@@ -189,3 +190,45 @@ def test_two_views_do_not_calibrate_and_three_do(make_capture: Make, frames: int
         estimate, _ = adjust(problem, estimate, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50))
     off = abs(estimate.cameras["camera"].focal_px / camera.focal_px - 1)
     assert off == pytest.approx(0.05) if frames == 2 else off < 0.01
+
+
+def test_every_point_that_two_frames_see_is_adjusted_the_first_and_the_last_too(make_capture: Make) -> None:
+    capture = make_capture(frames=5, noise_px=0.5, false_matches=0.0)
+    problem, truth = capture.problem(), capture.truth
+    fit = fit_points(problem, truth, 1.0)
+    kept = fit.kept & (problem.observations.lengths >= 3)[problem.observations.track]
+    found, points = adjust(problem, truth, fit.points, kept, Adjustment(1.0, LIMITS))
+    adjusted = np.isin(np.arange(len(points)), problem.observations.track[kept])
+    np.testing.assert_array_equal((points != fit.points).any(axis=1), adjusted)
+    before, after = (
+        reprojection_errors(problem, *some, problem.observations)[kept]
+        for some in ((truth, fit.points), (found, points))
+    )
+    assert (after**2).mean() < (before**2).mean()
+
+
+@pytest.mark.parametrize("offset", [0.0, 5e6])
+def test_where_all_cameras_are_one_place_the_points_give_the_size(make_capture: Make, offset: float) -> None:
+    """Coordinates of so many metres are rounded to a billionth, which is no distance between cameras."""
+    capture = make_capture(frames=5, layout="rotation")
+    problem = capture.problem()
+    points = np.random.default_rng(0).normal(size=(problem.observations.num_tracks, 3))
+    points *= 8 / np.linalg.norm(points, axis=1, keepdims=True)
+    there = moved(capture.truth, Sim3(1.0, np.eye(3), np.full(3, offset)))
+    local = _local_frame(there, points + offset, problem.observations)
+    assert local.scale == pytest.approx(1 / 8, rel=1e-6)
+    np.testing.assert_allclose(local.apply(np.full((1, 3), offset)), 0.0, atol=1e-6)
+
+
+def test_a_camera_that_is_no_number_is_refused_whoever_looks_through_it(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    problem, truth = capture.problem(), capture.truth
+    fit = fit_points(problem, truth, 1.0)
+    upright = problem.observations.where(np.isin(problem.observations.frame, problem.frames_of("portrait")))
+    for parameter in (0, 3):
+        params = list(truth.cameras["landscape"].params)
+        assert _sound(problem, truth, (truth, fit.points), upright, Adjustment(1.0, LIMITS))
+        params[parameter] = np.nan
+        spoiled = {**truth.cameras, "landscape": replace(truth.cameras["landscape"], params=tuple(params))}
+        found = replace(truth, cameras=spoiled)
+        assert not _sound(problem, truth, (found, fit.points), upright, Adjustment(1.0, LIMITS))

@@ -186,3 +186,14 @@ def test_what_is_known_of_a_camera_is_not_said_of_its_rig(make_capture: Make) ->
     found, _ = adjust(problem, truth, fit.points, fit.kept, how)
     assert (found.cam_from_world != truth.cam_from_world).any()
     assert np.linalg.norm(centres(found.cam_from_world) - centres(truth.cam_from_world), axis=1).max() < 0.05
+
+
+@pytest.mark.parametrize(("relative", "held"), [(1e-6, True), (10.0, False)])
+def test_focal_lengths_are_held_as_far_as_their_sigma_says(make_capture: Make, relative: float, held: bool) -> None:
+    capture = make_capture(frames=5, noise_px=0.2, false_matches=0.0, lenses=(landscape(),))
+    problem, truth = stated(capture)
+    nothing = np.full((5, 3), np.nan)
+    told = Priors(np.full((5, 3, 4), np.nan), 1.0, 1.0, nothing, nothing, {"camera": (1530.0, relative)})
+    fit = fit_points(problem, truth, 1.0)
+    found, _ = adjust(problem, truth, fit.points, fit.kept, Adjustment(1.0, LIMITS, max_iterations=50, priors=told))
+    assert found.cameras["camera"].focal_px == pytest.approx(1530.0 if held else 1500.0, rel=0.005)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scenes import Make
 
-from da3_pipeline.geometry import Sim3, centres, rotation_angle_deg
+from da3_pipeline.geometry import Camera, Sim3, centres, rotation_angle_deg
 from da3_pipeline.refine.config import RegistrationConfig
 from da3_pipeline.refine.solve.problem import Problem
-from da3_pipeline.refine.solve.registration import dependable_points, register, strays
+from da3_pipeline.refine.solve.registration import _pose, dependable_points, register, strays
 from da3_pipeline.refine.solve.triangulation import reprojection_errors, triangulate
 
 CONFIG = RegistrationConfig()
@@ -116,3 +116,17 @@ def test_shares_count_not_numbers_and_a_single_observation_counts(make_capture: 
     poses[1] = np.nan
     found = strays(thin, replace(truth, cam_from_world=poses), errors_of(thin, [1.0, 0.0, 0.9, 0.9]), 4.0, CONFIG)
     assert found.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("count", "agreeing", "found"), [(12, 12, True), (11, 11, False), (200, 60, True), (200, 40, False)]
+)
+def test_twelve_points_and_a_quarter_of_them_must_agree(count: int, agreeing: int, found: bool) -> None:
+    rng = np.random.default_rng(0)
+    camera, points = Camera.pinhole(1600, 1200, 1500.0), rng.uniform((-2, -2, 6), (2, 2, 10), (count, 3))
+    xy = camera.project(points)
+    xy[agreeing:] = rng.uniform([0, 0], [1600, 1200], (count - agreeing, 2))
+    pose = _pose(camera, xy, points, 4.0, CONFIG, 0)
+    assert (pose is not None) == found
+    if pose is not None:
+        np.testing.assert_allclose(pose, np.eye(3, 4), atol=0.02)

@@ -167,3 +167,13 @@ def test_nothing_refined_leaves_nothing_to_measure(make_capture: Make) -> None:
     for name in ("median_error_px", "p95_error_px", "weakest", "weakest_cut", "mean_track_length", "cells"):
         assert getattr(found, name) is None
     assert found.observations_per_frame is None and found.ray_spread_deg is None
+
+
+def test_two_wrong_frames_of_twelve_are_the_weakest_and_one_of_twenty_is_not(make_capture: Make) -> None:
+    """A tenth of the frames: where these disagree with most of their partners it shows."""
+    for frames, wrong, low, high in ((12, 2, 0.05, 0.3), (20, 1, 0.8, 1.0)):
+        capture = make_capture(frames=frames, false_matches=0.0)
+        poses = capture.cam_from_world.copy()
+        poses[frames - wrong :, :, 3] += poses[frames - wrong :, :, :3] @ [0.5, 1.0, 0.0]
+        found = evidence_of(capture, poses=poses).weakest
+        assert found is not None and low < found < high
