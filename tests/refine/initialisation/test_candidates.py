@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scenes import Make, Synthetic, landscape
 
 from da3_pipeline.arrays import Float
-from da3_pipeline.geometry import rotation_angle_deg
+from da3_pipeline.geometry import Sim3, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import RefineConfig
+from da3_pipeline.refine.initialisation import candidates as module
 from da3_pipeline.refine.initialisation.candidates import Candidate, _convincing, _starts, compete
+from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.refine.solve.score import AGREE_PX, precision
 from da3_pipeline.types import CandidateScore
 
@@ -73,6 +77,7 @@ def test_a_priors_positions_are_a_start_where_its_rotations_agree_with_those_of_
     some = capture.prediction.cam_from_world.copy()
     some[0] = np.nan
     assert names_of_starts(capture.with_prior(some), 9) == ["prior", "two-view geometry"]
+    assert names_of_starts(capture.with_pairs(()), 9) == ["prior", "two-view geometry"]
 
 
 def test_starts_from_two_view_geometry_have_its_rotations(make_capture: Make) -> None:
@@ -122,3 +127,60 @@ def test_many_frames_are_not_held_and_given_ones_do_not_compete(make_capture: Ma
 def test_without_poses_there_is_no_candidate(make_capture: Make) -> None:
     capture = make_capture(frames=3).with_pairs(()).with_prior(np.full((3, 3, 4), np.nan))
     assert compete(capture.problem(), RefineConfig(), SilentProgress()) == ()
+
+
+@pytest.mark.parametrize(
+    ("held", "free", "order"),
+    [
+        ([(0.80, 0.3), (0.95, 0.3)], [0.96, 0.50], ["best held", "held", "free", "free"]),
+        ([(0.93, 0.3), (0.80, 0.3)], [0.96, 0.50], ["free", "free", "held", "best held"]),
+        ([(0.951, 0.5), (0.949, 0.3)], [0.96, 0.95], ["best held", "held", "free", "free"]),
+    ],
+    ids=["within the margin", "beyond it", "of equals the more exact"],
+)
+def test_held_ones_win_within_two_hundredths_of_the_matches(
+    make_capture: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    held: list[tuple[float, float]],
+    free: list[float],
+    order: list[str],
+) -> None:
+    capture = make_capture(frames=3)
+    problem, told = capture.problem(), iter(held)
+
+    def entered(name: str, *_: object) -> Candidate:
+        score, median_px = next(told)
+        return candidate(score, median_px=median_px)
+
+    monkeypatch.setattr(module, "refine_estimate", lambda *_: None)
+    monkeypatch.setattr(module, "_entered", entered)
+    fit: Any = SimpleNamespace(estimate=capture.truth)
+    ranked = module._with_held(problem, problem, [replace(candidate(score), fit=fit) for score in free], RefineConfig())
+    names = {held[0]: "held", held[1]: "best held"}
+    found = [names.get((c.score.score, c.score.median_error_px), "free") if c.held_by else "free" for c in ranked]
+    assert found == order
+
+
+def test_a_solution_is_moved_onto_the_prior_which_places_what_it_lacks(make_capture: Make) -> None:
+    capture = make_capture(frames=5)
+    problem = capture.with_prior(capture.cam_from_world).problem()
+    elsewhere = Sim3(3.0, np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), np.array([5.0, 6, 7]))
+    poses = elsewhere.apply_to_cameras(capture.cam_from_world)
+    poses[2] = np.nan
+    found = module._in_world_of_prior(problem, replace(capture.truth, cam_from_world=poses))
+    np.testing.assert_allclose(found.cam_from_world, capture.cam_from_world, atol=1e-9)
+    assert found.cameras == capture.truth.cameras
+    nowhere = replace(capture.truth, cam_from_world=np.full((5, 3, 4), np.nan))
+    assert module._in_world_of_prior(problem, nowhere) is problem.prior
+
+
+def test_an_entry_tells_of_the_frame_whose_matches_agree_least(make_capture: Make) -> None:
+    capture = make_capture(frames=6, false_matches=0.0, lenses=(landscape(),))
+    problem, poses = capture.problem(), capture.cam_from_world.copy()
+    poses[3, :, 3] += 1.0
+    entry = module._entered("x", problem, fit_points(problem, replace(capture.truth, cam_from_world=poses), 1.0), 0.0)
+    assert entry.weakest_agreement < 0.2 and 0.5 < entry.score.score < 0.75, "ten pairs of fifteen"
+    assert entry.score.registered == 6 and entry.score.precision <= entry.score.score
+    nothing = make_capture(frames=3).with_pairs(())
+    empty = module._entered("x", nothing.problem(), fit_points(nothing.problem(), nothing.truth, 1.0), 0.0)
+    assert empty.score.score == 0.0 and np.isnan(empty.weakest_agreement)

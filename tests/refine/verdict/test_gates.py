@@ -239,6 +239,10 @@ def test_cells_are_counted_once_and_of_the_given_frames() -> None:
     assert cells_covered(frame, xy, size, np.array([True, False, False])) == 2 / 64
     assert cells_covered(frame, xy, size, np.array([True, True, True])) == 1 / 64
     assert cells_covered(frame, xy, size, np.zeros(3, bool)) is None
+    border = np.array([[80.0, 40.0], [-0.2, 20.0], [80.0, 1.0]])
+    for k in range(3):  # on a border, or hardly beyond it, it is in the cell within
+        alone = np.arange(3) == k
+        assert cells_covered(np.zeros(3, np.int64), border, size, alone) == (3 / 64 if k == 0 else 0.0)
 
 
 def test_image_motion_is_that_of_most_pairs_whatever_the_size_of_the_images() -> None:
