@@ -409,3 +409,14 @@ def test_all_kinds_of_residual_count_together() -> None:
         alignment = align_chunks(source, replace(target, cam_from_world=poses), config)
         assert alignment is not None
         assert alignment.agreeing == agreeing
+
+
+@pytest.mark.parametrize("growth", [1.5, 0.7])
+def test_one_pixel_that_is_surer_than_all_others_together_decides(growth: float) -> None:
+    source, target = standing_still(np.zeros(1), np.ones(1))
+    depth, conf = target.depth.copy(), target.conf.copy()
+    depth[0, 3, 3] *= growth
+    conf[0, 3, 3] = 100.0**2
+    alignment = align_chunks(source, replace(target, depth=depth, conf=conf), CONFIG)
+    assert alignment is not None
+    assert alignment.target_from_source.scale == pytest.approx(growth, rel=1e-5)
