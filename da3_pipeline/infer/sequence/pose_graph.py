@@ -126,7 +126,7 @@ class _Graph:
         for _ in range(3 * steps):
             moved = self._step(nodes, self.weights(self.squared(nodes), convexity), damping)
             found = self._cost(self.squared(moved), convexity)
-            if not np.isfinite(found) or found > cost:
+            if not found <= cost:  # nor where it is NaN
                 damping *= 10
                 if damping > 1e6:
                     break
