@@ -77,3 +77,9 @@ def test_lengths_and_numbers_are_asked_of_a_lens() -> None:
     ):
         assert not plausible(Camera("SIMPLE_RADIAL", 640, 480, params), LENS)
     assert plausible(Camera("OPENCV_FISHEYE", 640, 480, (300.0, 300.0, 320.0, 240.0, 0.5, 0.0, 0.0, 0.0)), LENS)
+
+
+def test_both_coefficients_bend_the_corner() -> None:
+    """Which is 400 px from the centre: a tangent of two thirds, at which 0.08 + 0.35 * 4 / 9 is allowed."""
+    for k1, k2, right in ((0.0, 1.1, True), (0.0, 1.3, False), (0.5, 0.0, True), (0.6, 0.0, False), (0.45, 0.3, False)):
+        assert plausible(Camera("RADIAL", 640, 480, (600.0, 320.0, 240.0, k1, k2)), LENS) is right
