@@ -11,9 +11,10 @@ from ..arrays import Bool, Float, Int
 from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
 from .config import SelectConfig
+from .cuts import CutFinder
 from .exposure import measured_exposure
 from .flow import reduced
-from .motion import MotionTracker, Step, find_cuts
+from .motion import MotionTracker, Step
 from .places import Places
 from .sharpness import sharpness
 
@@ -52,7 +53,7 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     exposures: dict[int, Exposure] = {}
     other_shapes: dict[int, tuple[int, int]] = {}
     visited: list[tuple[int, int]] = []
-    tracker, places, next_place = MotionTracker(config), Places(config), 0.0
+    tracker, cutter, places, next_place = MotionTracker(config), CutFinder(config), Places(config), 0.0
     for frame in decode_frames(clip.path, clip.times_s):
         fitted = frame.fitted(clip.width, clip.height)
         if (fitted.width, fitted.height) != (clip.width, clip.height):
@@ -62,6 +63,7 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
         decoded[frame.index] = True
         sharp[frame.index] = sharpness(grey, config.sharpness)
         step = steps[frame.index] = tracker.step(small)
+        cutter.take(small, step)
         exposures[frame.index] = replace(measured_exposure(grey, config.exposure), stops=step.stops)
         if step.travelled >= next_place:
             visited.append((frame.index, places.visit(small, sharp[frame.index])))
@@ -69,11 +71,8 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
         heard(frame.index)
     found = np.flatnonzero(decoded)
     in_order = [steps[index] for index in found.tolist()]
-    tracked = np.array([step.tracked for step in in_order])
-    likeness = np.array([step.likeness for step in in_order])
-    cuts = find_cuts(tracked, likeness, config.cuts) | np.array([step.reshaped for step in in_order], bool)
     shot = np.zeros(count, np.int64)
-    shot[found] = np.cumsum(cuts)
+    shot[found] = np.cumsum(cutter.cuts())
     travelled = np.zeros(count)
     travelled[found] = [step.travelled for step in in_order]
     return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures, other_shapes)

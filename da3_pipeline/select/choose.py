@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Float, Int
 from .analysis import VideoAnalysis
 from .config import SelectConfig
+from .pauses import pause_lengths_s
 from .reasons import Reasons
 from .shots import Shot, common_step, shots_of
 from .training import judge
@@ -53,11 +54,16 @@ def choose(analyses: Sequence[VideoAnalysis], times_s: Sequence[Float], config: 
     step = common_step([shot for of_clip in kept for shot in of_clip], config)
     choices = [_choice(of_clip, step, scarce, config) for of_clip in kept]
     full = f"over the budget of {config.max_frames} frames" if scarce else ""
-    still, blurred = config.min_motion * config.spacing.still, config.sharpness.blurred_share
     return [
-        _with_reasons(choice, Reasons(analysis, times, choice.taken, still, blurred, full))
+        _with_reasons(choice, _reasons(choice, analysis, times, full, config))
         for choice, analysis, times in zip(choices, analyses, times_s, strict=True)
     ]
+
+
+def _reasons(choice: Choice, analysis: VideoAnalysis, times_s: Float, full: str, config: SelectConfig) -> Reasons:
+    still = config.min_motion * config.spacing.still
+    pause_s = pause_lengths_s(analysis, times_s, still, config.spacing.still_s)
+    return Reasons(analysis, times_s, choice.taken, still, pause_s, config.sharpness.blurred_share, full)
 
 
 def _all_shots(analyses: Sequence[VideoAnalysis], again: float) -> list[Shot]:

@@ -1,4 +1,4 @@
-"""How far the picture has moved, frame by frame, and where a cut breaks it off."""
+"""How far the picture has moved, frame by frame."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..arrays import Bool, Bytes, Float, Float32
-from .config import CutConfig, SelectConfig
+from ..arrays import Bytes, Float, Float32
+from .config import SelectConfig
 from .exposure import linear_light
-from .flow import corners_in, followed, thumbnail
+from .flow import corners_in, followed, shift_between
 
-__all__ = ["MotionTracker", "Step", "find_cuts"]
+__all__ = ["MotionTracker", "Step"]
 
 
 @dataclass(frozen=True)
 class Step:
     """From the frame before to this one.
 
-    `travelled` is the distance so far in shares of the diagonal; `tracked` the share of corners found again;
-    `likeness` the correlation of the two frames as thumbnails, in [-1, 1]; `stops` by how much the same things have
-    become brighter since the first frame, as a power of two of light; `reshaped` says that the picture has become
-    another shape, so that nothing was followed.
+    `travelled` is the distance so far in shares of the diagonal; `tracked` the share of corners found again; `stops` by
+    how much the same things have become brighter since the first frame, as a power of two of light; `reshaped` says
+    that the picture has become another shape, so that nothing was followed.
     """
 
     travelled: float
     tracked: float
-    likeness: float
     stops: float
     reshaped: bool = False
 
@@ -42,7 +40,6 @@ class MotionTracker:
     def __init__(self, config: SelectConfig) -> None:
         self._config = config
         self._previous: Bytes | None = None
-        self._thumbnail = np.zeros(0)
         self._origin = self._corners = np.zeros((0, 2), np.float32)
         self._levels = np.zeros(0)
         self._anchored_at = 0.0
@@ -53,26 +50,24 @@ class MotionTracker:
     def step(self, grey: Bytes) -> Step:
         """Take in the next (H, W) frame; one of another size than the last begins anew."""
         config = self._config.motion
-        mark = thumbnail(grey, config)
-        previous, before = self._previous, self._thumbnail
-        self._previous, self._thumbnail = grey, mark
+        previous, self._previous = self._previous, grey
         if previous is None or previous.shape != grey.shape:
             self._anchored_at = self._travelled
             self._anchor(grey)
-            return Step(self._travelled, 1.0, 1.0, self._stops, reshaped=previous is not None)
+            return Step(self._travelled, 1.0, self._stops, reshaped=previous is not None)
         tracked = self._follow(previous, grey)
         diagonal = float(np.hypot(*grey.shape))
         if len(self._corners) >= config.least_corners:
             net = float(np.median(np.linalg.norm(self._corners - self._origin, axis=1))) / diagonal
         else:
-            net = self._travelled - self._anchored_at + _shift(previous, grey, config.least_response) / diagonal
+            net = self._travelled - self._anchored_at + _shift_px(previous, grey, config.least_response) / diagonal
         self._travelled = max(self._travelled, self._anchored_at + net)
         self._compare_light(grey)
         lost = len(self._corners) < max(config.least_corners, config.least_share * self._anchored)
         if net > self._config.anchor_step or lost:
             self._anchored_at = self._travelled
             self._anchor(grey)
-        return Step(self._travelled, tracked, float(before @ mark), self._stops)
+        return Step(self._travelled, tracked, self._stops)
 
     def _anchor(self, grey: Bytes) -> None:
         self._origin = self._corners = corners_in(grey, self._config.motion)
@@ -98,20 +93,6 @@ class MotionTracker:
             self._stops = self._anchor_stops + float(np.median(np.log2(ratio)))
 
 
-def find_cuts(tracked: Float, likeness: Float, config: CutConfig) -> Bool:
-    """(F,) True at frames that begin a new shot: unlike the frame before and not to be tracked from it.
-
-    A fast pan loses its corners as well, but stays more alike, and for more than one frame on end: at a cut the steps
-    before and after are good ones.
-    """
-    broken = (tracked < config.broken_tracked) & (likeness < config.broken_likeness)
-    calm = (tracked > config.calm_tracked) | (likeness > config.calm_likeness)
-    cuts = np.zeros(len(broken), bool)
-    for frame in np.flatnonzero(broken):
-        cuts[frame] = frame > 0 and calm[frame - 1] and (frame + 1 == len(calm) or calm[frame + 1])
-    return cuts
-
-
 def _levels(grey: Bytes, corners: Float32, patch_px: int) -> Float:
     """(n,) mean grey levels around corners."""
     if len(corners) == 0:
@@ -120,8 +101,7 @@ def _levels(grey: Bytes, corners: Float32, patch_px: int) -> Float:
     return cv2.blur(grey, (patch_px, patch_px))[row, column].astype(np.float64)
 
 
-def _shift(previous: Bytes, grey: Bytes, least_response: float) -> float:
-    """Global translation in pixels by phase correlation, for frames without corners; 0 where it is not credible."""
-    window = cv2.createHanningWindow(grey.shape[::-1], cv2.CV_32F)
-    (dx, dy), response = cv2.phaseCorrelate(previous.astype(np.float32), grey.astype(np.float32), window)
-    return float(np.hypot(dx, dy)) if response > least_response else 0.0
+def _shift_px(previous: Bytes, grey: Bytes, least_response: float) -> float:
+    """How far all of a picture has moved, for frames without corners; 0 where it is not credible."""
+    shift, response = shift_between(previous, grey)
+    return float(np.hypot(*shift)) if response > least_response else 0.0

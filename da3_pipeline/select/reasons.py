@@ -16,14 +16,15 @@ __all__ = ["Reasons"]
 class Reasons:
     """Why frames of one clip are left out.
 
-    still: motion that counts as none. blurred_share: of another's sharpness, below which a frame is blurred. full: what
-    is said of frames beyond the budget, empty within it.
+    still: motion that counts as none. pause_s (F,): see `pause_lengths_s`. blurred_share: of another's sharpness, below
+    which a frame is blurred. full: what is said of frames beyond the budget, empty within it.
     """
 
     analysis: VideoAnalysis
     times_s: Float
     taken: Int
     still: float
+    pause_s: Float
     blurred_share: float
     full: str
 
@@ -42,6 +43,9 @@ class Reasons:
         apart = f"{abs(self.times_s[other] - self.times_s[frame]):.2f} s away"
         if analysis.sharpness[frame] < self.blurred_share * analysis.sharpness[other]:
             return f"blurred: a sharper frame {apart} was taken"
-        if distance.min() < self.still:
-            return f"stationary: the frame {apart} shows the same"
-        return self.full or f"the frame {apart} is close enough"
+        shown = "shows nearly the same" if distance.min() < self.still else "is close enough"
+        if self.pause_s[frame] > 0:
+            return f"stationary: the camera pauses for {self.pause_s[frame]:.1f} s; the frame {apart} {shown}"
+        if distance.min() < self.still or not self.full:
+            return f"the frame {apart} {shown}"
+        return self.full

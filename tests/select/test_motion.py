@@ -1,4 +1,4 @@
-"""Sharpness, distance travelled and cuts, on pictures whose truth is known."""
+"""Sharpness and distance travelled, on pictures whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from da3_pipeline.select import SelectConfig
-from da3_pipeline.select.config import CutConfig, SharpnessConfig
-from da3_pipeline.select.motion import MotionTracker, Step, find_cuts
+from da3_pipeline.select.config import SharpnessConfig
+from da3_pipeline.select.motion import MotionTracker, Step
 from da3_pipeline.select.sharpness import sharpness as measured_sharpness
 
 Views = Callable[..., list[np.ndarray]]
@@ -22,13 +22,6 @@ sharpness = partial(measured_sharpness, config=SharpnessConfig())
 def follow(frames: list[np.ndarray]) -> list[Step]:
     tracker = MotionTracker(SelectConfig(min_motion=0.04))
     return [tracker.step(np.ascontiguousarray(frame[..., 0])) for frame in frames]
-
-
-def cuts_of(frames: list[np.ndarray]) -> list[int]:
-    steps = follow(frames)
-    tracked, likeness = np.array([(step.tracked, step.likeness) for step in steps]).T
-    cuts = find_cuts(tracked, likeness, CutConfig())
-    return np.flatnonzero(cuts).tolist()
 
 
 @pytest.mark.parametrize("kernel", [(9, 1), (1, 9), (7, 7)])
@@ -77,25 +70,3 @@ def test_there_and_back_is_twice_the_way(views: Views) -> None:
 def test_pictures_without_corners_do_not_break_it() -> None:
     flat = [np.full((192, 320, 3), level, np.uint8) for level in (0, 128, 255, 255)]
     assert follow(flat)[-1].travelled < 1e-4
-
-
-def test_a_cut_is_found_where_it_is(views: Views) -> None:
-    frames = views(1, np.arange(12) * 4.0) + views(2, np.arange(9) * 4.0) + views(3, np.arange(5) * 4.0)
-    assert cuts_of(frames) == [12, 21]
-
-
-def test_a_fast_pan_is_no_cut(views: Views) -> None:
-    positions = np.concatenate([np.arange(10) * 4.0, 40 + np.arange(6) * 90.0, 580 + np.arange(10) * 4.0])
-    assert cuts_of(views(1, positions)) == []
-
-
-def test_a_flash_is_no_cut(views: Views) -> None:
-    frames = views(1, np.arange(12) * 4.0)
-    frames[6] = np.clip(frames[6].astype(int) + 120, 0, 255).astype(np.uint8)
-    assert cuts_of(frames) == []
-
-
-def test_a_cut_into_the_last_frame_and_short_films(views: Views) -> None:
-    assert cuts_of(views(1, [0, 4, 8]) + views(2, [0])) == [3]
-    assert cuts_of(views(1, [0])) == []
-    assert find_cuts(np.zeros(0), np.zeros(0), CutConfig()).tolist() == []

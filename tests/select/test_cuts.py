@@ -1,0 +1,111 @@
+"""Cuts are found where they are, and nothing that a hand, a light or a fast turn does is taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from da3_pipeline.select import SelectConfig
+from da3_pipeline.select.cuts import CutFinder
+from da3_pipeline.select.motion import MotionTracker
+from da3_pipeline.videoio import decode_frames, probe_video
+
+Views = Callable[..., list[np.ndarray]]
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def cuts_of(frames: Sequence[np.ndarray]) -> list[int]:
+    config = SelectConfig()
+    tracker, finder = MotionTracker(config), CutFinder(config)
+    for frame in frames:
+        grey = np.ascontiguousarray(frame[..., 0] if frame.ndim == 3 else frame)
+        finder.take(grey, tracker.step(grey))
+    return np.flatnonzero(finder.cuts()).tolist()
+
+
+def under_one_sky(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Bright above and dark below, as most pictures of one afternoon: thumbnails of any two correlate."""
+    light = np.linspace(235, 20, frames[0].shape[0])[:, None, None]
+    return [np.clip(0.4 * (frame.astype(float) - 128) + light, 0, 255).astype(np.uint8) for frame in frames]
+
+
+def test_a_cut_is_found_where_it_is(views: Views) -> None:
+    frames = views(1, np.arange(12) * 4.0) + views(2, np.arange(9) * 4.0) + views(3, np.arange(5) * 4.0)
+    assert cuts_of(frames) == [12, 21]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cut_between_places_in_the_same_light(views: Views, seed: int) -> None:
+    first, second = views(seed, np.arange(10) * 4.0), views(seed + 20, 300 + np.arange(10) * 4.0)
+    assert cuts_of(under_one_sky(first) + under_one_sky(second)) == [10]
+
+
+def test_a_cut_to_another_part_of_the_same_wall(views: Views) -> None:
+    assert cuts_of(views(4, np.arange(8) * 4.0) + views(4, 900 + np.arange(8) * 4.0)) == [8]
+
+
+@pytest.mark.parametrize("speed_px", [40, 70])
+def test_a_cut_amid_fast_motion(views: Views, speed_px: int) -> None:
+    assert cuts_of(views(1, np.arange(8) * speed_px) + views(2, np.arange(8) * speed_px)) == [8]
+
+
+def test_a_fast_pan_is_no_cut(views: Views) -> None:
+    positions = np.concatenate([np.arange(10) * 4.0, 40 + np.arange(6) * 90.0, 580 + np.arange(10) * 4.0])
+    assert cuts_of(views(1, positions)) == []
+    smeared = views(1, positions, blurred=range(10, 16))
+    assert cuts_of(smeared) == []
+
+
+@pytest.mark.parametrize("frames_lit", [1, 2])
+@pytest.mark.parametrize("change", [120, 250, -120])
+def test_a_flash_or_a_black_frame_is_no_cut(views: Views, change: int, frames_lit: int) -> None:
+    frames = views(1, np.arange(12) * 4.0)
+    for number in range(6, 6 + frames_lit):
+        frames[number] = np.clip(frames[number].astype(int) + change, 0, 255).astype(np.uint8)
+    assert cuts_of(frames) == []
+
+
+def test_lights_that_go_out_are_no_cut(views: Views) -> None:
+    frames = views(1, np.arange(20) * 4.0)
+    assert cuts_of(frames[:8] + [(frame * 0.2).astype(np.uint8) for frame in frames[8:14]] + frames[14:]) == []
+
+
+@pytest.mark.parametrize("frames_smeared", [1, 3, 7])
+def test_a_jolt_is_no_cut(views: Views, frames_smeared: int) -> None:
+    frames = views(1, np.arange(20) * 4.0)
+    for number in range(8, 8 + frames_smeared):
+        frames[number] = cv2.blur(frames[number], (41, 1))
+    assert cuts_of(frames) == []
+
+
+def test_a_cut_into_the_last_frame_and_short_films(views: Views) -> None:
+    assert cuts_of(views(1, [0, 4, 8]) + views(2, [0])) == [3]
+    assert cuts_of(views(1, [0])) == []
+    assert cuts_of([]) == []
+    assert cuts_of([np.full((192, 320), level, np.uint8) for level in (0, 128, 255, 255)]) == []
+
+
+@pytest.mark.skipif(not (SHARED / "video").exists(), reason="needs ../shared/data")
+def test_joins_of_real_places_and_none_within_them() -> None:
+    """Thirty joins of videos and photographs of unlike places; no cut in the videos, nor in every fourth frame."""
+    clips = []
+    for path in (SHARED / "captures/video/iphone_hlg.mov", SHARED / "video/robot_unitree.mp4"):
+        grey = [frame.grey(320) for frame in decode_frames(path, probe_video(path).times_s)]
+        assert cuts_of(grey) == [] and cuts_of(grey[::4]) == []
+        clips += [grey[start : start + 10] for start in (0, 50, 100)]
+    folders = ("strecha/fountain-P11", "strecha/castle-P19", "skull", "captures/kitchen", "captures/can_on_tiles")
+    for folder in folders:
+        photo = cv2.imread(str(sorted((SHARED / folder / "images").iterdir())[0]), cv2.IMREAD_GRAYSCALE)
+        small = cv2.resize(photo, (400, 250), interpolation=cv2.INTER_AREA)
+        clips.append([small[10 + k : 190 + k, 3 * k : 3 * k + 320].copy() for k in range(10)])
+    places = [0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6]
+    joins = [(a, b) for a in range(11) for b in range(11) if places[a] != places[b]][::3][:30]
+    assert len(joins) == 30
+    for a, b in joins:
+        side = (320, 180)
+        film = [cv2.resize(frame, side, interpolation=cv2.INTER_AREA) for frame in (*clips[a], *clips[b])]
+        assert cuts_of(film) == [10], (a, b)
