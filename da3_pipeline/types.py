@@ -94,7 +94,7 @@ class Frame:
     `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
-    clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.sharpness`.
+    clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
     `pixels`: what was done to those of its video to show them as a player does, a clause each.
     """
 

@@ -11,12 +11,12 @@ from ..arrays import Bool, Float, Int
 from ..types import Exposure, VideoClip
 from ..videoio import decode_frames
 from .config import SelectConfig
-from .cuts import CutFinder
-from .exposure import measured_exposure
-from .flow import reduced
-from .motion import MotionTracker, Step
-from .places import Places
-from .sharpness import sharpness
+from .measures.cuts import CutFinder
+from .measures.exposure import measured_exposure
+from .measures.flow import reduced
+from .measures.motion import MotionTracker, Step
+from .measures.places import Places
+from .measures.sharpness import sharpness
 
 __all__ = ["VideoAnalysis", "analyse"]
 

@@ -149,8 +149,8 @@ class CutConfig(Settings):
         default=0.25,
         ge=0,
         le=1,
-        description="share of the corners of one frame in another of the same place: of 100 joins 0.06 at most, of frames "
-        "4 apart in four handheld videos 0.48 at least; between lie jumps to another view of the same thing",
+        description="share of the corners of one frame in another of the same place: of 100 joins 0.06 at most, of "
+        "frames 4 apart in four handheld videos 0.48 at least; between lie jumps to another view of the same thing",
     )
     least_alike: float = Field(
         default=0.8,

@@ -15,9 +15,9 @@ from ..imageio import UnreadableImageError, read_rgb
 from ..progress import Progress
 from ..types import Exposure, Frame
 from .config import SelectConfig
-from .exposure import measured_exposure
-from .flow import reduced
-from .sharpness import sharpness
+from .measures.exposure import measured_exposure
+from .measures.flow import reduced
+from .measures.sharpness import sharpness
 
 __all__ = ["looked_at", "without_smeared"]
 

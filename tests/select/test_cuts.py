@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from da3_pipeline.select import SelectConfig
-from da3_pipeline.select.cuts import CutFinder
-from da3_pipeline.select.motion import MotionTracker
+from da3_pipeline.select.measures.cuts import CutFinder
+from da3_pipeline.select.measures.motion import MotionTracker
 from da3_pipeline.videoio import decode_frames, probe_video
 
 Views = Callable[..., list[np.ndarray]]

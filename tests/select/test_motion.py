@@ -11,8 +11,8 @@ import pytest
 
 from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.config import SharpnessConfig
-from da3_pipeline.select.motion import MotionTracker, Step
-from da3_pipeline.select.sharpness import sharpness as measured_sharpness
+from da3_pipeline.select.measures.motion import MotionTracker, Step
+from da3_pipeline.select.measures.sharpness import sharpness as measured_sharpness
 
 Views = Callable[..., list[np.ndarray]]
 

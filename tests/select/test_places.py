@@ -13,7 +13,7 @@ from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.analysis import VideoAnalysis, analyse
-from da3_pipeline.select.places import Places
+from da3_pipeline.select.measures.places import Places
 
 Views = Callable[..., list[np.ndarray]]
 Film = Callable[..., Path]

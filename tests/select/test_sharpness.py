@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from da3_pipeline.select.config import ExposureConfig, SharpnessConfig
-from da3_pipeline.select.exposure import measured_exposure
-from da3_pipeline.select.sharpness import sharpness as measured_sharpness
+from da3_pipeline.select.measures.exposure import measured_exposure
+from da3_pipeline.select.measures.sharpness import sharpness as measured_sharpness
 
 SIZE = (480, 640)
 CONFIG = SharpnessConfig()

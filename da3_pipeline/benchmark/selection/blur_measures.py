@@ -15,7 +15,7 @@ from ...arrays import Bytes, Float, Int
 from ...geometry import Camera
 from ...progress import Progress
 from ...select.config import SharpnessConfig
-from ...select.sharpness import sharpness
+from ...select.measures.sharpness import sharpness
 from .motion_blur import motion_blurred
 
 __all__ = ["MEASURES", "BlurredPictures", "blur_table", "render_pictures", "separation"]

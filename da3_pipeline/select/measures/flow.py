@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..arrays import Bool, Bytes, Float, Float32
-from .config import MotionConfig
+from ...arrays import Bool, Bytes, Float, Float32
+from ..config import MotionConfig
 
 __all__ = ["corners_in", "followed", "reduced", "shift_between", "thumbnail"]
 

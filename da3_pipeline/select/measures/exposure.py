@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import cv2
 
-from ..arrays import Bytes, Float
-from ..types import Exposure
-from .config import ExposureConfig
+from ...arrays import Bytes, Float
+from ...types import Exposure
+from ..config import ExposureConfig
 
 __all__ = ["linear_light", "measured_exposure"]
 

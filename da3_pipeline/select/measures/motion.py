@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..arrays import Bytes, Float, Float32
-from .config import SelectConfig
+from ...arrays import Bytes, Float, Float32
+from ..config import SelectConfig
 from .exposure import linear_light
 from .flow import corners_in, followed, shift_between
 

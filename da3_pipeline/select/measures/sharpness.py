@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..arrays import Bytes
-from .config import SharpnessConfig
+from ...arrays import Bytes
+from ..config import SharpnessConfig
 
 __all__ = ["sharpness"]
 

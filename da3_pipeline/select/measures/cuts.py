@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ..arrays import Bool, Bytes, Float, Float32
-from .config import SelectConfig
+from ...arrays import Bool, Bytes, Float, Float32
+from ..config import SelectConfig
 from .flow import corners_in, followed, shift_between, thumbnail
 from .motion import Step
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..arrays import Bytes, Float32
-from .config import SelectConfig
+from ...arrays import Bytes, Float32
+from ..config import SelectConfig
 from .flow import corners_in, followed, reduced, thumbnail
 
 __all__ = ["Places"]

@@ -1,0 +1,1 @@
+"""What is measured on pictures: sharpness, light, motion, cuts and places that were shown before."""
