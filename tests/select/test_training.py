@@ -18,7 +18,7 @@ from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select import SelectConfig
 from da3_pipeline.select.analysis import VideoAnalysis
 from da3_pipeline.select.choose import Choice, choose
-from da3_pipeline.select.photos import without_smeared
+from da3_pipeline.select.photos import Looked, without_smeared
 from da3_pipeline.types import Frame, FrameSet
 
 Views = Callable[..., list[np.ndarray]]
@@ -228,7 +228,8 @@ def test_photographs_are_compared_with_the_others_of_their_camera_or_where_these
         for camera, values in sharp.items()
         for k, value in enumerate(values)
     ]
-    for photo_in, judged in zip(photos, without_smeared(photos, SelectConfig()), strict=True):
+    judgements = without_smeared([Looked(photo_in) for photo_in in photos], SelectConfig())
+    for photo_in, judged in zip(photos, judgements, strict=True):
         own, camera = photo_in.sharpness, photo_in.camera_id
         others = [other for other in photos if other is not photo_in and other.sharpness]
         same = [other.sharpness for other in others if other.camera_id == camera]
@@ -237,7 +238,7 @@ def test_photographs_are_compared_with_the_others_of_their_camera_or_where_these
         assert judged.training is not blurred
         if blurred:
             assert judged.remark == f"blurred: its edges have {own / median:.2f} of the others' sharpness"
-    assert [frame.name for frame in without_smeared(photos, SelectConfig()) if not frame.training] == [
+    assert [frame.name for frame in judgements if not frame.training] == [
         *("phone/0.jpg", "phone/5.jpg", "slr/0.jpg", "slr/1.jpg"),
     ]
 
