@@ -28,8 +28,8 @@ class VideoAnalysis:
     decoded: False for frames that are damaged or cut off; the rest is void there.
     sharpness: see `sharpness`. travelled: image motion since the start of the clip, in shares of the diagonal.
     shot: number of the shot, counted from 0; a cut begins a new one. visits: how often before the frame's place was
-    shown, 2 for more than once. exposures: by frame. other_shapes: (width, height) of the frames whose shape is not the
-    clip's; where only their size differs they were brought to that of the clip.
+    shown, 2 for more than once. exposures: by frame. other_shapes, resized: (width, height) in the file of the frames
+    whose shape is not the clip's, and of those of its shape that were brought to its size.
     """
 
     decoded: Bool
@@ -39,6 +39,7 @@ class VideoAnalysis:
     visits: Int
     exposures: dict[int, Exposure]
     other_shapes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    resized: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None]) -> VideoAnalysis:
@@ -52,12 +53,14 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     steps: dict[int, Step] = {}
     exposures: dict[int, Exposure] = {}
     other_shapes: dict[int, tuple[int, int]] = {}
+    resized_from: dict[int, tuple[int, int]] = {}
     visited: list[tuple[int, int]] = []
     tracker, cutter, places, next_place = MotionTracker(config), CutFinder(config), Places(config), 0.0
     for frame in decode_frames(clip.path, clip.times_s):
         fitted = frame.fitted(clip.width, clip.height)
-        if (fitted.width, fitted.height) != (clip.width, clip.height):
-            other_shapes[frame.index] = (fitted.width, fitted.height)
+        if (frame.width, frame.height) != (clip.width, clip.height):
+            differs = other_shapes if fitted is frame else resized_from
+            differs[frame.index] = (frame.width, frame.height)
         grey = fitted.grey(config.sharpness.side_px)
         small = reduced(grey, config.motion.side_px)
         decoded[frame.index] = True
@@ -75,7 +78,9 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     shot[found] = np.cumsum(cutter.cuts())
     travelled = np.zeros(count)
     travelled[found] = [step.travelled for step in in_order]
-    return VideoAnalysis(decoded, sharp, travelled, shot, _visits(visited, count), exposures, other_shapes)
+    return VideoAnalysis(
+        decoded, sharp, travelled, shot, _visits(visited, count), exposures, other_shapes, resized_from
+    )
 
 
 def _visits(visited: list[tuple[int, int]], count: int) -> Int:

@@ -171,6 +171,12 @@ class CutConfig(Settings):
     least_overlap: float = Field(
         default=1 / 3, gt=0, le=1, description="of width and height, that thumbnails of a moved picture need (chosen)"
     )
+    least_contrast: float = Field(
+        default=0.06,
+        ge=0,
+        description="of the thumbnail of one of two frames that are to tell of a cut: real ones have 0.07 and more, a "
+        "wall with a few sockets 0.05 at most",
+    )
     around: int = Field(
         default=3,
         ge=1,

@@ -125,8 +125,16 @@ def _frame(clip: VideoClip, name: str, analysis: VideoAnalysis, choice: Choice, 
         training=index not in choice.pose_only,
         remark=choice.pose_only.get(index) or choice.remarks.get(index),
         exposure=analysis.exposures.get(index),
-        pixels=clip.pixels,
+        pixels=(*clip.pixels, *_size_changes(clip, analysis, index)),
     )
+
+
+def _size_changes(clip: VideoClip, analysis: VideoAnalysis, index: int) -> tuple[str, ...]:
+    if index in analysis.resized:
+        return (f"partly of another size in the video, brought to {clip.width} x {clip.height} px",)
+    if index in analysis.other_shapes:
+        return ("partly of another shape in the video, as of another camera",)
+    return ()
 
 
 def _too_few(capture: Capture, frames: Sequence[Frame], dropped: Sequence[Dropped]) -> str:

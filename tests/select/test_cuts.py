@@ -82,6 +82,24 @@ def test_a_jolt_is_no_cut(views: Views, frames_smeared: int) -> None:
     assert cuts_of(frames) == []
 
 
+@pytest.mark.parametrize("noise", [1.0, 2.0])
+@pytest.mark.parametrize("speed_px", [2, 6, 20])
+@pytest.mark.parametrize("sockets", [0, 3])
+def test_a_blank_wall_is_no_series_of_cuts(noise: float, speed_px: int, sockets: int) -> None:
+    rng = np.random.default_rng(sockets)
+    wall = np.tile(170 + 25 * np.sin(np.arange(320 + 50 * speed_px) / 400), (180, 1))
+    for across in rng.integers(20, wall.shape[1] - 40, sockets):
+        wall[60:84, across : across + 16] -= 70
+    film = [wall[:, k * speed_px :][:, :320] + rng.normal(0, noise, (180, 320)) for k in range(50)]
+    assert cuts_of([frame.clip(0, 255).astype(np.uint8) for frame in film]) == []
+
+
+def test_a_black_stretch_between_two_places(views: Views) -> None:
+    dark = [np.random.default_rng(k).integers(6, 11, (192, 320), np.uint8) for k in range(10)]
+    film = [frame[..., 0] for frame in views(1, np.arange(8) * 4.0)] + dark
+    assert cuts_of([*film, *(frame[..., 0] for frame in views(2, np.arange(8) * 4.0))]) == [8, 18]
+
+
 def test_a_cut_into_the_last_frame_and_short_films(views: Views) -> None:
     assert cuts_of(views(1, [0, 4, 8]) + views(2, [0])) == [3]
     assert cuts_of(views(1, [0])) == []

@@ -57,6 +57,10 @@ def test_frames_of_a_smaller_size_and_the_same_shape_are_enlarged(
     numbers = [int(Path(frame.name).stem) for frame in result.frames]
     assert max(numbers) > 30, "nothing of the second part was taken"
     assert len({frame.camera_id for frame in result.frames}) == 1
+    resized = [
+        number for number, frame in zip(numbers, result.frames, strict=True) if "brought to" in str(frame.pixels)
+    ]
+    assert resized == [number for number in numbers if number >= 20]
     assert all(read_rgb(frame.path).shape == (HEIGHT, WIDTH, 3) for frame in result.frames)
     assert not [item for item in result.dropped if "decoded" in item.reason]
 
@@ -72,6 +76,7 @@ def test_frames_of_another_shape_are_of_a_camera_of_their_own(
     wide = [frame for frame in result.frames if (frame.width, frame.height) == (WIDTH, HEIGHT)]
     tall = [frame for frame in result.frames if (frame.width, frame.height) == (HEIGHT, WIDTH)]
     assert len(wide) > 2 and len(tall) > 2 and len(wide) + len(tall) == len(result)
+    assert all("another shape" in frame.pixels[0] for frame in tall) and not any(frame.pixels for frame in wide)
     assert {frame.camera_id for frame in wide}.isdisjoint(frame.camera_id for frame in tall)
     assert {frame.video for frame in wide}.isdisjoint(frame.video for frame in tall)
     assert all(read_rgb(frame.path).shape == (frame.height, frame.width, 3) for frame in result.frames)

@@ -10,10 +10,12 @@ import numpy as np
 
 from ...arrays import Bool, Bytes, Float, Float32
 from ..config import SelectConfig
-from .flow import corners_in, followed, shift_between, thumbnail
+from .flow import corners_in, followed, shift_between
 from .motion import Step
 
 __all__ = ["CutFinder", "likeness", "share_found"]
+
+_BLACK = 8.0  # grey levels
 
 
 class CutFinder:
@@ -71,8 +73,14 @@ class CutFinder:
         return self._linked(pair[0][0], pair[1][0])
 
     def _linked(self, before: Bytes, after: Bytes) -> bool:
-        """Whether one frame shows something of the other, or looks like it where blur or darkness hide the corners."""
-        config, shift = self._config.cuts, shift_between(before, after)[0]
+        """Whether one frame shows something of the other, or looks like it where blur or darkness hide the corners.
+
+        Two pictures of next to nothing say neither, as of a blank wall: they are taken for one place.
+        """
+        config = self._config.cuts
+        if max(_contrast(before, self._config), _contrast(after, self._config)) < config.least_contrast:
+            return True
+        shift = shift_between(before, after)[0]
         if likeness(before, after, shift, self._config) >= config.least_likeness:
             return True
         return share_found(before, after, shift, self._config) >= config.least_found
@@ -100,10 +108,16 @@ def _correlation(before: Bytes, after: Bytes, config: SelectConfig) -> float:
     return float((first * second).sum()) / length if length > 1e-9 else 0.0
 
 
+def _contrast(grey: Bytes, config: SelectConfig) -> float:
+    """Standard deviation of a thumbnail over the picture's mean, to which a little is added: black has noise alone."""
+    return float(_inner_thumbnail(grey, config).std()) / (float(grey.mean()) + _BLACK)
+
+
 def _inner_thumbnail(grey: Bytes, config: SelectConfig) -> Float:
+    """Grey levels of few cells without the means of rows and columns."""
     side = config.motion.thumbnail_px
-    values = thumbnail(grey, config.motion).reshape(side, side)
-    return np.asarray(values - values.mean(0) - values.mean(1)[:, None])
+    values = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA).astype(np.float64)
+    return np.asarray(values - values.mean(0) - values.mean(1)[:, None] + values.mean())
 
 
 def share_found(before: Bytes, after: Bytes, shift_px: Float, config: SelectConfig) -> float:
