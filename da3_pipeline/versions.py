@@ -6,7 +6,7 @@ __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
     "ingest": 2,
-    "select": 5,
+    "select": 6,
     "mask": 1,
     "infer": 3,
     "refine": 3,

@@ -271,22 +271,22 @@ class TrainingConfig(Settings):
 class ContentConfig(Settings):
     """What photographs show at large, as far as blur leaves it: a smooth thing that fills one is no blurred picture.
 
-    Of 48 photographs of twelve captures, blurred by motion or defocus of 5 to 15 px at 960 px, the coarse contrast was
-    at least 0.44 of the median of their capture; of smooth rendered things it was 0.07 to 0.16 where that median was
-    0.25 to 0.9.
+    Of 36 photographs of twelve captures, blurred by motion or defocus at 960 px, the coarse texture was at least 0.48
+    of the median of their capture with up to 15 px of blur and 0.21 with 30; of smooth rendered things it was 0.05 at
+    most, but for the boldest folds beside captures of little texture (0.4).
     """
 
     cell_px: int = Field(
-        default=8, ge=1, description="of coarse contrast: blur of interest is no more than two cells wide (chosen)"
+        default=8, ge=1, description="of coarse texture: blur of interest is no more than two cells wide (chosen)"
     )
     least_change: int = Field(
-        default=16, ge=1, le=255, description="grey levels within three cells; shading has fewer (chosen)"
+        default=8, ge=1, le=255, description="second difference in grey levels; that of shading is less (chosen)"
     )
-    least_contrast: float = Field(
-        default=0.4,
+    least_texture: float = Field(
+        default=0.2,
         ge=0,
         le=1,
-        description="of the median coarse contrast: a photograph below shows too little to say that it is blurred",
+        description="of the median coarse texture: a photograph below shows too little to say that it is blurred",
     )
     mark_px: int = Field(default=32, ge=8, description="side of what pictures are compared by (chosen)")
     margin_px: int = Field(default=6, ge=1, description="by which the middle of one is moved over the other (chosen)")

@@ -15,7 +15,7 @@ from ..imageio import UnreadableImageError, read_rgb
 from ..progress import Progress
 from ..types import Exposure, Frame
 from .config import SelectConfig
-from .measures.content import coarse_contrast, content_mark, likeness_of_marks
+from .measures.content import coarse_texture, content_mark, likeness_of_marks
 from .measures.exposure import measured_exposure
 from .measures.flow import reduced
 from .measures.sharpness import sharpness
@@ -28,10 +28,10 @@ _READ_WHOLE = 2  # times the side looked at: up to this, reading all of it and r
 
 @dataclass(frozen=True)
 class Looked:
-    """A photograph, how much there is to see in it (`coarse_contrast`), and what it is compared by (`content_mark`)."""
+    """A photograph, how much there is to see in it (`coarse_texture`), and what it is compared by (`content_mark`)."""
 
     photo: Frame
-    contrast: float | None = None
+    texture: float | None = None
     mark: Float32 | None = None
 
 
@@ -58,7 +58,7 @@ def without_smeared(looked: Sequence[Looked], config: SelectConfig) -> list[Fram
             by_camera.setdefault(item.photo.camera_id, []).append(item.photo.sharpness)
     ranked = {camera_id: np.sort(values) for camera_id, values in by_camera.items()}
     everything = np.sort(np.concatenate(list(ranked.values()))) if ranked else np.zeros(0)
-    usual = _usual_contrast(looked)
+    usual = _usual_texture(looked)
     return [
         _judged(number, looked, ranked.get(item.photo.camera_id, np.zeros(0)), everything, usual, config)
         for number, item in enumerate(looked)
@@ -76,17 +76,17 @@ def _judged(
     share = photo.sharpness / _median_of_others(compared, photo.sharpness)
     if share >= config.photos.smeared_share or photo.sharpness >= config.sharpness.soft:
         return photo
-    contrast = looked[number].contrast
-    if contrast is not None and contrast < config.content.least_contrast * usual:
+    texture = looked[number].texture
+    if texture is not None and texture < config.content.least_texture * usual:
         return photo
     if _is_what_it_shows(number, looked, config):
         return photo
     return replace(photo, training=False, remark=f"blurred: its edges have {share:.2f} of the others' sharpness")
 
 
-def _usual_contrast(looked: Sequence[Looked]) -> float:
-    contrasts = [item.contrast for item in looked if item.contrast is not None]
-    return float(np.median(contrasts)) if contrasts else 0.0
+def _usual_texture(looked: Sequence[Looked]) -> float:
+    textures = [item.texture for item in looked if item.texture is not None]
+    return float(np.median(textures)) if textures else 0.0
 
 
 def _is_what_it_shows(number: int, looked: Sequence[Looked], config: SelectConfig) -> bool:
@@ -122,4 +122,4 @@ def _looked_at(photo: Frame, config: SelectConfig) -> Looked:
     seen, told = measured_exposure(grey, config.exposure), photo.exposure or Exposure()
     exposure = replace(told, brightness=seen.brightness, dark_share=seen.dark_share, bright_share=seen.bright_share)
     photo = replace(photo, sharpness=sharpness(grey, config.sharpness), exposure=exposure)
-    return Looked(photo, coarse_contrast(grey, config.content), content_mark(grey, config.content))
+    return Looked(photo, coarse_texture(grey, config.content), content_mark(grey, config.content))

@@ -40,12 +40,16 @@ def glossy(seed: int) -> np.ndarray:
     return picture
 
 
-def folds(seed: int, shift_px: float = 0.0) -> np.ndarray:
+def folds(seed: int) -> np.ndarray:
     """A curtain of wide folds from one side to the other."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(float)
-    x += shift_px
-    return 120 + 60 * np.sin(x / rng.uniform(18, 24) + 2 * np.sin(y / 150)) + 20 * np.sin(y / 40 + x / 90)
+    return 120 + 60 * np.sin(x / rng.uniform(30, 40) + 2 * np.sin(y / 150)) + 20 * np.sin(y / 40 + x / 90)
+
+
+def smooth_pattern(shift_px: int) -> np.ndarray:
+    blots = cv2.GaussianBlur(np.random.default_rng(5).normal(128, 2000, (SIZE[0], SIZE[1] + 64)), (0, 0), 12)
+    return blots[:, shift_px : shift_px + SIZE[1]]
 
 
 def taken(pictures: Sequence[np.ndarray], folder: Path) -> list[Frame]:
@@ -70,8 +74,13 @@ def test_one_smooth_thing_that_fills_the_picture_is_not_blurred(tmp_path: Path, 
     assert kept_out(frames) == []
 
 
+def test_soft_folds_are_shading_and_a_bold_smooth_pattern_alone_is_not(tmp_path: Path) -> None:
+    frames = taken([*(textured(k) for k in range(6)), folds(0), smooth_pattern(0)], tmp_path / "in")
+    assert kept_out(frames) == ["07.jpg"]
+
+
 def test_views_of_one_smooth_thing_speak_for_each_other(tmp_path: Path) -> None:
-    frames = taken([textured(k) for k in range(8)] + [folds(0, 9.0 * k) for k in range(4)], tmp_path / "in")
+    frames = taken([textured(k) for k in range(8)] + [smooth_pattern(9 * k) for k in range(4)], tmp_path / "in")
     assert all((frame.sharpness or 1) < 0.35 * (frames[0].sharpness or 0) for frame in frames[8:])
     assert kept_out(frames) == []
 
