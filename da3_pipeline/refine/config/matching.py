@@ -14,6 +14,12 @@ class FeatureConfig(Settings):
 
     max_features: int = Field(default=2560, ge=8, description="keypoints kept per image, spread over it")
     max_long_side_px: int = Field(default=1600, ge=32, description="larger photographs are reduced to this")
+    closer_factor: int = Field(
+        default=4,
+        ge=1,
+        description="times as many keypoints in frames that hang on few matches: of seven wide views (nle_tower) six "
+        "pairs verify with 2,560 keypoints, nine with 10,000",
+    )
     learned_max_features: int = Field(default=1024, ge=8, description="keypoints kept per image by learned matchers")
     learned_long_side_px: int = Field(default=1024, ge=64, description="what learned matchers see of a photograph")
     contrast: float = Field(
@@ -41,12 +47,26 @@ class FeatureConfig(Settings):
 class PairConfig(Settings):
     """Which pairs of images are matched."""
 
-    exhaustive_up_to: int = Field(default=10, ge=2, description="so few images: match all pairs")
+    exhaustive_up_to: int = Field(
+        default=60,
+        ge=2,
+        description="so few images: match all pairs, for 10 ms each; with fewer of them kitchen's 25 fell in two",
+    )
     neighbours: int = Field(default=5, ge=1, description="pairs proposed per image, source of proposals and round")
     sequence_reach: int = Field(default=2, ge=0, description="places apart in capture order that are always tried")
     max_viewing_angle_deg: float = Field(default=75.0, gt=0, le=180, description="between views paired by the prior")
     least_partners: int = Field(default=3, ge=1, description="images with fewer verified pairs are tried further")
     growth_rounds: int = Field(default=4, ge=0, description="further rounds for weak or separate images")
+    weak_matches: int = Field(
+        default=40,
+        ge=0,
+        description="which a frame must share with each of two others, or it is looked at more closely; frames of "
+        "captures that hold together share 72 and more (Strecha, et, monstree, brighton_beach), those of one that does "
+        "not 26 and less (nle_tower). 0: never",
+    )
+    closer_partners: int = Field(
+        default=5, ge=1, description="frames most like a weak one that it is matched with anew (chosen)"
+    )
     max_pairs_per_image: int = Field(default=24, ge=1, description="bound on the pairs tried, over all rounds")
     probes: int = Field(
         default=256,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from ...errors import RefinementError
 from ...imageio import read_mask, read_rgb
 from ...progress import Progress
 from ...types import Frame, Prediction
-from ..config import PairConfig, RefineConfig
+from ..config import FeatureConfig, PairConfig, RefineConfig
 from .descriptors import matching_device
 from .features import Features
 from .guided import Near, expected_xy
@@ -31,6 +31,7 @@ from .pairs import (
     prior_scores,
     propose,
     sequence_scores,
+    weak_frames,
 )
 from .verification import PairMatches, verify_matches
 
@@ -65,6 +66,7 @@ def find_correspondences(prediction: Prediction, config: RefineConfig, progress:
         matcher = make_matcher(config)
         features = _all_features(prediction.frames.frames, matcher, pool, progress)
         pairs = _grow(prediction, features, matcher, config, pool, progress)
+        features, pairs = _closer(prediction, features, pairs, config, pool, progress)
     return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
 
 
@@ -112,17 +114,7 @@ def _grow(
     """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
     frames, plan = prediction.frames.frames, config.pairs
     count = len(frames)
-    sizes = [(frame.width, frame.height) for frame in frames]
-
-    def check(pair: Pair) -> PairMatches | None:
-        i, j = pair
-        near = None
-        if radius is not None:
-            near = Near(expected_xy(prediction, i, j, features[i].xy), radius * max(sizes[j]))
-        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]), near)
-        seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
-        return verify_matches(pair, features, sizes, matches, config.verification, seed)
-
+    check = _checker(prediction, features, matcher, config, radius)
     if radius is None:
         sources = _sources(prediction, features, config)
     else:
@@ -140,6 +132,66 @@ def _grow(
         if not batch:
             break
     return verified
+
+
+def _checker(
+    prediction: Prediction,
+    features: Sequence[Features],
+    matcher: Matcher,
+    config: RefineConfig,
+    radius: float | None = None,
+) -> Callable[[Pair], PairMatches | None]:
+    """What matches and verifies a pair; with `radius`, near where the prior expects its matches."""
+    sizes = [(frame.width, frame.height) for frame in prediction.frames.frames]
+
+    def check(pair: Pair) -> PairMatches | None:
+        i, j = pair
+        near = None
+        if radius is not None:
+            near = Near(expected_xy(prediction, i, j, features[i].xy), radius * max(sizes[j]))
+        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]), near)
+        seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
+        return verify_matches(pair, features, sizes, matches, config.verification, seed)
+
+    return check
+
+
+def _closer(
+    prediction: Prediction,
+    features: tuple[Features, ...],
+    pairs: list[PairMatches],
+    config: RefineConfig,
+    pool: Executor,
+    progress: Progress,
+) -> tuple[tuple[Features, ...], list[PairMatches]]:
+    """With many more keypoints where frames hang on few matches, and their pairs with the frames most like them anew.
+
+    What was matched stays: a pair is replaced where the closer look verifies more of it. Wide baselines leave few of
+    any number of keypoints, so that how many are looked for decides what holds together.
+    """
+    plan, count = config.pairs, len(features)
+    weak = weak_frames(count, pairs, plan.weak_matches)
+    if config.matcher != "sift" or not (plan.weak_matches and weak.any()):
+        return features, pairs
+    appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)
+    linked = [(pair.i, pair.j) for pair in pairs if weak[[pair.i, pair.j]].any()]
+    wanted = sorted({*linked, *propose([appearance], plan.closer_partners, weak, [])})
+    involved = np.zeros(count, bool)
+    involved[np.array(wanted, np.int64).reshape(-1)] = True
+    many = config.features.max_features * config.features.closer_factor
+    matcher = make_matcher(config.model_copy(update={"features": _with_most(config.features, many)}))
+    frames = [prediction.frames.frames[k] for k in np.flatnonzero(involved).tolist()]
+    found = dict(zip(np.flatnonzero(involved).tolist(), _all_features(frames, matcher, pool, progress), strict=True))
+    features = tuple(few.with_more(found[k]) if k in found else few for k, few in enumerate(features))
+    best = {(pair.i, pair.j): pair for pair in pairs}
+    for matched in pool.map(_checker(prediction, features, matcher, config), wanted):
+        if matched is not None and len(matched) > len(best.get((matched.i, matched.j), ())):
+            best[matched.i, matched.j] = matched
+    return features, list(best.values())
+
+
+def _with_most(features: FeatureConfig, count: int) -> FeatureConfig:
+    return features.model_copy(update={"max_features": count})
 
 
 def _sources(prediction: Prediction, features: tuple[Features, ...], config: RefineConfig) -> list[Float]:

@@ -45,6 +45,21 @@ class Features:
     def __len__(self) -> int:
         return len(self.xy)
 
+    def with_more(self, others: Features) -> Features:
+        """These, under their numbers, and after them those of the others that are not among them."""
+        known = {row.tobytes() for row in self._rows()}
+        new = np.array([row.tobytes() not in known for row in others._rows()], bool)
+        return Features(
+            np.concatenate([self.xy, others.xy[new]]),
+            np.concatenate([self.scale_px, others.scale_px[new]]),
+            np.concatenate([self.descriptors, others.descriptors[new]]),
+        )
+
+    def _rows(self) -> Bytes:
+        """(K, B) what tells keypoints apart: place, scale and descriptor."""
+        parts = (self.xy, self.scale_px[:, None], self.descriptors)
+        return np.hstack([np.ascontiguousarray(part).view(np.uint8) for part in parts])
+
 
 def extract_features(grey: Bytes, config: FeatureConfig, used: Bool | None = None) -> Features:
     """Keypoints of a (H, W) grey image, spread over it, at most `config.max_features` of them.

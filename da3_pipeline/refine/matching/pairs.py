@@ -15,6 +15,7 @@ from ...geometry import centres
 from ...types import Frame
 from ..config import PairConfig
 from .features import DESCRIPTOR_NORM, Features
+from .verification import PairMatches
 
 __all__ = [
     "Pair",
@@ -26,6 +27,7 @@ __all__ = [
     "prior_scores",
     "propose",
     "sequence_scores",
+    "weak_frames",
 ]
 
 Pair = tuple[int, int]
@@ -131,6 +133,13 @@ def components(count: int, pairs: Sequence[Pair]) -> Int:
 def needy_frames(labels: Int, degree: Int, least_degree: int) -> Bool:
     """(N,) frames outside the largest component, or with fewer than `least_degree` verified partners."""
     return (labels != np.bincount(labels).argmax()) | (degree < least_degree)
+
+
+def weak_frames(count: int, pairs: Sequence[PairMatches], least: int) -> Bool:
+    """(N,) frames that no two others share `least` matches with: they hang on one frame, or on little."""
+    ends = np.array([(pair.i, pair.j) for pair in pairs], np.int64).reshape(-1, 2)
+    strong = np.array([len(pair) >= least for pair in pairs], bool)
+    return np.bincount(ends[strong].ravel(), minlength=count) < 2
 
 
 def _mutual_counts(probe: torch.Tensor, others: torch.Tensor, ratio: float) -> Float:

@@ -24,7 +24,9 @@ from da3_pipeline.types import Frame, FrameSet, Prediction
 Float = NDArray[np.float64]
 WIDTH, HEIGHT, STEP = 240, 200, 60
 CONFIG = RefineConfig(threads=2, device="cpu", features=FeatureConfig(max_features=500))
-SPARSE = CONFIG.model_copy(update={"pairs": PairConfig(exhaustive_up_to=2, neighbours=1, sequence_reach=0)})
+SPARSE = CONFIG.model_copy(
+    update={"pairs": PairConfig(exhaustive_up_to=2, neighbours=1, sequence_reach=0, weak_matches=0)}
+)
 CASTLE = Path(__file__).parents[3].parent / "shared" / "data" / "strecha" / "castle-P19"
 
 
@@ -87,6 +89,26 @@ def test_the_graph_grows_until_it_is_one_component(tmp_path: Path) -> None:
     assert len(set(components(12, linked(found_in(prediction, once))).tolist())) > 1
     grown = found_in(prediction, SPARSE)
     assert len(set(components(12, linked(grown)).tolist())) == 1
+
+
+def test_frames_that_hang_on_few_matches_are_looked_at_more_closely(tmp_path: Path) -> None:
+    """Thirty keypoints a picture hold hardly any pair; what was found stays, under its numbers."""
+    prediction = strip(tmp_path, [0, 1, 2, 3])
+    few = CONFIG.model_copy(update={"features": FeatureConfig(max_features=60)})
+    blind = few.model_copy(update={"pairs": PairConfig(weak_matches=0)})
+    near, far = found_in(prediction, few), found_in(prediction, blind)
+    assert sum(map(len, near.pairs)) > 2 * sum(map(len, far.pairs))
+    for close, plain in zip(near.features, far.features, strict=True):
+        assert len(plain) <= 60 < len(close) <= 300
+        np.testing.assert_array_equal(close.xy[: len(plain)], plain.xy)
+        np.testing.assert_array_equal(close.descriptors[: len(plain)], plain.descriptors)
+        rows = np.hstack([close.xy, close.scale_px[:, None], close.descriptors])
+        assert len(np.unique(rows, axis=0)) == len(rows)
+
+
+def test_a_capture_that_holds_together_is_not_looked_at_again(tmp_path: Path) -> None:
+    found = found_in(strip(tmp_path, [0, 1, 2, 3]), CONFIG)
+    assert all(len(features) <= 500 for features in found.features)
 
 
 def test_the_prior_suggests_pairs_and_changes_nothing_else(tmp_path: Path) -> None:
