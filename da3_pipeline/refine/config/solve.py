@@ -31,9 +31,9 @@ class AdjustmentConfig(Settings):
     direct_up_to: int = Field(
         default=4000,
         ge=0,
-        description="images up to which Ceres factorises the cameras' sparse normal equations, beyond which it iterates: "
-        "COLMAP changes at 1,000, where 2,000 images take three times as long and find less; should all images see each "
-        "other, 4,000 take 5 GB (measured)",
+        description="images up to which Ceres factorises the cameras' sparse normal equations and does not iterate; "
+        "COLMAP changes at 1,000, with which 2,000 images did not end in 190 s that take 115 so; should all images see "
+        "each other, 4,000 would take 5 GB",
     )
     least_size: float = Field(
         default=0.3,
@@ -193,6 +193,24 @@ class SolveConfig(Settings):
         le=1,
         description="share of the matches that may stop to agree when tracks are built again: more points hold the "
         "cameras then, and a false match or two give way (chosen)",
+    )
+    most_looks: int = Field(
+        default=8, ge=1, description="at tracks built again, while that helps; ten cameras of ten people took four"
+    )
+    worthwhile_look: float = Field(
+        default=0.002,
+        ge=0,
+        le=1,
+        description="share of the matches that a look must win over for another to follow (chosen)",
+    )
+    looks_in_vain: int = Field(
+        default=2,
+        ge=0,
+        description="that may win nothing where frames disagree with their own matches: a focal length on its way is "
+        "seen late (ten cameras won at the fourth look and the fifth)",
+    )
+    found_frame_agreement: float = Field(
+        default=0.85, ge=0, le=1, description="of the worst tenth of the frames, under which they do (the same)"
     )
     max_lens: Literal["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"] = Field(
         default="RADIAL", description="richest lens model; RADIAL, where images are covered, moves the centre too"
