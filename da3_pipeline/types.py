@@ -33,6 +33,7 @@ __all__ = [
     "MetricScale",
     "NotMeasured",
     "Prediction",
+    "PriorTrust",
     "RigPlace",
     "Scene",
     "StageRecord",
@@ -322,16 +323,33 @@ class CandidateScore:
 
 
 @dataclass(frozen=True)
+class PriorTrust:
+    """What the prior has proved on this capture, against its verified matches: True proven, False refuted or no better
+    than chance, None where the capture cannot tell.
+
+    poses: relative rotations and directions; focal: the lengths; depth: of each frame by itself. measured: the errors,
+    and what chance gives, by name.
+    """
+
+    poses: bool | None = None
+    focal: bool | None = None
+    depth: bool | None = None
+    measured: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scene:
     """Cameras and points in one frame, with the prior that they came from.
 
     cam_from_world (N, 3, 4) in the order of prediction.frames, NaN for frames without a pose.
     pose_source (N,): 'refined' (bundle adjusted on verified tracks of the one component that holds together), 'guided'
-    (by matches and the prior together, where matches alone leave something open), 'prior' or 'none'.
+    (by matches and a prior that has proved itself together, where matches alone leave something open), 'prior' (of one
+    that has proved itself, or was given), 'unverified' (the prior's, which nothing speaks for) or 'none'.
     cameras: by camera_id, original pixels.
     depth_scale (N,): multiplies prediction.depth into scene units; NaN where it could not be found.
     metric: the length of a unit of the scene and who says so; None where nothing does. up_source: who says that +z
-    is up in this world ('gps', 'cameras', ...); None where the world has no known up.
+    is up in this world ('gps', 'cameras', ...); None where the world has no known up. trust: in the prior.
+    unverified: by name of a frame that nothing verified, the clause why.
     """
 
     prediction: Prediction
@@ -346,6 +364,8 @@ class Scene:
     up_source: str | None = None
     dropped: tuple[Dropped, ...] = ()
     figures: dict[str, float] = field(default_factory=dict)
+    trust: PriorTrust = field(default_factory=PriorTrust)
+    unverified: dict[str, str] = field(default_factory=dict)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -9,9 +9,9 @@ STAGE_VERSIONS = {
     "select": 6,
     "mask": 1,
     "infer": 3,
-    "refine": 3,
-    "georegister": 1,
-    "export": 4,
+    "refine": 4,
+    "georegister": 2,
+    "export": 5,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 

@@ -32,6 +32,7 @@ __all__ = [
     "build_capture",
     "landscape",
     "look_at",
+    "with_lookalike",
 ]
 
 WORKING_PX = 1600  # the longer side of what is solved, by default
@@ -128,6 +129,27 @@ def working(camera: Camera) -> Camera:
     """The camera at the size that is solved."""
     shrink = min(1.0, WORKING_PX / max(camera.width, camera.height))
     return camera.resized(round(camera.width * shrink), round(camera.height * shrink))
+
+
+def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:
+    """The capture with the matches of pair (i, j) replaced by those of frame i and a camera rolled by 60 degrees."""
+    rng = np.random.default_rng(3)
+    points = rng.uniform([-2, -1.5, 5], [2, 1.5, 9], (80, 3))
+    angle = np.radians(60)
+    roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
+    placed = {i: points, j: points @ roll.T + [1.0, 0.2, 0.1]}
+    seen = {k: capture.cameras[capture.frames[k].camera_id].project(at) for k, at in placed.items()}
+    features, first = list(capture.correspondences.features), {}
+    for frame, xy in seen.items():
+        first[frame] = len(features[frame])
+        features[frame] = Features(
+            np.concatenate([features[frame].xy, xy.astype(np.float32)]),
+            np.ones(first[frame] + len(xy), np.float32),
+            np.zeros((first[frame] + len(xy), 128), np.uint8),
+        )
+    false = np.column_stack([first[i] + np.arange(80), first[j] + np.arange(80)]).astype(np.int32)
+    pairs = tuple(replace(p, matches=false) if (p.i, p.j) == (i, j) else p for p in capture.correspondences.pairs)
+    return replace(capture, correspondences=replace(capture.correspondences, features=tuple(features), pairs=pairs))
 
 
 def look_at(centre: Float, target: Float) -> Float:

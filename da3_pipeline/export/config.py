@@ -245,7 +245,9 @@ class ExportConfig(Settings):
         default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"
     )
     depths: bool = Field(default=False, description="write depth maps, too; undistorted data sets always have them")
-    keep_prior_poses: bool = Field(default=True, description="export frames whose pose is the prior's, not refined")
+    keep_unverified: bool = Field(
+        default=False, description="export frames, too, whose pose is the prior's, with nothing that speaks for it"
+    )
     synthetic_tracks_per_image: int = Field(
         default=400, ge=1, description="points that depth gives to an image which has no measured track"
     )

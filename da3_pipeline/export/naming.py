@@ -19,13 +19,15 @@ _LEAST_FOR_TRAINING = 2
 def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[Dropped]]:
     """Indices of the frames for training that have a pose and a camera of their size, and the others with a reason.
 
-    Pose-only frames are images only where fewer than two others could be.
+    Frames that nothing verified are left out, unless they are all that there is or asked for. Pose-only frames are
+    images only where fewer than two others could be.
     """
     kept: list[int] = []
     dropped: list[Dropped] = []
     fisheye = None if config.undistort else _majority_is_fisheye(scene)
+    keep = config.keep_unverified or not _anything_verified(scene)
     for index, frame in enumerate(scene.frames):
-        reason = _reason_against(scene, index, frame, config, fisheye)
+        reason = _reason_against(scene, index, frame, keep, fisheye)
         if reason is None:
             kept.append(index)
         else:
@@ -41,12 +43,17 @@ def _pose_only(frame: Frame) -> str:
     return f"for the poses only: {frame.remark}" if frame.remark else "for the poses only"
 
 
-def _reason_against(scene: Scene, index: int, frame: Frame, config: ExportConfig, fisheye: bool | None) -> str | None:
+def _anything_verified(scene: Scene) -> bool:
+    """Whether any frame is verified: of a capture that is not, all is exported, for the verdict condemns it."""
+    return any(source not in ("unverified", "none") for source in scene.pose_source)
+
+
+def _reason_against(scene: Scene, index: int, frame: Frame, keep_unverified: bool, fisheye: bool | None) -> str | None:
     camera = scene.cameras.get(frame.camera_id)
     if scene.pose_source[index] == "none" or not np.isfinite(scene.cam_from_world[index]).all():
         return "no pose was found"
-    if scene.pose_source[index] == "prior" and not config.keep_prior_poses:
-        return "its pose could not be refined"
+    if scene.pose_source[index] == "unverified" and not keep_unverified:
+        return scene.unverified.get(frame.name, "nothing verified its pose")
     if camera is None:
         return f"its camera {frame.camera_id} was not calibrated"
     if (frame.width, frame.height) != (camera.width, camera.height):

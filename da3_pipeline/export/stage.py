@@ -116,7 +116,7 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     model = _coloured(content.model, colour_at)
     tracks = undistorted_tracks(scene, model.tracks, model.source < 0, content.lenses)
     write_colmap(new / "sparse" / "0", images, frames, tracks)
-    seeds = seed_points(model.tracks, model.source < 0, content.views, colour_at, config)
+    seeds = seed_points(model.tracks, model.source < 0, content.views, colour_at, config, scene.trust.depth is False)
     world = _write_seeds(new, seeds, content)
     ignoring: list[Ignored] = [partial(sky_in_image, scene.prediction), content.ignored.in_image]
     masks = write_masks(new, images, frames, lenses, ignoring)

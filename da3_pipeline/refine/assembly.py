@@ -11,7 +11,7 @@ from ..geometry import Camera, align_cameras
 from ..grouping import Groups
 from ..imageio import read_rgb
 from ..progress import Progress
-from ..types import Prediction, Tracks
+from ..types import Prediction, PriorTrust, Tracks
 from .config import RefineConfig
 from .initialisation.candidates import Candidate
 from .solve.components import rigid_components
@@ -41,10 +41,11 @@ class Assembly:
     components: int
 
 
-def assemble(problem: Problem, winner: Candidate, config: RefineConfig) -> Assembly:
+def assemble(problem: Problem, winner: Candidate, config: RefineConfig, trust: PriorTrust) -> Assembly:
     """Triangulates all tracks under the winner's poses and finds out which frames they carry.
 
-    A frame that few of its matches agree with is not carried, however many points it happens to see.
+    A frame that few of its matches agree with is not carried, however many points it happens to see. A prior that has
+    proved its poses guides frames that have matches, but too few.
     """
     solve, estimate = config.solve, winner.fit.estimate
     fit = fit_points(problem, estimate, solve.min_ray_spread_deg, solve.strict_gate_px)
@@ -52,7 +53,7 @@ def assemble(problem: Problem, winner: Candidate, config: RefineConfig) -> Assem
     poses, scale = _with_prior(problem, estimate, component, refined, winner)
     guided = np.zeros(problem.num_frames, bool)
     placed = replace(estimate, cam_from_world=poses)
-    if not refined.all() and not problem.given_poses and (refined.any() or winner.held_by):
+    if trust.poses and not refined.all() and not problem.given_poses and (refined.any() or winner.held_by):
         if winner.held_by:
             guided, estimate = _supported(problem, estimate, placed, refined, config)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -12,6 +13,7 @@ from ..arrays import Bool, Float
 from ..progress import Progress
 from ..quiet import quiet_colmap
 from ..types import Prediction, Scene, Tracks, Verdict
+from .amendments.capture_order import in_capture_order
 from .amendments.convention import in_told_convention
 from .amendments.doppelgangers import without_doppelgangers
 from .amendments.fisheye import through_fisheye
@@ -24,17 +26,22 @@ from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
 from .initialisation.candidates import compete
+from .initialisation.prior_trust import measure_trust
 from .matching.correspondences import Correspondences, find_correspondences
-from .solve.problem import pose_problem
+from .solve.problem import Problem, pose_problem
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
 
 __all__ = ["refine_matched", "run"]
 
-OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, without_doppelgangers)
-"""What is known before anything is solved."""
-
-OF_THE_WINNER: tuple[Amendment, ...] = (where_expected, second_look, through_fisheye, with_known_poses, with_gps)
+OF_THE_WINNER: tuple[Amendment, ...] = (
+    where_expected,
+    in_capture_order,
+    second_look,
+    through_fisheye,
+    with_known_poses,
+    with_gps,
+)
 """What is done to the solution that won, in this order."""
 
 
@@ -67,7 +74,7 @@ def refine_matched(
         return _unsolved(solution, config, "no frames could be matched")
     solution = _amend(solution, OF_THE_WINNER, config, progress)
     solution = solution.saying({"adjustment_s": time.perf_counter() - began})
-    assembly = assemble(solution.problem, solution.winner, config)
+    assembly = assemble(solution.problem, solution.winner, config, solution.trust)
     if not (assembly.refined | assembly.guided).any():
         return _unsolved(solution, config, "no frames fit together")
     return _judge(solution, assembly, config, progress)
@@ -81,9 +88,20 @@ def _start(
     return _amend(Solution(prediction, correspondences, problem), OF_THE_PROBLEM, config, progress)
 
 
+def _believing(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
+    """With what the prior has proved on this capture."""
+    start = config.initialisation
+    trust = measure_trust(solution.problem, solution.prediction, start.trust, start.two_view, config.seed)
+    return replace(solution, trust=trust).saying({f"prior_{name}": value for name, value in trust.measured.items()})
+
+
+OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, _believing, without_doppelgangers)
+"""What is known before anything is solved."""
+
+
 def _solve(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """With the candidates that competed."""
-    return replace(solution, candidates=compete(solution.problem, config, progress))
+    return replace(solution, candidates=compete(solution.problem, config, progress, solution.trust))
 
 
 def _amend(solution: Solution, amendments: tuple[Amendment, ...], config: RefineConfig, progress: Progress) -> Solution:
@@ -97,7 +115,10 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     tracks = sample_colours(prediction, tracks, progress)
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
-    evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, config)
+    evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, solution.trust, config)
+    believed = bool(solution.trust.poses) or problem.given_poses
+    sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
+    unverified = _unverified(problem, prediction.frames.names, sources)
     quality = config.quality
     if solution.search_radius is not None:
         quality = quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
@@ -105,12 +126,14 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         prediction=prediction,
         cameras=cameras,
         cam_from_world=assembly.cam_from_world,
-        pose_source=_sources(assembly.refined, assembly.guided, assembly.cam_from_world),
+        pose_source=sources,
+        unverified=unverified,
         tracks=tracks,
         depth_scale=scales,
-        verdict=_remarked(judge_evidence(evidence, quality), solution),
+        verdict=_remarked(judge_evidence(evidence, quality), solution, _left_out(prediction, unverified)),
         candidates=tuple(candidate.score for candidate in solution.candidates),
         dropped=prediction.dropped,
+        trust=solution.trust,
         figures={
             "search_radius": solution.search_radius or 0.0,
             **solution.figures,
@@ -120,13 +143,13 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
 
 
 def _unsolved(solution: Solution, config: RefineConfig, why: str) -> Scene:
-    scene = _prior_scene(solution.prediction, config, why)
+    scene = _prior_scene(solution.prediction, config, why, believed=solution.problem.given_poses)
     scores = tuple(candidate.score for candidate in solution.candidates)
     verdict = _remarked(scene.verdict, solution)
     return replace(scene, candidates=scores, verdict=verdict, figures=solution.figures)
 
 
-def _prior_scene(prediction: Prediction, config: RefineConfig, why: str) -> Scene:
+def _prior_scene(prediction: Prediction, config: RefineConfig, why: str, believed: bool = True) -> Scene:
     """The prior as it is: no tracks, and a verdict that says that nothing verified it."""
     poses = np.asarray(prediction.cam_from_world, float).copy()
     posed = np.isfinite(poses).all((1, 2))
@@ -135,7 +158,7 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str) -> Scen
         prediction=prediction,
         cameras=dict(prediction.cameras),
         cam_from_world=poses,
-        pose_source=_sources(np.zeros(len(posed), bool), np.zeros(len(posed), bool), poses),
+        pose_source=_sources(np.zeros(len(posed), bool), np.zeros(len(posed), bool), poses, believed),
         tracks=Tracks.empty(),
         depth_scale=np.where(posed, 1.0, np.nan),
         verdict=replace(verdict, summary=f"{why}: the poses are the prior's own, nothing verified them"),
@@ -144,14 +167,47 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str) -> Scen
     )
 
 
-def _remarked(verdict: Verdict, solution: Solution) -> Verdict:
-    return replace(verdict, summary="; ".join((verdict.summary, *solution.remarks)))
+def _remarked(verdict: Verdict, solution: Solution, *further: str) -> Verdict:
+    return replace(verdict, summary="; ".join((verdict.summary, *solution.remarks, *filter(None, further))))
 
 
-def _sources(refined: Bool, guided: Bool, poses: Float) -> tuple[str, ...]:
+def _sources(refined: Bool, guided: Bool, poses: Float, believed: bool) -> tuple[str, ...]:
+    """See Scene. believed: whether the poses of other frames were given, or come from a prior that proved itself."""
     posed = np.isfinite(poses).all((1, 2))
-    names = np.select([refined, guided, posed], ["refined", "guided", "prior"], "none")
+    names = np.select([refined, guided, posed], ["refined", "guided", "prior" if believed else "unverified"], "none")
     return tuple(str(name) for name in names)
+
+
+def _unverified(problem: Problem, names: tuple[str, ...], sources: tuple[str, ...]) -> dict[str, str]:
+    """Why each frame that nothing verified is one: a clause that says what to film, too."""
+    verified = np.array([source not in ("unverified", "none") for source in sources])
+    pairs = problem.matches.frames
+    reasons = {}
+    for frame in np.flatnonzero(~verified).tolist():
+        others = np.concatenate([pairs[pairs[:, 0] == frame, 1], pairs[pairs[:, 1] == frame, 0]])
+        joined = [names[k] for k in others.tolist() if verified[k]]
+        if not len(others):
+            why = "nothing in it matches any other image: another place, or too far from the others?"
+        elif not joined:
+            why = "it matches only images that are left out, too: another place? add images that lead there"
+        else:
+            why = f"its matches with {_some(joined)} do not hold it in one place: add images between"
+        reasons[names[frame]] = why
+    return reasons
+
+
+def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:
+    """What is said of images that would be in the data set, had anything verified them; empty without any."""
+    images = [frame.name for frame in prediction.frames.frames if frame.training]
+    lost = [name for name in images if name in unverified]
+    if not lost:
+        return ""
+    return f"{len(images) - len(lost)} of {len(images)} images, left out: {_some(lost)} ({unverified[lost[0]]})"
+
+
+def _some(names: Sequence[str]) -> str:
+    most = 2
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str, float]:

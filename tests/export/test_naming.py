@@ -57,17 +57,23 @@ def test_frames_without_pose_are_left_out_with_a_reason(room: Any) -> None:
     scene = room()
     poses = scene.cam_from_world.copy()
     poses[2] = np.nan
-    sources = ("refined", "none", "none", "prior", "refined", "refined")
-    scene = replace(scene, cam_from_world=poses, pose_source=sources)
-    kept, dropped = usable_frames(scene, ExportConfig())
+    sources = ("refined", "none", "none", "unverified", "refined", "prior")
+    scene = replace(scene, cam_from_world=poses, pose_source=sources, unverified={"view_03.png": "it shows the sea"})
+    kept, dropped = usable_frames(scene, ExportConfig(keep_unverified=True))
     assert kept == [0, 3, 4, 5]
     assert [(item.frame, item.reason) for item in dropped] == [
         ("view_01.png", "no pose was found"),
         ("view_02.png", "no pose was found"),
     ]
-    kept, dropped = usable_frames(scene, ExportConfig(keep_prior_poses=False))
+    kept, dropped = usable_frames(scene, ExportConfig())
     assert kept == [0, 4, 5]
-    assert dropped[-1].reason == "its pose could not be refined"
+    assert (dropped[-1].frame, dropped[-1].reason) == ("view_03.png", "it shows the sea")
+
+
+def test_a_capture_that_nothing_verified_is_exported_whole(room: Any) -> None:
+    scene = replace(room(), pose_source=("unverified",) * 5 + ("none",))
+    kept, dropped = usable_frames(scene, ExportConfig())
+    assert (kept, [item.frame for item in dropped]) == ([0, 1, 2, 3, 4], ["view_05.png"])
 
 
 def test_frames_unlike_their_camera_are_left_out(room: Any) -> None:

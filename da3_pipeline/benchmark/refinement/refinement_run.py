@@ -133,5 +133,5 @@ def _judged(scene: Scene, truth: Float, cpu: CpuSeconds, candidates: tuple[Candi
 
 def _in_data_set(scene: Scene) -> Float:
     """(N, 3, 4) poses that something beside the prior speaks for, NaN elsewhere: the others are not exported."""
-    verified = np.array([source not in ("prior", "none") for source in scene.pose_source])
+    verified = np.array([source in ("refined", "guided") for source in scene.pose_source])
     return np.where(verified[:, None, None], scene.cam_from_world, np.nan)

@@ -35,14 +35,18 @@ def seed_points(
     views: Sequence[DepthView],
     colour_at: ColourAt,
     config: ExportConfig,
+    depth_refuted: bool = False,
 ) -> Seeds:
-    """At most `config.max_seed_points` points. `colour_at(frame, pixels)` gives colours at original pixels."""
+    """At most `config.max_seed_points` points. `colour_at(frame, pixels)` gives colours at original pixels.
+
+    depth_refuted: matches have shown that the depth knows nothing; then it gives none.
+    """
     matched = _best_matched(tracks, measured, config.max_seed_points)
     points, colours = tracks.points[matched], tracks.colours[matched]
     if len(points) >= config.seeds.plenty:
         views = _worth_adding(views, config.min_depth_novelty)
     wanted = config.max_seed_points - len(points)
-    if not (config.depth_seeds and views and wanted):
+    if not (config.depth_seeds and views and wanted) or depth_refuted:
         return Seeds(points, colours, len(points))
     lifted, tints, spacing = _lifted(views, wanted, colour_at, config)
     everything = np.concatenate([points, lifted])

@@ -117,7 +117,7 @@ def find_convention(problem: Problem, frames: Sequence[Frame], config: RefineCon
     pairs = _asked(problem, known, told)
     if len(pairs) < told.fewest_pairs:
         return None
-    measured = relative_poses(_only(problem, pairs), guessed_cameras(problem, two_view), two_view, config.seed)
+    measured = relative_poses(problem.of_pairs(pairs), guessed_cameras(problem, two_view), two_view, config.seed)
     measured = measured.subset(measured.support >= told.fewest_matches)
     if len(measured.frames) < told.fewest_pairs:
         return None
@@ -184,22 +184,6 @@ def _asked(problem: Problem, known: Bool, config: ConventionConfig) -> Int:
     fit = (counts >= config.fewest_matches) & (matches.homography_share < config.most_flat)
     numbers = np.flatnonzero(fit & known[matches.frames].all(axis=1))
     return numbers[:: max(1, -(-len(numbers) // config.most_pairs))]
-
-
-def _only(problem: Problem, pairs: Int) -> Problem:
-    """The problem with the matches of `pairs` (sorted) alone."""
-    matches = problem.matches
-    keep = np.isin(matches.pair, pairs)
-    chosen = replace(
-        matches,
-        pair=np.searchsorted(pairs, matches.pair[keep]),
-        frames=matches.frames[pairs],
-        xy_first=matches.xy_first[keep],
-        xy_second=matches.xy_second[keep],
-        fundamental=matches.fundamental[pairs],
-        homography_share=matches.homography_share[pairs],
-    )
-    return replace(problem, matches=chosen)
 
 
 def _errors(given: Float, measured: RelativePoses, inverted: bool, other_axes: bool) -> Float:

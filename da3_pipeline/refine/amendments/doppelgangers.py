@@ -20,9 +20,9 @@ __all__ = ["not_contradicted", "without_doppelgangers"]
 
 
 def without_doppelgangers(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
-    """Of few frames, the problem without the matches of pairs that the prior contradicts."""
+    """Of few frames, the problem without the matches of pairs that a proven prior contradicts."""
     problem = solution.problem
-    if problem.num_frames > config.priors.few_frames or problem.given_poses:
+    if problem.num_frames > config.priors.few_frames or problem.given_poses or not solution.trust.poses:
         return solution
     uncontradicted = not_contradicted(problem, config)
     return solution.restated(config, correspondences=solution.correspondences.where(uncontradicted))

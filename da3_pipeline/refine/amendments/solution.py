@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ...arrays import Bool
 from ...progress import Progress
-from ...types import Frame, Prediction
+from ...types import Frame, Prediction, PriorTrust
 from ..config import RefineConfig
 from ..initialisation.candidates import Candidate
 from ..matching.correspondences import Correspondences
@@ -26,7 +26,7 @@ class Solution:
     problem: stated from `prediction` and `correspondences`. candidates: those that competed for it, the winner first;
     empty before the contest, or where nothing could be solved. figures: for the report. remarks: clauses for the
     verdict's summary. search_radius: within what share of an image's longer side of where the prior expects them
-    matches were sought; None: everywhere.
+    matches were sought; None: everywhere. trust: in the prior, measured before anything is built on it.
     """
 
     prediction: Prediction
@@ -36,6 +36,7 @@ class Solution:
     figures: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     search_radius: float | None = None
+    trust: PriorTrust = field(default_factory=PriorTrust)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -8,14 +8,15 @@ format, from physics or from the precision of numbers is no setting and stands w
 from __future__ import annotations
 
 from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
-from .initialisation import InitialisationConfig, TwoViewConfig
+from .initialisation import InitialisationConfig, TrustConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
 from .solve import AdjustmentConfig, LensConfig, PriorConfig, RegistrationConfig, SolveConfig
-from .verdict import QualityConfig
+from .verdict import ContradictionConfig, QualityConfig
 
 __all__ = [
     "AdjustmentConfig",
+    "ContradictionConfig",
     "ConventionConfig",
     "FeatureConfig",
     "FisheyeConfig",
@@ -30,6 +31,7 @@ __all__ = [
     "RegistrationConfig",
     "RepeatConfig",
     "SolveConfig",
+    "TrustConfig",
     "TwoViewConfig",
     "VerifyConfig",
 ]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["InitialisationConfig", "TwoViewConfig"]
+__all__ = ["InitialisationConfig", "TrustConfig", "TwoViewConfig"]
 
 
 class TwoViewConfig(Settings):
@@ -61,10 +61,37 @@ class TwoViewConfig(Settings):
     )
 
 
+class TrustConfig(Settings):
+    """What a prior must show on a capture before it is believed there (see `prior_trust`)."""
+
+    most_pairs: int = Field(
+        default=150, ge=1, description="asked; each is a RANSAC, and a median needs no more (chosen)"
+    )
+    fewest_pairs: int = Field(default=2, ge=1, description="that tell, under which agreement may be luck (chosen)")
+    most_flat: float = Field(
+        default=0.9, gt=0, le=1, description="of a pair's matches on one plane: beyond, its motion is open (chosen)"
+    )
+    deals: int = Field(
+        default=20, ge=1, description="of the prior's cameras to other frames, whose median is chance (chosen)"
+    )
+    gain: float = Field(
+        default=0.5, gt=0, lt=1, description="of what chance leaves, to which the prior must bring the error down"
+    )
+    most_rotation_deg: float = Field(default=12.0, gt=0, lt=180, description="error of the median pair's rotation")
+    most_direction_deg: float = Field(default=30.0, gt=0, lt=90, description="error of the median pair's direction")
+    most_depth_error: float = Field(
+        default=0.15, gt=0, description="median deviation of the log ratio of depths, of the median pair"
+    )
+    most_focal_log_ratio: float = Field(default=0.2, gt=0, description="to EXIF's focal length, or a vote of pairs")
+    least_parallax_deg: float = Field(default=1.0, gt=0, description="between rays that tell a depth (chosen)")
+    fewest_depths: int = Field(default=15, ge=4, description="of a pair, for its deviation to mean something (chosen)")
+
+
 class InitialisationConfig(Settings):
     """Absolute poses from relative ones, and the contest of what is started from them."""
 
     two_view: TwoViewConfig = TwoViewConfig()
+    trust: TrustConfig = TrustConfig()
     consistent_deg: float = Field(
         default=10.0,
         gt=0,

@@ -11,7 +11,7 @@ from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
 from .initialisation import InitialisationConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .solve import PriorConfig, SolveConfig
-from .verdict import QualityConfig
+from .verdict import ContradictionConfig, QualityConfig
 
 __all__ = ["RefineConfig"]
 
@@ -37,4 +37,5 @@ class RefineConfig(Settings):
     convention: ConventionConfig = ConventionConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
+    contradictions: ContradictionConfig = ContradictionConfig()
     quality: QualityConfig = QualityConfig()

@@ -6,13 +6,64 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["QualityConfig"]
+__all__ = ["ContradictionConfig", "QualityConfig"]
+
+
+class ContradictionConfig(Settings):
+    """What counts as evidence against a solution (see `contradictions`)."""
+
+    reach: int = Field(
+        default=2, ge=1, description="places in capture order within which frames are neighbours (chosen)"
+    )
+    fewest_matches: int = Field(
+        default=30, ge=8, description="of neighbours that are refuted: twice what verification asks for (chosen)"
+    )
+    refuted_share: float = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="of their matches that agree at most: 0.03 and 0.08 where a can folded (can_on_tiles), 0.46 and "
+        "more of neighbours where all was right (Strecha, et, monstree, kitchen, sacre_coeur)",
+    )
+    chain_deg: float = Field(
+        default=45.0,
+        gt=0,
+        lt=180,
+        description="between a pair's own rotation and that of the neighbours between them, beyond which they are "
+        "look-alikes: chains drift, and sides of things are 90 or 180 degrees apart (chosen)",
+    )
+    nearest: int = Field(default=10, ge=1, description="cameras that each is compared with (chosen)")
+    near_deg: float = Field(
+        default=15.0,
+        gt=0,
+        lt=90,
+        description="between the rays from two cameras to one point: SIFT finds 0.2 to 0.7 of such points again where "
+        "all was right, 0.04 and 0.08 of them in a folded can",
+    )
+    most_zoom: float = Field(default=1.5, gt=1, description="ratio of their distances from it (chosen)")
+    margin: float = Field(default=0.03, ge=0, lt=0.5, description="of the picture, where points may be missed (chosen)")
+    fewest_points: int = Field(
+        default=100, ge=10, description="that should be found again; of fewer most may be hidden (monstree: 40 to 80)"
+    )
+    least_common: float = Field(default=0.3, gt=0, le=1, description="of the first view's points, likewise (chosen)")
+    bare_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="of what a quarter of such pairs share at least, under which one shares next to nothing (chosen)",
+    )
 
 
 class QualityConfig(Settings):
     """Gates of the verdict. Pixels are those of the working image."""
 
-    min_refined_share: float = 0.9
+    min_refined_share: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="of the images; the others are left out and named. A capture of which two in twelve show another "
+        "place passes; one of which a third did not hold together has lost a part (kitchen, nle_tower)",
+    )
     min_agreement: float = 0.8
     max_median_error_px: float = 1.0
     max_p95_error_px: float = 3.5
@@ -36,6 +87,18 @@ class QualityConfig(Settings):
     max_halves_position: float = Field(default=0.02, description="as a share of the cameras' extent")
     min_cells: float = Field(default=0.15, description="of 8 x 8 cells of the median image")
     max_scale_jump: float = Field(default=0.7, description="|log ratio| of tracks' to predicted depth")
+    max_refuted_neighbours: float = Field(
+        default=0,
+        ge=0,
+        description="pairs of neighbours in the capture whose matches the poses refute: a fold, or a wrong jump",
+    )
+    max_bare_views: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="of pairs of cameras at nearly one place that find next to nothing of each other's points: up to 0 "
+        "where all was right, 0.1 and more in folds",
+    )
     few_views: int = Field(
         default=12,
         ge=2,

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...geometry import align_cameras, centres, rotation_angle_deg
 from ...progress import Progress
-from ...types import CandidateScore
+from ...types import CandidateScore, PriorTrust
 from ..config import InitialisationConfig, RefineConfig
 from ..solve.priors import Priors, priors_of
 from ..solve.problem import Estimate, Problem
@@ -38,12 +38,14 @@ class Candidate:
     held_by: Priors | None = None
 
 
-def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple[Candidate, ...]:
+def compete(
+    problem: Problem, config: RefineConfig, progress: Progress, trust: PriorTrust | None = None
+) -> tuple[Candidate, ...]:
     """All candidates that were tried, the winner first; empty when none has two poses.
 
     They run one after another, the cheapest first, and the contest ends with the first convincing one. All work on
     the same thinned tracks; the score counts all verified matches. Given poses do not compete: they are kept. Of few
-    frames, whose matches leave much open, those that the prior holds win unless matches contradict them.
+    frames, whose matches leave much open, those that a proven prior holds win unless matches contradict them.
     """
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
@@ -66,7 +68,7 @@ def compete(problem: Problem, config: RefineConfig, progress: Progress) -> tuple
         unrefined = fit_points(thinned, problem.prior, config.solve.min_ray_spread_deg)
         candidates.append(_entered("prior, unrefined", problem, unrefined, 0.0))
     candidates.sort(key=lambda candidate: (-round(candidate.score.precision, 3), candidate.score.median_error_px))
-    if candidates and problem.num_frames <= config.priors.few_frames:
+    if candidates and trust is not None and trust.poses and problem.num_frames <= config.priors.few_frames:
         candidates = _with_held(thinned, problem, candidates, config)
     return tuple(
         replace(candidate, score=replace(candidate.score, chosen=rank == 0))

@@ -95,6 +95,24 @@ class Problem:
         lengths = np.array([estimate.cameras[name].focal_px for name in self.camera_names])
         return lengths[self.camera_index]
 
+    def of_pairs(self, pairs: Int) -> Problem:
+        """With the matches of these pairs, given by ascending number, alone; observations as they are."""
+        matches = self.matches
+        number = np.full(len(matches.frames), -1)
+        number[pairs] = np.arange(len(pairs))
+        mine = np.flatnonzero(number[matches.pair] >= 0)
+        return replace(
+            self,
+            matches=Matches(
+                number[matches.pair[mine]],
+                matches.frames[pairs],
+                matches.xy_first[mine],
+                matches.xy_second[mine],
+                matches.fundamental[pairs],
+                matches.homography_share[pairs],
+            ),
+        )
+
     def with_observations(self, observations: Observations) -> Problem:
         return replace(self, observations=observations)
 

@@ -12,9 +12,10 @@ from scipy import ndimage
 
 from ...arrays import Bool, Float
 from ...geometry import centres
-from ...types import Prediction
+from ...types import Prediction, PriorTrust
 from ..assembly import Assembly
 from ..config import RefineConfig
+from ..solve.contradictions import near_views, refuted_neighbours
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import fit_points
@@ -39,9 +40,12 @@ def gather_evidence(
     assembly: Assembly,
     depth_scales: Float,
     held_by: Priors | None,
+    trust: PriorTrust,
     config: RefineConfig,
 ) -> Evidence:
-    """Evidence on `assembly`. depth_scales (N,): from predicted depth to the scene. held_by: what held the fit."""
+    """Evidence on `assembly`. depth_scales (N,): from predicted depth to the scene. held_by: what held the fit.
+
+    What the prior has not proved on this capture is no evidence."""
     fit, refined, kept = assembly.fit, assembly.refined, assembly.kept
     observations = problem.observations
     origins, _ = world_rays(problem, fit.estimate, observations)
@@ -61,6 +65,7 @@ def gather_evidence(
     exif = [cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()]
     guessed = cameras.keys() - problem.exif_focal_px.keys() - problem.known_cameras
     predicted = [cameras[name].focal_px / problem.prior.cameras[name].focal_px for name in sorted(guessed)]
+    views = near_views(problem, fit.estimate, fit.points, kept, refined, config.contradictions)
     evidence = Evidence(
         frames=problem.num_frames,
         refined_share=float(refined[_for_training(prediction)].mean()),
@@ -76,15 +81,17 @@ def gather_evidence(
         ray_spread_deg=_of(np.median, spread[spread > 0]),
         fov_deg=_farthest(fov, 60.0),
         exif_ratio=_farthest(exif, 1.0),
-        prior_ratio=_farthest(predicted, 1.0),
+        prior_ratio=_farthest(predicted, 1.0) if trust.focal else None,
         speed_jump=speed_jump(prediction.frames.frames, centres(judged.cam_from_world)),
         held_out_px=float(np.median(held_out)) if len(held_out) >= _FEWEST_HELD_OUT else None,
         halves_deg=None if halves is None else halves.rotation_deg,
         halves_position=None if halves is None else halves.position,
         cells=cells_covered(observations.frame[kept], observations.xy[kept], problem.size_px, refined),
-        scale_jump=scale_jump(depth_scales[refined]),
+        scale_jump=scale_jump(depth_scales[refined]) if trust.depth else None,
         image_motion=image_motion(problem),
         false_pairs=_false_pairs(problem, errors_px),
+        refuted_neighbours=_refuted_neighbours(prediction, problem, errors_px, config),
+        bare_views=float(views.bare(config.contradictions).mean()) if len(views.pairs) else None,
     )
     if problem.given_poses or refined.sum() > config.quality.few_views:
         return evidence
@@ -139,6 +146,17 @@ def _false_pairs(problem: Problem, errors_px: Float) -> float:
     pair, count = problem.matches.pair, len(problem.matches.frames)
     total = np.bincount(pair, minlength=count)
     return float((np.bincount(pair[errors_px < AGREE_PX], minlength=count) < 0.5 * total).sum())
+
+
+def _refuted_neighbours(
+    prediction: Prediction, problem: Problem, errors_px: Float, config: RefineConfig
+) -> float | None:
+    """Their number; None where no neighbours have enough matches to tell."""
+    frames = prediction.frames.frames
+    everywhere = np.full(len(errors_px), np.inf)
+    if not len(refuted_neighbours(frames, problem, everywhere, config.contradictions)):
+        return None
+    return float(len(refuted_neighbours(frames, problem, errors_px, config.contradictions)))
 
 
 def _for_training(prediction: Prediction) -> Bool:

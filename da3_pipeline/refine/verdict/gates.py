@@ -35,6 +35,8 @@ class Evidence:
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. image_motion: how far matches lie apart
     in their two images, a share of the longer side, the median pair's median.
     false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
+    refuted_neighbours: those of them that are neighbours in the capture; bare_views: share of the pairs of cameras at
+    nearly one place that find next to nothing of each other's points (see `contradictions`).
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; focal_sigma, relative, of the focal
@@ -64,6 +66,8 @@ class Evidence:
     scale_jump: float | None = None
     image_motion: float | None = None
     false_pairs: float | None = None
+    refuted_neighbours: float | None = None
+    bare_views: float | None = None
     linking_points: float | None = None
     focal_sigma: float | None = None
     let_go_deg: float | None = None
@@ -161,7 +165,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             "<=",
             c.max_prior_log_ratio,
             "log ratio of focal lengths",
-            "EXIF or the user tells every focal length",
+            "EXIF or the user tells every focal length, or the prior has not proved its own here",
         ),
         _Row(
             "speed jump",
@@ -202,7 +206,23 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             "<=",
             c.max_scale_jump,
             "log ratio of scales from depth to tracks",
-            "fewer than ten frames with depth",
+            "fewer than ten frames with depth, or the prior has not proved its depth here",
+        ),
+        _Row(
+            "refuted neighbours",
+            e.refuted_neighbours,
+            "<=",
+            c.max_refuted_neighbours,
+            "pairs next to each other in the capture whose matches the poses refute",
+            "no neighbours with matches enough",
+        ),
+        _Row(
+            "bare views",
+            e.bare_views,
+            "<=",
+            c.max_bare_views,
+            "share of neighbouring cameras that find next to nothing of each other's points",
+            "no cameras so near to each other",
         ),
         _Row(
             "image motion",

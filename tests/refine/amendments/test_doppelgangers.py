@@ -8,35 +8,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import Make, Synthetic
+from scenes import Make, with_lookalike
 
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.amendments.doppelgangers import not_contradicted, without_doppelgangers
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import RefineConfig
-from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.solve.problem import pose_problem
-
-
-def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:
-    """The capture with the matches of pair (i, j) replaced by those of frame i and a camera rolled by 60 degrees."""
-    rng = np.random.default_rng(3)
-    points = rng.uniform([-2, -1.5, 5], [2, 1.5, 9], (80, 3))
-    angle = np.radians(60)
-    roll = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
-    placed = {i: points, j: points @ roll.T + [1.0, 0.2, 0.1]}
-    seen = {k: capture.cameras[capture.frames[k].camera_id].project(at) for k, at in placed.items()}
-    features, first = list(capture.correspondences.features), {}
-    for frame, xy in seen.items():
-        first[frame] = len(features[frame])
-        features[frame] = Features(
-            np.concatenate([features[frame].xy, xy.astype(np.float32)]),
-            np.ones(first[frame] + len(xy), np.float32),
-            np.zeros((first[frame] + len(xy), 128), np.uint8),
-        )
-    false = np.column_stack([first[i] + np.arange(80), first[j] + np.arange(80)]).astype(np.int32)
-    pairs = tuple(replace(p, matches=false) if (p.i, p.j) == (i, j) else p for p in capture.correspondences.pairs)
-    return replace(capture, correspondences=replace(capture.correspondences, features=tuple(features), pairs=pairs))
+from da3_pipeline.types import PriorTrust
 
 
 @pytest.mark.parametrize("prior", ["rough", "random"])
@@ -81,11 +60,14 @@ def test_few_frames_that_nobody_placed_lose_them(make_capture: Make, frames: int
             replace(frame, known_cam_from_world=pose)
             for frame, pose in zip(capture.frames, capture.prediction.cam_from_world, strict=True)
         )
-    before = Solution(capture.prediction, capture.correspondences, capture.problem())
+    trust = PriorTrust(poses=True)
+    before = Solution(capture.prediction, capture.correspondences, capture.problem(), trust=trust)
     after = without_doppelgangers(before, RefineConfig(), SilentProgress())
     if left_out:
         assert (0, 3) not in {(pair.i, pair.j) for pair in after.correspondences.pairs}
         assert len(after.problem.matches) == len(before.problem.matches) - 80
+        doubted = replace(before, trust=PriorTrust(poses=None))
+        assert without_doppelgangers(doubted, RefineConfig(), SilentProgress()) is doubted
     else:
         assert after is before
 

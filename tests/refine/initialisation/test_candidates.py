@@ -20,7 +20,7 @@ from da3_pipeline.refine.initialisation import candidates as module
 from da3_pipeline.refine.initialisation.candidates import Candidate, _convincing, _starts, compete
 from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.refine.solve.score import AGREE_PX, precision
-from da3_pipeline.types import CandidateScore
+from da3_pipeline.types import CandidateScore, PriorTrust
 
 HELD = ["held by the prior", "best of these, held by the prior"]
 
@@ -92,7 +92,7 @@ def test_starts_from_two_view_geometry_have_its_rotations(make_capture: Make) ->
 def test_the_contest_of_few_frames_is_between_free_and_held_ones(make_capture: Make) -> None:
     for frames in (2, 4):
         capture = make_capture(frames=frames, lenses=(landscape(),), prior_focal=1.0, prior_deg=1.0, prior_shift=0.01)
-        candidates = compete(capture.problem(), RefineConfig(), SilentProgress())
+        candidates = compete(capture.problem(), RefineConfig(), SilentProgress(), PriorTrust(poses=True))
         names = [candidate.score.name for candidate in candidates]
         assert names[:2] in (HELD, HELD[::-1]) and "prior, unrefined" in names[2:] and "prior" in names[2:]
         assert [candidate.score.chosen for candidate in candidates] == [True] + [False] * (len(candidates) - 1)

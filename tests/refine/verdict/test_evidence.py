@@ -19,6 +19,7 @@ from da3_pipeline.refine.verdict.evidence import gather_evidence
 from da3_pipeline.refine.verdict.gates import Evidence
 from da3_pipeline.refine.verdict.halves import Spread
 from da3_pipeline.refine.verdict.uncertainty import LetGo
+from da3_pipeline.types import PriorTrust
 
 CONFIG = RefineConfig()
 
@@ -47,7 +48,7 @@ def evidence_of(
     kept = fit.kept & refined[problem.observations.frame]
     assembly = Assembly(fit, refined, ~refined, kept, estimate.cam_from_world, 1.0, 1)
     scales = np.ones(problem.num_frames) if scales is None else scales
-    return gather_evidence(capture.prediction, problem, assembly, scales, held_by, CONFIG)
+    return gather_evidence(capture.prediction, problem, assembly, scales, held_by, PriorTrust(True, True, True), CONFIG)
 
 
 def test_frames_that_were_not_refined_count_in_their_share_alone(make_capture: Make) -> None:

@@ -38,6 +38,8 @@ GOOD = Evidence(
     scale_jump=0.1,
     image_motion=0.1,
     false_pairs=0.0,
+    refuted_neighbours=0.0,
+    bare_views=0.0,
 )
 
 
@@ -71,6 +73,8 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"halves_position": 0.1}, "halves, position"),
         ({"cells": 0.05}, "cells covered"),
         ({"scale_jump": 1.1}, "scale jump"),
+        ({"refuted_neighbours": 1.0}, "refuted neighbours"),
+        ({"bare_views": 0.06}, "bare views"),
         ({"image_motion": 0.001}, "image motion"),
     ],
 )
@@ -112,10 +116,10 @@ def test_what_cannot_be_measured_is_said() -> None:
         "focal vs EXIF": "no focal length in EXIF",
         "speed jump": "no video of five frames",
     }
-    assert verdict.summary == "good: 18 gates passed, 2 do not apply: focal vs EXIF, speed jump"
+    assert verdict.summary == "good: 20 gates passed, 2 do not apply: focal vs EXIF, speed jump"
     one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
-    assert one.summary == "good: 19 gates passed, 1 does not apply: speed jump"
-    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 20 gates passed"
+    assert one.summary == "good: 21 gates passed, 1 does not apply: speed jump"
+    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 22 gates passed"
 
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)

@@ -1,0 +1,90 @@
+"""Evidence against a solution: refuted neighbours, and cameras at one place that share none of their points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scenes import Make, Synthetic, landscape
+
+from da3_pipeline.arrays import Float
+from da3_pipeline.geometry import Sim3
+from da3_pipeline.refine.config import ContradictionConfig, SolveConfig
+from da3_pipeline.refine.solve.contradictions import NearViews, are_neighbours, near_views, refuted_neighbours
+from da3_pipeline.refine.solve.problem import Estimate
+from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.refine.solve.score import match_errors_px
+
+CONFIG = ContradictionConfig()
+
+
+def refuted(capture: Synthetic, poses: Float) -> list[tuple[int, ...]]:
+    problem = capture.problem()
+    errors_px = match_errors_px(problem, Estimate(poses, capture.truth.cameras))
+    numbers = refuted_neighbours(capture.frames, problem, errors_px, CONFIG)
+    return [tuple(pair) for pair in problem.matches.frames[numbers].tolist()]
+
+
+def views(capture: Synthetic, poses: Float) -> NearViews:
+    problem, estimate = capture.problem(), Estimate(poses, capture.truth.cameras)
+    fit = fit_points(problem, estimate, SolveConfig().min_ray_spread_deg, SolveConfig().strict_gate_px)
+    return near_views(problem, estimate, fit.points, fit.kept, np.ones(problem.num_frames, bool), CONFIG)
+
+
+def test_a_right_solution_refutes_no_neighbours(make_capture: Make) -> None:
+    capture = make_capture(frames=8)
+    assert refuted(capture, capture.cam_from_world) == []
+
+
+def test_a_camera_elsewhere_is_torn_from_its_neighbours_alone(make_capture: Make) -> None:
+    capture = make_capture(frames=8)
+    poses = capture.cam_from_world.copy()
+    poses[4, :, 3] += poses[4, :, :3] @ [0.0, 3.0, 0.0]
+    assert refuted(capture, poses) == [(2, 4), (3, 4), (4, 5), (4, 6)]
+
+
+def test_neighbours_with_few_matches_refute_nothing(make_capture: Make) -> None:
+    capture = make_capture(frames=8)
+    poses = capture.cam_from_world.copy()
+    poses[4, :, 3] += poses[4, :, :3] @ [0.0, 3.0, 0.0]
+    few = [replace(pair, matches=pair.matches[: CONFIG.fewest_matches - 1]) for pair in capture.correspondences.pairs]
+    assert refuted(capture.with_pairs(tuple(few)), poses) == []
+
+
+def test_neighbours_are_of_one_video_or_folder(make_capture: Make) -> None:
+    frames = make_capture(frames=6).frames
+    pairs = np.array([(0, 1), (0, 2), (0, 3), (1, 3), (2, 3)])
+    assert are_neighbours(frames, pairs, CONFIG).tolist() == [True, True, False, True, True]
+    folders = tuple(replace(frame, name=f"{'ab'[k > 1]}/{frame.name}") for k, frame in enumerate(frames))
+    assert are_neighbours(folders, pairs, CONFIG).tolist() == [True, False, False, False, True]
+    clips = tuple(replace(frame, video=f"{k > 1}.mp4") for k, frame in enumerate(frames))
+    assert are_neighbours(clips, pairs, CONFIG).tolist() == [True, False, False, False, True]
+
+
+def test_cameras_at_one_place_share_their_points(make_capture: Make) -> None:
+    capture = make_capture(frames=8, lenses=(landscape(),), points=900, false_matches=0.0)
+    found = views(capture, capture.cam_from_world)
+    assert len(found.pairs) >= 8
+    assert not found.bare(CONFIG).any() and np.median(found.shared) > 0.5
+
+
+def test_two_halves_folded_onto_each_other_find_nothing_of_each_other(make_capture: Make) -> None:
+    """Either half is right in itself; the second stands where the first stands, and looks at what it sees."""
+    capture = make_capture(frames=10, layout="halves", lenses=(landscape(),), points=1500, false_matches=0.0)
+    angle = 0.55  # from the middle of one half of the arc to the middle of the other
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    onto_first = Sim3(1.0, turn, -100.0 * turn[:, 2])
+    poses = np.concatenate([capture.cam_from_world[:5], onto_first.apply_to_cameras(capture.cam_from_world[5:])])
+    found = views(capture, poses)
+    across = (found.pairs < 5).sum(axis=1) == 1
+    assert across.sum() > 4 and (~across).sum() > 4
+    assert found.bare(CONFIG)[across].all() and not found.bare(CONFIG)[~across].any()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_cameras_have_no_neighbours(make_capture: Make, count: int) -> None:
+    capture = make_capture(frames=4)
+    problem, fit = capture.problem(), fit_points(capture.problem(), capture.truth, 1.0)
+    chosen = np.arange(4) < count
+    assert len(near_views(problem, capture.truth, fit.points, fit.kept, chosen, CONFIG).pairs) == 0
