@@ -64,6 +64,9 @@ def run(
     ] = None,
     mask_people: Annotated[bool, typer.Option("--mask-people", help="Find people and ignore them.")] = False,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    keep_unverified: Annotated[
+        bool, typer.Option("--keep-unverified", help="Export frames, too, whose pose nothing verified.")
+    ] = False,
     undistort: Annotated[
         bool, typer.Option("--undistort", help="Write images, masks and depth maps of pinhole cameras.")
     ] = False,
@@ -108,7 +111,7 @@ def run(
                 "solve": {"poses_as": poses_as},
             },
             "georegister": {"metric": metric, "distance": distance or []},
-            "export": {"undistort": undistort, "depths": depths},
+            "export": {"undistort": undistort, "depths": depths, "keep_unverified": keep_unverified},
         }
     )
     if predictions is None:

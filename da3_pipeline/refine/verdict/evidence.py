@@ -14,7 +14,7 @@ from ...arrays import Bool, Float
 from ...geometry import centres
 from ...types import Prediction, PriorTrust
 from ..assembly import Assembly
-from ..config import RefineConfig
+from ..config import QualityConfig, RefineConfig
 from ..solve.contradictions import near_views, refuted_neighbours
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem
@@ -68,7 +68,7 @@ def gather_evidence(
     views = near_views(problem, fit.estimate, fit.points, kept, refined, config.contradictions)
     evidence = Evidence(
         frames=problem.num_frames,
-        refined_share=float(refined[_for_training(prediction)].mean()),
+        refined_share=_refined_share(prediction, problem, refined, config.quality),
         agreement=agreement(problem, judged),
         median_error_px=_of(np.median, fit.errors_px[kept]),
         p95_error_px=_of(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
@@ -95,13 +95,20 @@ def gather_evidence(
     )
     if problem.given_poses or refined.sum() > config.quality.few_views:
         return evidence
-    return _of_few_views(evidence, thinned, judged, refined, held_by is not None, config)
+    weakest = _of(np.min, agree[refined & np.isfinite(agree)])
+    return _of_few_views(evidence, thinned, judged, refined, weakest, held_by is not None, config)
 
 
 def _of_few_views(
-    evidence: Evidence, thinned: Problem, judged: Estimate, refined: Bool, held: bool, config: RefineConfig
+    evidence: Evidence,
+    thinned: Problem,
+    judged: Estimate,
+    refined: Bool,
+    weakest: float | None,
+    held: bool,
+    config: RefineConfig,
 ) -> Evidence:
-    """With what the matches of few views leave open."""
+    """With what the matches of few views leave open. weakest: agreement of the frame whose matches agree least."""
     if refined.sum() == 2:
         used = {thinned.camera_of(int(frame)) for frame in np.flatnonzero(refined)}
         flat = thinned.matches.homography_share
@@ -118,6 +125,7 @@ def _of_few_views(
     return replace(
         evidence,
         linking_points=float((sightings >= 3).sum()),
+        weakest_of_few=weakest,
         focal_sigma=focal_uncertainty(thinned, fit, config.solve),
         let_go_deg=None if moved is None else moved.rotation_deg,
         let_go_focal=None if moved is None else moved.focal,
@@ -157,6 +165,15 @@ def _refuted_neighbours(
     if not len(refuted_neighbours(frames, problem, everywhere, config.contradictions)):
         return None
     return float(len(refuted_neighbours(frames, problem, errors_px, config.contradictions)))
+
+
+def _refined_share(prediction: Prediction, problem: Problem, refined: Bool, config: QualityConfig) -> float:
+    """Of the images for training, without a few that match nothing and are no part of the scene."""
+    wanted = _for_training(prediction)
+    strange = wanted & (np.bincount(problem.matches.frames.ravel(), minlength=problem.num_frames) == 0)
+    if strange.sum() <= config.most_strangers * wanted.sum() and refined.sum() >= config.strangers_from:
+        wanted &= ~strange
+    return float(refined[wanted].mean())
 
 
 def _for_training(prediction: Prediction) -> Bool:

@@ -39,7 +39,8 @@ class Evidence:
     nearly one place that find next to nothing of each other's points (see `contradictions`).
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
-    frames or more see, without which the distances between pairs are anyone's; focal_sigma, relative, of the focal
+    frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
+    frame whose own matches agree least; focal_sigma, relative, of the focal
     length that is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the
     prior holds is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their
     cameras whose focal length the user gave; relief, the share of matches that no plane explains.
@@ -69,6 +70,7 @@ class Evidence:
     refuted_neighbours: float | None = None
     bare_views: float | None = None
     linking_points: float | None = None
+    weakest_of_few: float | None = None
     focal_sigma: float | None = None
     let_go_deg: float | None = None
     let_go_focal: float | None = None
@@ -279,11 +281,27 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             remedy=held,
         ),
         _Row(
+            "weakest of few views",
+            e.weakest_of_few,
+            ">=",
+            c.least_weakest(e.frames),
+            "agreeing matches of the frame that agrees least",
+            remedy=held,
+        ),
+        _Row(
             "halves of few views",
             e.halves_deg if e.linking_points is not None else None,
             "<=",
-            c.max_few_halves_deg,
+            c.most_halves_deg(e.frames, e.agreement or 0.0),
             "degrees between fits to either half of the tracks",
+            remedy=held,
+        ),
+        _Row(
+            "halves of few views, position",
+            e.halves_position if e.linking_points is not None else None,
+            "<=",
+            c.max_few_halves_position,
+            "the same, a share of the extent",
             remedy=held,
         ),
         _Row(

@@ -124,7 +124,14 @@ def test_what_cannot_be_measured_is_said() -> None:
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)
 FEW = replace(
-    GOOD, frames=4, agreement=0.98, linking_points=200.0, focal_sigma=0.002, let_go_deg=0.1, let_go_focal=0.005
+    GOOD,
+    frames=4,
+    agreement=0.98,
+    linking_points=200.0,
+    focal_sigma=0.002,
+    let_go_deg=0.1,
+    let_go_focal=0.005,
+    weakest_of_few=0.9,
 )
 
 
@@ -137,8 +144,11 @@ FEW = replace(
         (PAIR, {"observations_per_frame": 80.0}, "points of two views"),
         (PAIR, {"ray_spread_deg": 2.0}, "parallax of two views"),
         (FEW, {"linking_points": 20.0}, "linking points"),
-        (FEW, {"agreement": 0.95}, "agreement of few views"),
-        (FEW, {"halves_deg": 0.9}, "halves of few views"),
+        (FEW, {"agreement": 0.94, "halves_deg": 0.1}, "agreement of few views"),
+        (FEW, {"weakest_of_few": 0.85}, "weakest of few views"),
+        (FEW, {"agreement": 0.96, "halves_deg": 0.3}, "halves of few views"),
+        (FEW, {"halves_deg": 1.0}, "halves of few views"),
+        (FEW, {"halves_position": 0.015}, "halves of few views, position"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
         (FEW, {"let_go_deg": 1.5}, "let go, rotation"),
         (FEW, {"let_go_focal": 0.1}, "let go, focal"),
@@ -171,10 +181,10 @@ def test_the_more_views_there_are_the_more_false_matches_they_outvote() -> None:
 
 def test_tracks_need_be_no_longer_than_there_are_views() -> None:
     config = QualityConfig()
-    assert config.least_track_length(2) == 2.0
-    assert config.least_track_length(3) == pytest.approx(2.0375)
-    assert [config.least_track_length(frames) for frames in (10, 11, 1000)] == [pytest.approx(2.3)] * 3
-    assert judge_evidence(replace(FEW, frames=3, mean_track_length=2.1), config).passed
+    assert [config.least_track_length(frames) for frames in (2, 5)] == [2.0] * 2
+    assert config.least_track_length(9) == pytest.approx(2.15)
+    assert [config.least_track_length(frames) for frames in (13, 1000)] == [pytest.approx(2.3)] * 2
+    assert judge_evidence(replace(FEW, frames=3, mean_track_length=2.02), config).passed
     assert not judge_evidence(replace(GOOD, mean_track_length=2.2), config).passed
 
 
