@@ -6,7 +6,7 @@ __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
     "ingest": 2,
-    "select": 6,
+    "select": 7,
     "mask": 1,
     "infer": 3,
     "refine": 4,

@@ -9,6 +9,8 @@ from .analysis import VideoAnalysis
 
 __all__ = ["pause_lengths_s"]
 
+_ROUNDING_S = 1e-6
+
 
 def pause_lengths_s(analysis: VideoAnalysis, times_s: Float, still: float, within_s: float) -> Float:
     """(F,) how long the pause lasts that a frame is in, 0 for frames in none.
@@ -20,7 +22,7 @@ def pause_lengths_s(analysis: VideoAnalysis, times_s: Float, still: float, withi
     for number in np.unique(analysis.shot[analysis.decoded]):
         frames = np.flatnonzero(analysis.decoded & (analysis.shot == number))
         own_s, travelled = times_s[frames], analysis.travelled[frames]
-        last = np.searchsorted(own_s, own_s + within_s)  # the first frame that is so much later
+        last = np.searchsorted(own_s, own_s + within_s - _ROUNDING_S)  # the first frame that is so much later
         starts = np.flatnonzero(last < len(frames))
         calm = starts[travelled[last[starts]] - travelled[starts] < still]
         edges = np.zeros(len(frames) + 1, np.int64)

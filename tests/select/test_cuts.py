@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from da3_pipeline.select import SelectConfig
-from da3_pipeline.select.measures.cuts import CutFinder
+from da3_pipeline.select.measures.cuts import CutFinder, likeness, share_found
+from da3_pipeline.select.measures.flow import shift_between
 from da3_pipeline.select.measures.motion import MotionTracker
 from da3_pipeline.videoio import decode_frames, probe_video
 
@@ -105,6 +106,49 @@ def test_a_cut_into_the_last_frame_and_short_films(views: Views) -> None:
     assert cuts_of(views(1, [0])) == []
     assert cuts_of([]) == []
     assert cuts_of([np.full((192, 320), level, np.uint8) for level in (0, 128, 255, 255)]) == []
+
+
+def moved(views: Views, by_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Two windows of 200 x 120 px on one wall, the second farther by (right, down)."""
+    (wall,) = views(3, [0])
+    left, top = 60, 36
+    first = wall[top : top + 120, left : left + 200, 0]
+    second = wall[top + by_px[1] : top + by_px[1] + 120, left + by_px[0] : left + by_px[0] + 200, 0]
+    return np.ascontiguousarray(first), np.ascontiguousarray(second)
+
+
+@pytest.mark.parametrize("by_px", [(0, 0), (45, 0), (-45, 0), (0, 30), (0, -30), (40, 25), (-40, -25)])
+def test_what_has_moved_as_a_whole_is_found_there(views: Views, by_px: tuple[int, int]) -> None:
+    first, second = moved(views, by_px)
+    shift = shift_between(first, second)[0]
+    assert shift == pytest.approx(-np.array(by_px), abs=1.0)
+    assert likeness(first, second, shift, SelectConfig()) > 0.9
+    assert share_found(first, second, shift, SelectConfig()) > 0.7
+
+
+def test_less_than_a_third_in_common_is_not_compared_as_moved(views: Views) -> None:
+    (one,), (other,) = views(1, [0]), views(2, [0])
+    left = np.ascontiguousarray(np.hstack([other[:, :220, 0], one[:, :100, 0]]))
+    right = np.ascontiguousarray(np.hstack([one[:, :100, 0], other[:, 100:320, 0]]))
+    beyond = likeness(left, right, np.array([-220.0, 0.0]), SelectConfig())
+    within = SelectConfig.model_validate({"cuts": {"least_overlap": 0.3}})
+    assert beyond < 0.5 < 0.95 < likeness(left, right, np.array([-220.0, 0.0]), within)
+
+
+def test_of_another_place_next_to_nothing_is_found_and_corners_outside_do_not_count(views: Views) -> None:
+    (one,), (other,) = views(1, [0]), views(2, [0])
+    first, second = one[..., 0], other[..., 0]
+    for shift in ((0.0, 0.0), (150.0, 0.0), (-300.0, 0.0), (0.0, 170.0), (0.0, -170.0)):
+        assert share_found(first, second, np.array(shift), SelectConfig()) < 0.1
+    assert likeness(first, second, np.zeros(2), SelectConfig()) < 0.4
+    assert share_found(np.full((192, 320), 90, np.uint8), second, np.zeros(2), SelectConfig()) == 0.0
+
+
+def test_lights_and_contrast_do_not_hide_what_is_the_same(views: Views) -> None:
+    (one,) = views(1, [0])
+    first, darker = one[..., 0], (one[..., 0] * 0.4 + 30).astype(np.uint8)
+    assert likeness(first, darker, np.zeros(2), SelectConfig()) > 0.95
+    assert share_found(first, first, np.zeros(2), SelectConfig()) == 1.0
 
 
 @pytest.mark.skipif(not (SHARED / "video").exists(), reason="needs ../shared/data")

@@ -15,7 +15,8 @@ from da3_pipeline.imageio import read_rgb
 from da3_pipeline.ingest.config import IngestConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select.config import SelectConfig
-from da3_pipeline.types import FrameSet
+from da3_pipeline.select.names import frame_names
+from da3_pipeline.types import Capture, Frame, FrameSet, VideoClip
 
 WIDTH, HEIGHT = 320, 192  # of the views
 
@@ -100,3 +101,14 @@ def test_no_two_frames_share_a_name(
     assert folders == {"walk.mp4", "Walk.mov", "alone", "yard.mp4", "yard"}
     for frame in result.frames:
         assert frame.video is None or Path(frame.video).stem == Path(frame.name).parent.name.partition(".")[0]
+
+
+def test_names_give_way_to_whatever_is_there() -> None:
+    def clip(name: str) -> VideoClip:
+        return VideoClip(name, Path(name), 64, 48, 0, np.zeros(1), "camera", name)
+
+    photos = tuple(Frame(name, Path(name), 64, 48, "camera", name) for name in ("a/1.jpg", "A.mp4/1.jpg", "b.jpg"))
+    clips = ("a.mp4", "day/b.mov", "b.mov", "c.mp4", "c.avi", "C.AVI/x.mp4")
+    names = frame_names(Capture(photos, tuple(clip(name) for name in clips), ()))
+    folders = [names[name](7).removesuffix("/000007.jpg") for name in clips]
+    assert folders == ["a.mp4_", "day/b", "b", "c.mp4", "c.avi", "C.AVI/x"]

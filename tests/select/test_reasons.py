@@ -12,6 +12,7 @@ from da3_pipeline import ingest, select
 from da3_pipeline.ingest.config import IngestConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select.config import SelectConfig
+from da3_pipeline.select.pauses import pause_lengths_s
 
 from .test_choose import analysis, pick
 
@@ -65,3 +66,12 @@ def test_a_handheld_pause_of_a_real_film(
     resting = [number for number in reasons if 42 <= number < 113]
     assert sum("the camera pauses for" in reasons[number] for number in resting) >= 0.95 * len(resting) > 60
     assert not [number for number in reasons if not 35 <= number < 120 and "pauses" in reasons[number]]
+
+
+def test_a_pause_ends_with_its_shot_and_undecoded_frames_are_in_none() -> None:
+    shot, decoded = np.repeat([0, 1], 60), np.ones(120, bool)
+    decoded[20:25] = False
+    item = analysis(np.repeat([0.5, 3.0], 60), shot=shot, decoded=decoded)
+    lengths = pause_lengths_s(item, np.arange(120) / 30, still=0.01, within_s=1.0)
+    assert lengths[decoded] == pytest.approx(59 / 30) and not lengths[~decoded].any()
+    assert not pause_lengths_s(item, np.arange(120) / 300, still=0.01, within_s=1.0).any()

@@ -12,7 +12,8 @@ import pytest
 from da3_pipeline import ingest, select
 from da3_pipeline.ingest.config import IngestConfig
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.select.config import SelectConfig
+from da3_pipeline.select.config import ContentConfig, SelectConfig
+from da3_pipeline.select.measures.content import coarse_texture, content_mark, likeness_of_marks
 from da3_pipeline.types import Frame
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -64,6 +65,28 @@ def taken(pictures: Sequence[np.ndarray], folder: Path) -> list[Frame]:
 
 def kept_out(frames: Sequence[Frame]) -> list[str]:
     return [frame.name for frame in frames if not frame.training]
+
+
+def test_coarse_texture_is_bends_of_either_sign_and_direction() -> None:
+    """A bright and a dark spot of one cell bend the cells around them as well: five each, and shading none."""
+    config = ContentConfig()
+    cells = np.full((22, 32), 100.0) + 3 * np.arange(32)
+    cells[5, 8] += 40
+    cells[15, 20] -= 40
+    picture = np.kron(cells, np.ones((8, 8))).astype(np.uint8)
+    assert coarse_texture(picture, config) == pytest.approx(10 / (20 * 30))
+    assert coarse_texture(np.ascontiguousarray(picture.T), config) == pytest.approx(10 / (20 * 30))
+    line = np.kron(np.where(np.arange(32) == 10, 140.0, 100.0), np.ones((176, 8))).astype(np.uint8)
+    assert coarse_texture(line, config) == pytest.approx(3 / 30)
+    assert coarse_texture(np.ascontiguousarray(line.T), config) == pytest.approx(3 / 30)
+    assert coarse_texture(np.full((20, 20), 7, np.uint8), config) == 0.0
+
+
+def test_marks_find_each_other_where_the_picture_has_moved() -> None:
+    config, wall = ContentConfig(), textured(1).clip(0, 255).astype(np.uint8)
+    one, moved, other = (content_mark(p, config) for p in (wall, np.roll(wall, (45, 60), (0, 1)), textured(2)))
+    assert one.shape == (32, 32) and np.abs(one.mean(0)).max() < 1e-3 and np.abs(one.mean(1)).max() < 1e-3
+    assert likeness_of_marks(one, moved, config) > 0.75 > 0.6 > likeness_of_marks(one, other, config)
 
 
 @pytest.mark.parametrize("seed", range(3))
