@@ -97,6 +97,8 @@ class Frame:
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
     `pixels`: what was done to those of its video to show them as a player does, a clause each.
+    `lens` is equal for frames of one physical lens at one setting, whatever the size and the way the device was held;
+    None where that is not known. `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown.
     """
 
     name: str
@@ -120,6 +122,8 @@ class Frame:
     remark: str | None = None
     exposure: Exposure | None = None
     pixels: tuple[str, ...] = ()
+    lens: str | None = None
+    quarter_turns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class VideoClip:
     """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
 
     `width` and `height` are those of the first frame after the rotation flag. `frame_masks` are the masks of single
-    frames, by number; `mask` is that of all others. `pixels`: see `Frame`.
+    frames, by number; `mask` is that of all others. `pixels`, `lens`: see `Frame`.
     """
 
     name: str
@@ -144,6 +148,7 @@ class VideoClip:
     mask: Path | None = None
     frame_masks: dict[int, Path] = field(default_factory=dict)
     pixels: tuple[str, ...] = ()
+    lens: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Which frames were taken by the same camera: one id a device, lens, focal setting and image size."""
+"""Which frames were taken by the same camera: one id a device, lens, focal setting and image size; and which by one
+lens, whatever the size: upright and on its side, or stored smaller."""
 
 from __future__ import annotations
 
@@ -31,12 +32,22 @@ class CameraRegister:
             return self._lens(facts, width, height, None)
         return self._id(("clip", name), identifier(name.rsplit(".", 1)[0], f"{width}x{height}"))
 
+    @staticmethod
+    def lens_of_photo(photo: Photo) -> str:
+        """Equal for photographs of one lens at one setting, as `photo` is for those of one size, too."""
+        facts = photo.facts
+        return _lens_name("photo", facts) if _is_known(facts) else f"unknown {photo.file.source}"
+
+    @staticmethod
+    def lens_of_clip(facts: CameraFacts) -> str | None:
+        """As `lens_of_photo`, for clips: a video crops the sensor in its own way. None where it may be any lens."""
+        return _lens_name("clip", facts) if facts.lens or facts.focal_35mm else None
+
     def _lens(self, facts: CameraFacts, width: int, height: int, source: int | None) -> str:
         size = f"{width}x{height}"
-        known = bool(facts.model or facts.focal_mm or facts.focal_35mm)
-        if not known:
+        if not _is_known(facts):
             return self._id(("unknown", source, width, height), identifier("unknown", size))
-        key = (facts.make, facts.model, facts.serial, facts.lens, facts.focal_mm, facts.focal_35mm, width, height)
+        key = (*_setting(facts), width, height)
         focal = f"{facts.focal_mm:.4g}mm" if facts.focal_mm else ""
         return self._id(key, identifier(facts.device or "unknown", focal, size))
 
@@ -44,3 +55,17 @@ class CameraRegister:
         if key not in self._ids:
             self._ids[key] = self._labels.claim(label, before_suffix=False)
         return self._ids[key]
+
+
+def _is_known(facts: CameraFacts) -> bool:
+    return bool(facts.model or facts.focal_mm or facts.focal_35mm)
+
+
+def _setting(facts: CameraFacts) -> tuple[Hashable, ...]:
+    """Device, lens and focal length; pictures cropped by a digital zoom are as if of another lens."""
+    device = (facts.make, facts.model, facts.serial, facts.lens)
+    return (*device, facts.focal_mm, facts.focal_35mm, facts.zoom)
+
+
+def _lens_name(kind: str, facts: CameraFacts) -> str:
+    return " ".join([kind, *(repr(part) for part in _setting(facts))])

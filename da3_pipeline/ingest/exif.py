@@ -22,6 +22,7 @@ _SERIAL, _LENS_MAKE, _LENS_MODEL = 0xA431, 0xA433, 0xA434
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}  # inch, cm, mm, µm
 _DIAGONAL_35MM = math.hypot(36.0, 24.0)
 _WIDEST_ASPECT = 2.2  # of a single exposure
+_SHORTEST, _LONGEST = 0.2, 50.0  # focal lengths that there are, in longer sides: 136 degrees to 1.1
 _AGREEMENT = 0.15  # FocalLengthIn35mmFilm is a whole number and some cameras' focal plane tags are nonsense
 
 
@@ -29,7 +30,8 @@ _AGREEMENT = 0.15  # FocalLengthIn35mmFilm is a whole number and some cameras' f
 class CameraFacts:
     """The camera as EXIF tells it; empty strings and None where it does not.
 
-    `focal_px` is in pixels of the upright image as it is stored now, whatever size the camera took it at.
+    `focal_px` is in pixels of the upright image as it is stored now, whatever size the camera took it at. `zoom` is
+    the digital one, 1 without any.
     """
 
     make: str = ""
@@ -39,6 +41,7 @@ class CameraFacts:
     focal_mm: float | None = None
     focal_35mm: float | None = None
     focal_px: float | None = None
+    zoom: float = 1.0
 
     @property
     def device(self) -> str:
@@ -52,6 +55,8 @@ def read_camera_facts(exif: Image.Exif, width: int, height: int) -> CameraFacts:
     """Device, lens and focal length; `width` and `height` are those of the upright image."""
     tags = {**exif, **exif.get_ifd(_EXIF_IFD)}
     focal_mm, focal_35mm = _positive(tags, _FOCAL_MM), _positive(tags, _FOCAL_35MM)
+    if focal_35mm and not _there_is(focal_px_from_35mm(focal_35mm, width, height), width, height):
+        focal_35mm = None  # 65535 and 1 are how some say that they do not know
     return CameraFacts(
         make=_text(tags, _MAKE),
         model=_text(tags, _MODEL),
@@ -60,6 +65,7 @@ def read_camera_facts(exif: Image.Exif, width: int, height: int) -> CameraFacts:
         focal_mm=focal_mm,
         focal_35mm=focal_35mm,
         focal_px=_focal_px(tags, focal_mm, focal_35mm, (width, height)),
+        zoom=_zoom(tags),
     )
 
 
@@ -116,14 +122,22 @@ def _focal_px(
     pitch_px = None
     per_unit, unit_mm = _positive(tags, _PLANE_X_RESOLUTION), _MM_PER_UNIT.get(tags.get(_PLANE_UNIT, 2))
     if focal_mm and per_unit and unit_mm:
-        zoom = _positive(tags, _DIGITAL_ZOOM) or 1.0
-        pitch_px = focal_mm * max(zoom, 1.0) * per_unit / unit_mm * long_side / taken[1]
+        pitch_px = focal_mm * _zoom(tags) * per_unit / unit_mm * long_side / taken[1]
     if focal_35mm is None:
-        return pitch_px if pitch_px and 0.2 < pitch_px / long_side < 50 else None
+        return pitch_px if pitch_px and _there_is(pitch_px, *size) else None
     equivalent_px = focal_px_from_35mm(focal_35mm, *size)
     if pitch_px and abs(pitch_px / equivalent_px - 1) < _AGREEMENT:
         return pitch_px
     return equivalent_px
+
+
+def _there_is(focal_px: float, width: int, height: int) -> bool:
+    """Whether a lens may have such a focal length at all."""
+    return _SHORTEST < focal_px / max(width, height) < _LONGEST
+
+
+def _zoom(tags: Mapping[int, Any]) -> float:
+    return max(_positive(tags, _DIGITAL_ZOOM) or 1.0, 1.0)
 
 
 def _text(tags: Mapping[int, Any], tag: int) -> str:

@@ -23,6 +23,7 @@ __all__ = ["Photo", "content_hash", "read_photos"]
 logger = logging.getLogger(__name__)
 
 _ORIENTATION = 0x0112
+_QUARTER_TURNS = {1: 0, 6: 1, 3: 2, 8: 3}  # clockwise, by orientation; the others are mirrored
 _THREADS = min(8, os.cpu_count() or 1)
 _BLOCK = 1 << 20
 
@@ -32,6 +33,7 @@ class Photo:
     """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
 
     up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
+    quarter_turns: see `Frame`.
     """
 
     file: FoundFile
@@ -42,6 +44,7 @@ class Photo:
     gps: GpsPosition | None
     exposure: Exposure | None
     up: tuple[float, float, float] | None = None
+    quarter_turns: int | None = None
 
 
 def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
@@ -72,8 +75,10 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
     if min(image.width, image.height) < min_side_px:
         return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
     facts, gps, exposure = _facts(file.name, image.exif, image.width, image.height)
-    up = read_up(image.xmp) if image.exif.get(_ORIENTATION, 1) == 1 else None
-    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, up)
+    orientation = image.exif.get(_ORIENTATION)
+    up = read_up(image.xmp) if orientation in (None, 1) else None
+    turns = _QUARTER_TURNS.get(orientation) if isinstance(orientation, int) else None
+    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, up, turns)
 
 
 def _facts(

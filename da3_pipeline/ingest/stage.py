@@ -92,6 +92,8 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         gps=photo.gps,
         exposure=photo.exposure,
         up_in_camera=photo.up,
+        lens=cameras.lens_of_photo(photo),
+        quarter_turns=photo.quarter_turns,
     )
 
 
@@ -109,6 +111,7 @@ def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
         exif_focal_px=video.facts.focal_px,
         gps=video.gps,
         pixels=pixels_of(info),
+        lens=cameras.lens_of_clip(video.facts),
     )
 
 

@@ -84,7 +84,7 @@ def _start(
     prediction: Prediction, correspondences: Correspondences, config: RefineConfig, progress: Progress
 ) -> Solution:
     """The problem that the matches pose, amended by what is known beforehand."""
-    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+    problem = pose_problem(prediction, correspondences, config.features.max_long_side_px, config.solve.lens)
     return _amend(Solution(prediction, correspondences, problem), OF_THE_PROBLEM, config, progress)
 
 
@@ -100,8 +100,17 @@ OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, _believing, without
 
 
 def _solve(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
-    """With the candidates that competed."""
-    return replace(solution, candidates=compete(solution.problem, config, progress, solution.trust))
+    """With the candidates that competed; cameras that are said to be one lens apart, where matches ask for that."""
+    solution = replace(solution, candidates=compete(solution.problem, config, progress, solution.trust))
+    convincing = solution.candidates and solution.winner.score.score >= config.solve.convincing_score
+    if solution.problem.lenses is None or convincing:
+        return solution
+    problem = replace(solution.problem, lenses=None)
+    apart = replace(solution, problem=problem, candidates=compete(problem, config, progress, solution.trust))
+    if not apart.candidates or not solution.candidates:
+        return solution
+    gain = apart.winner.score.precision - solution.winner.score.precision
+    return apart if gain > config.solve.apart_gain else solution
 
 
 def _amend(solution: Solution, amendments: tuple[Amendment, ...], config: RefineConfig, progress: Progress) -> Solution:

@@ -66,6 +66,30 @@ def test_broken_values_are_ignored(tmp_path: Path, photo: MakePhoto) -> None:
     assert facts_of(path) == CameraFacts()
 
 
+@pytest.mark.parametrize("said", [65535, 1, 2, 9000])
+def test_an_equivalent_that_no_lens_has_is_none(tmp_path: Path, photo: MakePhoto, said: int) -> None:
+    facts = facts_of(photo(tmp_path / "a.jpg", (600, 400), exif={FOCAL_35MM: said, FOCAL_MM: 4.2}))
+    assert (facts.focal_px, facts.focal_35mm, facts.focal_mm) == (None, None, 4.2)
+    by_pitch = {FOCAL_35MM: said, FOCAL_MM: 50.0, PLANE_X: 600 / 35.0 * 25.4, PLANE_UNIT: 2}
+    facts = facts_of(photo(tmp_path / "b.jpg", (600, 400), exif=by_pitch))
+    assert facts.focal_px == pytest.approx(50 * 600 / 35, rel=1e-3)
+
+
+@pytest.mark.parametrize("said", [8, 13, 24, 800])
+def test_real_lenses_are_heard(tmp_path: Path, photo: MakePhoto, said: int) -> None:
+    facts = facts_of(photo(tmp_path / "a.jpg", (600, 400), exif={FOCAL_35MM: said}))
+    assert facts.focal_px == pytest.approx(said * 600 / 36, rel=1e-3)
+
+
+def test_pitch_and_zoom_that_give_an_absurd_focal_length_are_ignored(tmp_path: Path, photo: MakePhoto) -> None:
+    for name, exif in (
+        ("wide", {FOCAL_MM: 50.0, PLANE_X: 2.0}),
+        ("long", {FOCAL_MM: 50.0, PLANE_X: 72000.0}),
+        ("zoom", {FOCAL_MM: 50.0, PLANE_X: 435.4, DIGITAL_ZOOM: 1e4}),
+    ):
+        assert facts_of(photo(tmp_path / f"{name}.jpg", (600, 400), exif=exif)).focal_px is None
+
+
 def test_texts_lose_their_padding(tmp_path: Path, photo: MakePhoto) -> None:
     path = photo(tmp_path / "a.jpg", tags={0x010F: "DJI     ", 0x0110: "FC300S\0\0"}, exif={0xA434: "24mm  F2\0"})
     facts = facts_of(path)

@@ -215,3 +215,26 @@ def test_real_captures() -> None:
     skull = run(SHARED / "skull")
     assert [frame.exif_focal_px for frame in skull.photos] == pytest.approx([2450] * 66, abs=1)
     assert len(run(SHARED / "video").videos[0].times_s) == 174
+
+
+def test_one_lens_whatever_the_size_and_the_way_it_is_held(tmp_path: Path, photo: MakePhoto) -> None:
+    def shot(name: str, focal_mm: float, size: tuple[int, int] = (96, 64), turned: int = 1, zoom: float = 1.0) -> None:
+        tags = {0x010F: "ACME", 0x0110: "One", 0x0112: turned}
+        photo(tmp_path / name, size, tags=tags, exif={0x920A: focal_mm, 0xA404: zoom})
+
+    shot("1.jpg", 24.0)
+    shot("2.jpg", 24.0, turned=6)
+    shot("3.jpg", 24.0, turned=8, size=(192, 128))
+    shot("4.jpg", 70.0)
+    shot("5.jpg", 24.0, zoom=2.0)
+    photo(tmp_path / "6.jpg")
+    photo(tmp_path / "7.jpg", (64, 96))
+    frames = run(tmp_path).photos
+    lenses = [frame.lens for frame in frames]
+    assert len({*lenses[:3]}) == 1 and len({*lenses[3:6]}) == 3 and lenses[0] not in lenses[3:]
+    assert lenses[5] == lenses[6], "as far as one can know"
+    assert [frame.quarter_turns for frame in frames] == [0, 1, 3, 0, 0, None, None]
+    assert frames[0].camera_id != frames[4].camera_id, "a digital zoom is another focal length"
+    assert frames[0].camera_id != frames[1].camera_id
+    other = run(tmp_path / "6.jpg", tmp_path / "7.jpg").photos
+    assert other[0].lens != other[1].lens, "two sources, two people"

@@ -29,6 +29,8 @@ def through_fisheye(solution: Solution, config: RefineConfig, progress: Progress
     if not bent or (problem.given_poses and config.solve.poses_as == "fixed"):
         return solution
     cameras = {name: as_fisheye(camera) if name in bent else camera for name, camera in fit.estimate.cameras.items()}
+    if problem.lenses is not None:
+        cameras = problem.lenses.with_shared(cameras)
     few = thinned(problem, config)
     rigs = rigs_in_world(problem, fit.estimate)
     other = fit_points(few, replace(fit.estimate, cameras=cameras), config.solve.min_ray_spread_deg)

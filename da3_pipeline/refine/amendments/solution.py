@@ -52,7 +52,8 @@ class Solution:
         """From another reading of the prior, or from other matches; nothing has competed for it yet."""
         prediction = prediction or self.prediction
         correspondences = self.correspondences if correspondences is None else correspondences
-        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px)
+        problem = pose_problem(prediction, correspondences, config.features.max_long_side_px, config.solve.lens)
+        problem = replace(problem, lenses=self.problem.lenses)
         return replace(self, prediction=prediction, correspondences=correspondences, problem=problem, candidates=())
 
     def won_by(self, fit: Fit, figures: dict[str, float] | None = None) -> Solution:

@@ -53,6 +53,12 @@ class AdjustmentConfig(Settings):
 class LensConfig(Settings):
     """What the observations of a camera must be for its distortion and its centre to be estimated, and how far."""
 
+    one_focal: float = Field(
+        default=0.03,
+        ge=0,
+        description="by which EXIF's focal lengths of pictures of two sizes may differ, if one lens took them: it "
+        "tells those of zoom lenses in steps of about that (chosen)",
+    )
     fewest_frames: int = Field(default=3, ge=2, description="for any distortion (chosen)")
     fewest_observations: int = Field(default=300, ge=10, description="for any distortion (chosen)")
     least_reach: float = Field(
@@ -152,6 +158,12 @@ class SolveConfig(Settings):
     good_median_px: float = Field(default=1.0, gt=0, description="median error at which rounds end in strict passes")
     convincing_score: float = Field(
         default=0.97, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
+    )
+    apart_gain: float = Field(
+        default=0.01,
+        ge=0,
+        description="precision by which cameras of one lens, solved apart, must be better to stay apart: with more "
+        "parameters they are always a little better (chosen)",
     )
     convincing_frame_agreement: float = Field(default=0.5, ge=0, le=1, description="and of each frame's own matches")
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")

@@ -12,6 +12,7 @@ from ...geometry import Camera
 from ...grouping import Groups
 from ..config import TwoViewConfig
 from ..solve.problem import Problem
+from ..solve.sharing import shared_problem
 
 __all__ = ["RelativePoses", "guessed_cameras", "pairs_by_camera", "relative_poses", "vote_focal_px"]
 
@@ -60,7 +61,10 @@ def vote_focal_px(problem: Problem, pairs: Int, config: TwoViewConfig) -> float 
 
 
 def guessed_cameras(problem: Problem, config: TwoViewConfig) -> dict[str, Camera]:
-    """Known cameras, else EXIF's focal length, else the one that fundamental matrices vote for, else the prior's."""
+    """Known cameras, else EXIF's focal length, else the one that fundamental matrices vote for, else the prior's; one
+    focal length for cameras of one lens."""
+    if problem.lenses is not None:
+        return problem.lenses.with_shared(guessed_cameras(shared_problem(problem), config))
     pairs, cameras = pairs_by_camera(problem), dict(problem.prior.cameras)
     for number, camera_id in enumerate(problem.camera_names):
         prior = cameras[camera_id]

@@ -16,6 +16,7 @@ from ..config import AdjustmentConfig
 from .priors import Priors, add_prior_terms
 from .problem import Estimate, Problem
 from .rigs import Rigs
+from .sharing import Sharing, shared_problem
 from .tracks import Observations
 from .triangulation import reprojection_errors
 
@@ -56,13 +57,25 @@ class Adjustment:
 
 
 def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how: Adjustment) -> tuple[Estimate, Float]:
-    """The estimate and points after adjusting to the problem's observations where `keep` (M,).
+    """The estimate and points after adjusting to the problem's observations where `keep` (M,), lenses as one camera.
 
     Points (num_tracks, 3) with fewer than two usable observations, and poses and cameras of frames with too few, stay
     as they are. Solved around the cameras and at their size, wherever in the world they are. A step whose solution is
     unusable, or that shrinks the scene or leaves points behind the cameras, is refused: all stays as it was. On one
     thread, and so reproducible to the last bit, up to `parallel_from` residuals.
     """
+    if problem.lenses is None:
+        return _adjusted(problem, estimate, points, keep, how)
+    sharing = Sharing.of(problem, problem.lenses)
+    if how.priors is not None:
+        how = replace(how, priors=sharing.priors(how.priors))
+    found, moved = _adjusted(shared_problem(problem), sharing.estimate(estimate), points, keep, how)
+    return sharing.back(found), moved
+
+
+def _adjusted(
+    problem: Problem, estimate: Estimate, points: Float, keep: Bool, how: Adjustment
+) -> tuple[Estimate, Float]:
     used = _usable(problem, estimate, keep, how.limits)
     if not used.any():
         return estimate, points
@@ -94,6 +107,11 @@ def focal_sigmas(
 
     The covariance of the adjustment without priors, at `estimate`, with two cameras as the gauge.
     """
+    if problem.lenses is not None:
+        sharing = Sharing.of(problem, problem.lenses)
+        of_lens = focal_sigmas(shared_problem(problem), sharing.estimate(estimate), points, keep, limits)
+        firsts = {name: sharing.lenses.first(name) for name in problem.camera_names}
+        return {name: of_lens[first] for name, first in firsts.items() if first in of_lens}
     used = _usable(problem, estimate, keep, limits)
     if not used.any():
         return {}

@@ -15,6 +15,7 @@ from ...arrays import Bool, Float
 from ...geometry import Camera
 from ..config import LensConfig
 from .problem import Estimate, Problem
+from .sharing import shared_problem
 
 __all__ = ["LADDER", "carried_models", "fully_free", "plausible", "widen_models"]
 
@@ -24,21 +25,25 @@ LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 
 def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str, config: LensConfig) -> Estimate:
     """The estimate with cameras raised to the richest model, up to `richest`, that their kept observations carry."""
-    cameras = dict(estimate.cameras)
-    carried = carried_models(problem, kept, config)
+    cameras, lenses = dict(estimate.cameras), problem.lenses
+    carried = carried_models(problem if lenses is None else shared_problem(problem), kept, config)
     for camera_id, camera in estimate.cameras.items():
         if camera_id in problem.known_cameras or camera.model not in LADDER:
+            continue
+        if lenses is not None and lenses.first(camera_id) != camera_id:
             continue
         step = min(LADDER.index(carried.get(camera_id, LADDER[0])), LADDER.index(richest))
         if step > LADDER.index(camera.model):
             # The first three parameters, focal length and centre, are the same for all; distortion starts at zero.
             padded = (*camera.params, 0.0, 0.0)[: 3 + step]
             cameras[camera_id] = replace(camera, model=LADDER[step], params=padded)
-    return replace(estimate, cameras=cameras)
+    return replace(estimate, cameras=cameras if lenses is None else lenses.with_shared(cameras))
 
 
 def carried_models(problem: Problem, kept: Bool, config: LensConfig) -> dict[str, str]:
-    """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine."""
+    """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine.
+
+    The centre of a lens that may have been turned this way or that stays in the middle."""
     observations, pairs = problem.observations, problem.matches.frames
     used = np.flatnonzero(kept)
     own = np.flatnonzero(problem.camera_index[pairs[:, 0]] == problem.camera_index[pairs[:, 1]])
@@ -50,7 +55,7 @@ def carried_models(problem: Problem, kept: Bool, config: LensConfig) -> dict[str
         place = observations.xy[mine] / problem.size_px[observations.frame[mine]]
         seen_by = len(np.unique(observations.frame[mine]))
         flatness = problem.matches.homography_share[own[pairs_of[name]]] if name in pairs_of else np.ones(1)
-        many = frames[problem.camera_names.index(name)] >= config.centre_frames
+        many = frames[problem.camera_names.index(name)] >= config.centre_frames and name not in problem.centred
         carried[name] = _carried(place, seen_by, many and float(np.median(flatness)) < config.flat_share, config)
     return carried
 

@@ -15,7 +15,9 @@ from ...arrays import Bool, Float, Int
 from ...geometry import Camera
 from ...grouping import Groups
 from ...types import Prediction
+from ..config import LensConfig
 from ..matching.correspondences import Correspondences
+from .lenses import Lenses, lenses_of
 from .rigs import Rigs, rigs_of
 from .tracks import Observations, build_tracks
 
@@ -57,7 +59,8 @@ class Problem:
     camera_names (C): the cameras in the order of their names; camera_index (N,): which of them took each frame.
     prior: the prediction's poses and cameras, or the poses that the user gave for all frames (`given_poses`).
     known_cameras keep their parameters. exif_focal_px: by camera_id, where known. scale (N, 2): working pixels per
-    original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are on any.
+    original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are on any. lenses: cameras that are
+    one lens and are adjusted as one. centred: cameras whose principal point stays in the middle.
     """
 
     observations: Observations
@@ -71,6 +74,8 @@ class Problem:
     scale: Float
     size_px: Float
     rigs: Rigs | None = None
+    lenses: Lenses | None = None
+    centred: frozenset[str] = frozenset()
 
     @property
     def num_frames(self) -> int:
@@ -117,8 +122,10 @@ class Problem:
         return replace(self, observations=observations)
 
 
-def pose_problem(prediction: Prediction, correspondences: Correspondences, max_long_side_px: int) -> Problem:
-    """States the problem of `prediction`'s frames and their verified matches."""
+def pose_problem(
+    prediction: Prediction, correspondences: Correspondences, max_long_side_px: int, lens: LensConfig | None = None
+) -> Problem:
+    """States the problem of `prediction`'s frames and their verified matches; `lens` says which cameras are one."""
     frames = prediction.frames.frames
     original = np.array([(frame.width, frame.height) for frame in frames], float)
     shrink = np.minimum(1.0, max_long_side_px / original.max(1))
@@ -156,6 +163,7 @@ def pose_problem(prediction: Prediction, correspondences: Correspondences, max_l
         scale,
         working,
         rigs_of(frames),
+        lenses_of(frames, lens or LensConfig()),
     )
 
 
