@@ -14,8 +14,10 @@ from ..progress import Progress
 from ..quiet import quiet_colmap
 from ..types import Prediction, Scene, Tracks, Verdict
 from .amendments.capture_order import in_capture_order
+from .amendments.contest import believing, solved
 from .amendments.convention import in_told_convention
 from .amendments.doppelgangers import without_doppelgangers
+from .amendments.exif_focal import exif_judged, without_refuted_exif
 from .amendments.fisheye import through_fisheye
 from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
@@ -25,8 +27,6 @@ from .amendments.solution import Amendment, Solution
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
-from .initialisation.candidates import compete
-from .initialisation.prior_trust import measure_trust
 from .matching.correspondences import Correspondences, find_correspondences
 from .solve.problem import Problem, pose_problem
 from .verdict.evidence import gather_evidence
@@ -41,6 +41,7 @@ OF_THE_WINNER: tuple[Amendment, ...] = (
     through_fisheye,
     with_known_poses,
     with_gps,
+    exif_judged,
 )
 """What is done to the solution that won, in this order."""
 
@@ -69,7 +70,7 @@ def refine_matched(
     """As `run`, from matches that are already there; `figures` are carried into the scene's."""
     began = time.perf_counter()
     solution = _start(prediction, correspondences, config, progress).saying(figures or {})
-    solution = _solve(solution, config, progress)
+    solution = solved(solution, config, progress)
     if not solution.candidates:
         return _unsolved(solution, config, "no frames could be matched")
     solution = _amend(solution, OF_THE_WINNER, config, progress)
@@ -88,29 +89,8 @@ def _start(
     return _amend(Solution(prediction, correspondences, problem), OF_THE_PROBLEM, config, progress)
 
 
-def _believing(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
-    """With what the prior has proved on this capture."""
-    start = config.initialisation
-    trust = measure_trust(solution.problem, solution.prediction, start.trust, start.two_view, config.seed)
-    return replace(solution, trust=trust).saying({f"prior_{name}": value for name, value in trust.measured.items()})
-
-
-OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, _believing, without_doppelgangers)
+OF_THE_PROBLEM: tuple[Amendment, ...] = (in_told_convention, without_refuted_exif, believing, without_doppelgangers)
 """What is known before anything is solved."""
-
-
-def _solve(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
-    """With the candidates that competed; cameras that are said to be one lens apart, where matches ask for that."""
-    solution = replace(solution, candidates=compete(solution.problem, config, progress, solution.trust))
-    convincing = solution.candidates and solution.winner.score.score >= config.solve.convincing_score
-    if solution.problem.lenses is None or convincing:
-        return solution
-    problem = replace(solution.problem, lenses=None)
-    apart = replace(solution, problem=problem, candidates=compete(problem, config, progress, solution.trust))
-    if not apart.candidates or not solution.candidates:
-        return solution
-    gain = apart.winner.score.precision - solution.winner.score.precision
-    return apart if gain > config.solve.apart_gain else solution
 
 
 def _amend(solution: Solution, amendments: tuple[Amendment, ...], config: RefineConfig, progress: Progress) -> Solution:

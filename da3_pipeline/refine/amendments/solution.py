@@ -49,11 +49,16 @@ class Solution:
     def restated(
         self, config: RefineConfig, prediction: Prediction | None = None, correspondences: Correspondences | None = None
     ) -> Solution:
-        """From another reading of the prior, or from other matches; nothing has competed for it yet."""
+        """From another reading of the prior's poses, or from other matches; nothing has competed for it yet."""
         prediction = prediction or self.prediction
         correspondences = self.correspondences if correspondences is None else correspondences
         problem = pose_problem(prediction, correspondences, config.features.max_long_side_px, config.solve.lens)
-        problem = replace(problem, lenses=self.problem.lenses)
+        problem = replace(
+            problem,
+            lenses=self.problem.lenses,
+            exif_focal_px=self.problem.exif_focal_px,
+            prior=replace(problem.prior, cameras=self.problem.prior.cameras),
+        )
         return replace(self, prediction=prediction, correspondences=correspondences, problem=problem, candidates=())
 
     def won_by(self, fit: Fit, figures: dict[str, float] | None = None) -> Solution:

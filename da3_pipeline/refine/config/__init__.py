@@ -7,7 +7,7 @@ format, from physics or from the precision of numbers is no setting and stands w
 
 from __future__ import annotations
 
-from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig
 from .initialisation import InitialisationConfig, TrustConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
@@ -18,6 +18,7 @@ __all__ = [
     "AdjustmentConfig",
     "ContradictionConfig",
     "ConventionConfig",
+    "ExifConfig",
     "FeatureConfig",
     "FisheyeConfig",
     "GpsConfig",

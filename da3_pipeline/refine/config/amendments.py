@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["ConventionConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig"]
+__all__ = ["ConventionConfig", "ExifConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig"]
 
 
 class ConventionConfig(Settings):
@@ -45,6 +45,32 @@ class ConventionConfig(Settings):
         ge=0,
         le=1,
         description="by which the next best must agree less: a circle hides inversion (chosen)",
+    )
+
+
+class ExifConfig(Settings):
+    """When EXIF's focal length is doubted, and when it is refuted."""
+
+    far: float = Field(
+        default=0.15,
+        gt=0,
+        description="relative, between EXIF's focal length and another that something speaks for: whole millimetres, "
+        "breathing and stabilised crops stay under it (chosen)",
+    )
+    most_pairs: int = Field(default=60, ge=3, description="asked; each is a RANSAC (chosen)")
+    explains_more: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="of the matches of pairs, that a vote must explain more than EXIF: at 1.3 times the true length "
+        "essential matrices explain 0.016 less, at 2.3 times 0.1 (synthetic views)",
+    )
+    clearly: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="precision by which the solution must be better than one solved with EXIF's focal length, for that "
+        "to be refuted (chosen)",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...settings import Settings
-from .amendments import ConventionConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig
 from .initialisation import InitialisationConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .solve import PriorConfig, SolveConfig
@@ -35,6 +35,7 @@ class RefineConfig(Settings):
     priors: PriorConfig = PriorConfig()
     repeats: RepeatConfig = RepeatConfig()
     convention: ConventionConfig = ConventionConfig()
+    exif: ExifConfig = ExifConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
     contradictions: ContradictionConfig = ContradictionConfig()

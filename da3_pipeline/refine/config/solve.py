@@ -159,11 +159,11 @@ class SolveConfig(Settings):
     convincing_score: float = Field(
         default=0.97, ge=0, le=1, description="share of matches explained at which no further candidate is tried"
     )
-    apart_gain: float = Field(
+    other_terms_gain: float = Field(
         default=0.01,
         ge=0,
-        description="precision by which cameras of one lens, solved apart, must be better to stay apart: with more "
-        "parameters they are always a little better (chosen)",
+        description="precision by which cameras of one lens solved apart, or all without EXIF's focal length, must be "
+        "better: with more freedom they always are a little (chosen)",
     )
     convincing_frame_agreement: float = Field(default=0.5, ge=0, le=1, description="and of each frame's own matches")
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")

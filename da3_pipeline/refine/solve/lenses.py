@@ -55,6 +55,10 @@ class Lenses:
         view = self.views.get(camera_id)
         return view.of if view else camera_id
 
+    def sharing(self, camera_id: str) -> set[str]:
+        """The cameras whose lens this one stands for, itself among them."""
+        return {camera_id} | {name for name, view in self.views.items() if view.of == camera_id}
+
     def uncertain(self, camera_id: str) -> bool:
         """Whether cameras share this one's lens that may be turned the other way."""
         return any(view.of == camera_id and not view.certain for view in self.views.values())

@@ -6,7 +6,7 @@ for a phone's 12 megapixels and for a small video; solutions go back to original
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,14 +14,14 @@ import numpy as np
 from ...arrays import Bool, Float, Int
 from ...geometry import Camera
 from ...grouping import Groups
-from ...types import Prediction
+from ...types import Frame, Prediction
 from ..config import LensConfig
 from ..matching.correspondences import Correspondences
 from .lenses import Lenses, lenses_of
 from .rigs import Rigs, rigs_of
 from .tracks import Observations, build_tracks
 
-__all__ = ["Estimate", "Matches", "Problem", "pose_problem", "rigs_in_world", "with_trusted_tracks"]
+__all__ = ["Estimate", "Matches", "Problem", "exif_focal_px", "pose_problem", "rigs_in_world", "with_trusted_tracks"]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def pose_problem(
     shrink = np.minimum(1.0, max_long_side_px / original.max(1))
     working = np.maximum(np.round(original * shrink[:, None]), 1.0)
     scale = working / original
-    cameras, known, exif = {}, set(), {}
+    cameras, known = {}, set()
     for index, frame in enumerate(frames):
         if frame.camera_id in cameras:
             continue
@@ -143,8 +143,6 @@ def pose_problem(
             cameras[frame.camera_id] = resized
         else:
             cameras[frame.camera_id] = Camera.pinhole(width, height, resized.focal_px)
-        if frame.exif_focal_px:
-            exif[frame.camera_id] = float(frame.exif_focal_px * scale[index, 0])
     names = tuple(sorted(cameras))
     number = {name: k for k, name in enumerate(names)}
     observations = _scaled(build_tracks(correspondences), scale)
@@ -158,13 +156,24 @@ def pose_problem(
         np.array([number[frame.camera_id] for frame in frames], np.int64),
         Estimate(poses, cameras),
         frozenset(known),
-        exif,
+        exif_focal_px(frames, scale),
         all_given,
         scale,
         working,
         rigs_of(frames),
         lenses_of(frames, lens or LensConfig()),
     )
+
+
+def exif_focal_px(frames: Sequence[Frame], scale: Float) -> dict[str, float]:
+    """By camera_id, in working pixels, where EXIF tells it: that of the camera's first frame. scale: see `Problem`."""
+    first: dict[str, float] = {}
+    told: dict[str, float] = {}
+    for frame, (across, _) in zip(frames, scale.tolist(), strict=True):
+        length = first.setdefault(frame.camera_id, (frame.exif_focal_px or 0.0) * across)
+        if length:
+            told[frame.camera_id] = length
+    return told
 
 
 def with_trusted_tracks(problem: Problem, correspondences: Correspondences, trusted: Bool) -> Problem:
