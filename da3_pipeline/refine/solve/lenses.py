@@ -59,9 +59,10 @@ class Lenses:
         """The cameras whose lens this one stands for, itself among them."""
         return {camera_id} | {name for name, view in self.views.items() if view.of == camera_id}
 
-    def uncertain(self, camera_id: str) -> bool:
-        """Whether cameras share this one's lens that may be turned the other way."""
-        return any(view.of == camera_id and not view.certain for view in self.views.values())
+    @property
+    def uncertain(self) -> frozenset[str]:
+        """Cameras that stand for a lens which others share that may be turned the other way."""
+        return frozenset(view.of for view in self.views.values() if not view.certain)
 
     def with_shared(self, cameras: dict[str, Camera]) -> dict[str, Camera]:
         """With the parameters of cameras that share a lens taken from the one that stands for it."""
@@ -108,8 +109,9 @@ def lenses_of(frames: Sequence[Frame], config: LensConfig) -> Lenses | None:
             example.setdefault(frame.camera_id, frame)
             turns.setdefault(frame.camera_id, set()).add(frame.quarter_turns)
     views: dict[str, View] = {}
-    firsts: list[str] = []
+    firsts_of: dict[str | None, list[str]] = {}
     for camera_id in sorted(count, key=lambda name: (-count[name], name)):
+        firsts = firsts_of.setdefault(example[camera_id].lens, [])
         for first in firsts:
             quarters = _quarters(example[camera_id], example[first])
             if quarters is not None and _agree(example[camera_id], example[first], config.one_focal):
@@ -122,8 +124,6 @@ def lenses_of(frames: Sequence[Frame], config: LensConfig) -> Lenses | None:
 
 def _quarters(frame: Frame, first: Frame) -> int | None:
     """1 where a quarter turn gives the frame the shape of the other, 0 where it has it, None where neither."""
-    if frame.lens != first.lens:
-        return None
     for quarters, (width, height) in ((1, (frame.height, frame.width)), (0, (frame.width, frame.height))):
         grown = first.width / width
         rounding_px = max(1.0, grown)  # a resized picture has whole pixels

@@ -53,7 +53,8 @@ def shared_problem(problem: Problem) -> Problem:
     if lenses is None:
         return problem
     names = problem.camera_names
-    firsts = np.array([names.index(lenses.first(name)) for name in names])[problem.camera_index]
+    number = {name: k for k, name in enumerate(names)}
+    firsts = np.array([number[lenses.first(name)] for name in names])[problem.camera_index]
     of_camera = np.empty((len(names), 2))
     of_camera[problem.camera_index] = problem.size_px
     size_px = of_camera[firsts]
@@ -65,7 +66,7 @@ def shared_problem(problem: Problem) -> Problem:
         matches=_turned(problem.matches, new_from_old),
         camera_index=firsts,
         size_px=size_px,
-        centred=frozenset(name for name in names if lenses.uncertain(name)),
+        centred=lenses.uncertain,
         lenses=None,
     )
 
