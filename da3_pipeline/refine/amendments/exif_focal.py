@@ -19,7 +19,7 @@ from ..config import RefineConfig
 from ..initialisation.two_view import pairs_by_camera, relative_poses, vote_focal_px
 from ..solve.problem import Estimate, Problem, exif_focal_px
 from ..solve.rounds import calibrate, refine_estimate
-from ..solve.score import match_errors_px, precision
+from ..solve.score import agreement, match_errors_px, precision
 from ..solve.sharing import shared_problem
 from .solution import Solution, thinned
 
@@ -82,13 +82,15 @@ def without_exif(problem: Problem, prediction: Prediction, names: set[str], conf
 def exif_judged(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """EXIF's focal lengths that the matches refute are taken from the evidence, and it is said; all others are in it.
 
-    A focal length that the matches leave open is not refuted, however far the solution's is.
+    A focal length that the matches leave open is not refuted, however far the solution's is; nor is any by a solution
+    that would not pass the gate on agreement itself.
     """
     problem, estimate = solution.problem, solution.winner.fit.estimate
     told = {k: v for k, v in exif_focal_px(solution.frames, problem.scale).items() if k not in problem.known_cameras}
     cameras = estimate.cameras
     far = {name for name, focal in told.items() if _far(cameras[name].focal_px / focal, config.exif.far)}
-    refuted = _refuted(solution, {name: told[name] for name in sorted(far)}, config) if far else []
+    credible = far and agreement(problem, estimate) >= config.quality.min_agreement
+    refuted = _refuted(solution, {name: told[name] for name in sorted(far)}, config) if credible else []
     kept = {name: focal for name, focal in told.items() if name not in refuted}
     solution = replace(solution, problem=replace(problem, exif_focal_px=kept))
     if not refuted:
