@@ -24,6 +24,7 @@ from .amendments.known_poses import with_known_poses
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
 from .amendments.solution import Amendment, Solution
+from .amendments.which_way import turned_as_matches_say
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
@@ -38,6 +39,7 @@ OF_THE_WINNER: tuple[Amendment, ...] = (
     where_expected,
     in_capture_order,
     second_look,
+    turned_as_matches_say,
     through_fisheye,
     with_known_poses,
     with_gps,
