@@ -5,11 +5,11 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 2,
-    "select": 7,
+    "ingest": 3,
+    "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 4,
+    "refine": 5,
     "georegister": 2,
     "export": 5,
 }
