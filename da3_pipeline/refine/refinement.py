@@ -29,7 +29,9 @@ from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
 from .matching.correspondences import Correspondences, find_correspondences
+from .solve.contradictions import refuted_neighbours
 from .solve.problem import Problem, pose_problem
+from .solve.score import match_errors_px
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
 
@@ -121,7 +123,12 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         unverified=unverified,
         tracks=tracks,
         depth_scale=scales,
-        verdict=_remarked(judge_evidence(evidence, quality), solution, _left_out(prediction, unverified)),
+        verdict=_remarked(
+            judge_evidence(evidence, quality),
+            solution,
+            _torn(prediction, problem, assembly, config),
+            _left_out(prediction, unverified),
+        ),
         candidates=tuple(candidate.score for candidate in solution.candidates),
         dropped=prediction.dropped,
         trust=solution.trust,
@@ -185,6 +192,16 @@ def _unverified(problem: Problem, names: tuple[str, ...], sources: tuple[str, ..
             why = f"its matches with {_some(joined)} do not hold it in one place: add images between"
         reasons[names[frame]] = why
     return reasons
+
+
+def _torn(prediction: Prediction, problem: Problem, assembly: Assembly, config: RefineConfig) -> str:
+    """Where the solution refutes neighbours, and what to do about it; empty where it does not."""
+    frames, errors_px = prediction.frames.frames, match_errors_px(problem, assembly.fit.estimate)
+    numbers = refuted_neighbours(frames, problem, errors_px, config.contradictions)
+    if not len(numbers):
+        return ""
+    places = [f"{frames[i].name} and {frames[j].name}" for i, j in problem.matches.frames[numbers].tolist()]
+    return f"torn apart: {_some(places)}; look there, mask what repeats, or add images between them"
 
 
 def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import LANDSCAPE, PORTRAIT, WORKING_PX, Make, Synthetic, landscape
+from scenes import LANDSCAPE, PORTRAIT, WORKING_PX, Make, Synthetic, landscape, with_lookalike
 
 from da3_pipeline.geometry import Camera, Sim3, align_cameras, centres, rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
@@ -177,6 +177,29 @@ def test_a_frame_without_features_follows_the_prior(make_capture: Make) -> None:
     assert scene.pose_source[3] == "prior" and scene.pose_source.count("refined") == 7
     assert capture.pose_errors(scene.cam_from_world)[1] < 0.05
     assert scene.trust.poses and not scene.unverified
+
+
+def test_neighbours_that_are_torn_apart_fail_the_verdict_and_are_named(make_capture: Make) -> None:
+    capture = make_capture(lenses=(landscape(),))
+    capture = capture.with_prior(np.tile(np.eye(3, 4), (8, 1, 1)))  # which knows nothing, and is not asked
+    scene = refine(with_lookalike(capture, 2, 3))
+    assert not gate(scene, "refuted neighbours")
+    names = [capture.frames[k].name for k in (2, 3)]
+    assert f"torn apart: {names[0]} and {names[1]}; look there" in scene.verdict.summary
+    assert gate(refine(capture), "refuted neighbours")
+
+
+def test_a_frame_that_matches_nothing_is_named_and_another_place_does_not_fail_the_rest(make_capture: Make) -> None:
+    """Of ten frames one shows another place: nothing in it matches, and the prior has not proved itself."""
+    capture = make_capture(frames=10, lenses=(landscape(),))
+    pairs = tuple(pair for pair in capture.correspondences.pairs if 9 not in (pair.i, pair.j))
+    alone = replace(capture.with_pairs(pairs).with_prior(np.tile(np.eye(3, 4), (10, 1, 1))))
+    scene = refine(alone)
+    assert scene.pose_source == ("refined",) * 9 + ("unverified",)
+    stranger = capture.frames[9].name
+    assert "nothing in it matches any other image" in scene.unverified[stranger]
+    assert gate(scene, "refined share")
+    assert f"9 of 10 images, left out: {stranger}" in scene.verdict.summary
 
 
 def test_disconnected_halves_fail_the_verdict(make_capture: Make) -> None:
