@@ -55,6 +55,11 @@ class Limited(DepthAnything3):
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12 bytes"), True),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 12 bytes"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (
+            RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive"),
+            False,
+        ),
         (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), False),
         (ValueError("can't allocate memory"), False),
     ],
