@@ -160,6 +160,17 @@ class QualityConfig(Settings):
     max_doubtful_halves_deg: float = Field(
         default=0.2, gt=0, description="the same, where fewer matches agree than `sure_few_agreement`"
     )
+    max_let_bend_deg: float = Field(
+        default=0.1,
+        gt=0,
+        description="that few views turn when lenses may bend: up to 0.02 where all was right, 0.26 and more where a "
+        "lens model too poor had bent the scene instead (60 subsets of four rendered worlds)",
+    )
+    min_few_parallax_deg: float = Field(
+        default=2.5,
+        ge=0,
+        description="of few views: 3.0 and more where all was right, 1.9 where a focal length was off",
+    )
     max_focal_sigma: float = Field(
         default=0.01,
         gt=0,

@@ -1,8 +1,9 @@
 """Which lens model the observations of a camera can carry: distortion is only estimated where the image is covered.
 
 Observations that bunch in the centre leave distortion free to ruin the focal length, so the ladder is: focal
-length, then k1, then k1, k2 and the principal point where observations reach the border all around. Over flat
-ground a shifted principal point and another focal length look the same: there it stays in the centre.
+length, then k1, then k1 and k2 where observations reach the border all around, and the principal point where many
+frames do. Over flat ground a shifted principal point and another focal length look the same: there it stays in the
+centre.
 """
 
 from __future__ import annotations
@@ -41,27 +42,19 @@ def widen_models(problem: Problem, estimate: Estimate, kept: Bool, richest: str,
 
 
 def carried_models(problem: Problem, kept: Bool, config: LensConfig) -> dict[str, str]:
-    """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine.
-
-    The centre of a lens that may have been turned this way or that stays in the middle."""
-    observations, pairs = problem.observations, problem.matches.frames
+    """Of each camera, by its name, the richest model of the ladder that its kept (M,) observations determine."""
+    observations = problem.observations
     used = np.flatnonzero(kept)
-    own = np.flatnonzero(problem.camera_index[pairs[:, 0]] == problem.camera_index[pairs[:, 1]])
-    pairs_of = dict(problem.by_camera(pairs[own, 0]))
-    frames = np.bincount(problem.camera_index, minlength=len(problem.camera_names))
     carried = {}
     for name, chosen in problem.by_camera(observations.frame[used]):
         mine = used[chosen]
         place = observations.xy[mine] / problem.size_px[observations.frame[mine]]
-        seen_by = len(np.unique(observations.frame[mine]))
-        flatness = problem.matches.homography_share[own[pairs_of[name]]] if name in pairs_of else np.ones(1)
-        many = frames[problem.camera_names.index(name)] >= config.centre_frames and name not in problem.centred
-        carried[name] = _carried(place, seen_by, many and float(np.median(flatness)) < config.flat_share, config)
+        carried[name] = _carried(place, len(np.unique(observations.frame[mine])), config)
     return carried
 
 
-def _carried(place: Float, frames: int, may_shift: bool, config: LensConfig) -> str:
-    """The model for observations at (K, 2) places in 0..1 of the image; may_shift: the centre may be free at all."""
+def _carried(place: Float, frames: int, config: LensConfig) -> str:
+    """The model for observations at (K, 2) places in 0..1 of the image."""
     if frames < config.fewest_frames or len(place) < config.fewest_observations:
         return LADDER[0]
     radius = np.linalg.norm(2 * place - 1, axis=1) / np.sqrt(2)
@@ -72,14 +65,33 @@ def _carried(place: Float, frames: int, may_shift: bool, config: LensConfig) -> 
     count = np.bincount(cells[:, 0] * side + cells[:, 1], minlength=side * side).reshape(side, side)
     border = np.concatenate([count[0], count[-1], count[1:-1, 0], count[1:-1, -1]])
     covered = (border >= config.covered_from).mean() >= config.covered_share
-    rich = may_shift and covered and len(place) >= config.centre_observations
+    rich = covered and len(place) >= config.bend_observations
     return LADDER[2] if rich else LADDER[1]
 
 
-def fully_free(problem: Problem, estimate: Estimate) -> bool:
-    """Whether every camera that is estimated at all stands on the last rung, so that principal points may move."""
-    models = {camera.model for name, camera in estimate.cameras.items() if name not in problem.known_cameras}
-    return models == {LADDER[-1]}
+def fully_free(problem: Problem, estimate: Estimate, config: LensConfig) -> bool:
+    """Whether the principal points of all cameras that are estimated may move: each stands on the last rung, and many
+    frames that see no flat ground determine its own.
+
+    That of a lens that may have been turned this way or that stays in the middle.
+    """
+    seen = problem if problem.lenses is None else shared_problem(problem)
+    open_ones = [name for name in estimate.cameras if name not in problem.known_cameras]
+    if not open_ones or any(estimate.cameras[name].model != LADDER[-1] for name in open_ones):
+        return False
+    pairs = seen.matches.frames
+    own = np.flatnonzero(seen.camera_index[pairs[:, 0]] == seen.camera_index[pairs[:, 1]])
+    pairs_of = dict(seen.by_camera(pairs[own, 0]))
+    frames = np.bincount(seen.camera_index, minlength=len(seen.camera_names))
+    observed = np.bincount(seen.camera_index[seen.observations.frame], minlength=len(seen.camera_names))
+    for number, name in enumerate(seen.camera_names):
+        if name in problem.known_cameras or not frames[number]:
+            continue
+        flatness = seen.matches.homography_share[own[pairs_of[name]]] if name in pairs_of else np.ones(1)
+        enough = frames[number] >= config.centre_frames and observed[number] >= config.centre_observations
+        if not enough or name in seen.centred or float(np.median(flatness)) >= config.flat_share:
+            return False
+    return True
 
 
 def plausible(camera: Camera, config: LensConfig) -> bool:

@@ -213,7 +213,7 @@ def _strict_round(
     how = Adjustment(
         strict_cauchy_px(fit, config),
         config.adjustment,
-        refine_centre=fully_free(problem, estimate),
+        refine_centre=fully_free(problem, estimate, config.lens),
         fixed=fixed,
         max_iterations=config.strict_iterations,
         function_tolerance=1e-6,

@@ -26,7 +26,7 @@ from .folds import weakest_cut
 from .gates import Evidence, cells_covered, scale_jump, speed_jump
 from .halves import split_halves
 from .held_out import held_out_errors
-from .uncertainty import focal_uncertainty, let_go
+from .uncertainty import focal_uncertainty, let_bend, let_go
 
 __all__ = ["gather_evidence", "image_motion"]
 
@@ -126,6 +126,7 @@ def _of_few_views(
         evidence,
         linking_points=float((sightings >= 3).sum()),
         weakest_of_few=weakest,
+        let_bend_deg=let_bend(thinned, judged, refined, config.solve),
         focal_sigma=focal_uncertainty(thinned, fit, config.solve),
         let_go_deg=None if moved is None else moved.rotation_deg,
         let_go_focal=None if moved is None else moved.focal,

@@ -40,10 +40,11 @@ class Evidence:
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
-    frame whose own matches agree least; focal_sigma, relative, of the focal
-    length that is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the
-    prior holds is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their
-    cameras whose focal length the user gave; relief, the share of matches that no plane explains.
+    frame whose own matches agree least; let_bend_deg, how far the cameras turn when lenses may bend as they like;
+    focal_sigma, relative, of the focal length that is known least; let_go_deg, let_go_focal: how far the cameras and
+    focal lengths move when what the prior holds is left to the matches alone, the latter as a log ratio. Of two frames:
+    known_focal, the share of their cameras whose focal length the user gave; relief, the share of matches that no plane
+    explains.
     """
 
     frames: int
@@ -71,6 +72,7 @@ class Evidence:
     bare_views: float | None = None
     linking_points: float | None = None
     weakest_of_few: float | None = None
+    let_bend_deg: float | None = None
     focal_sigma: float | None = None
     let_go_deg: float | None = None
     let_go_focal: float | None = None
@@ -310,6 +312,22 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             "<=",
             c.max_focal_sigma,
             "one sigma, relative, of the focal length that matches tell least of",
+            remedy=held,
+        ),
+        _Row(
+            "free lens",
+            e.let_bend_deg,
+            "<=",
+            c.max_let_bend_deg,
+            "degrees that cameras turn when lenses may bend as they like",
+            remedy=held,
+        ),
+        _Row(
+            "parallax of few views",
+            e.ray_spread_deg if e.linking_points is not None else None,
+            ">=",
+            c.min_few_parallax_deg,
+            "degrees between the rays of the median point",
             remedy=held,
         ),
         _Row(

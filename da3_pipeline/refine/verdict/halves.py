@@ -75,7 +75,7 @@ def _solved(problem: Problem, estimate: Estimate, config: SolveConfig) -> Estima
     how = Adjustment(
         strict_cauchy_px(fit, config),
         config.adjustment,
-        refine_centre=fully_free(problem, estimate),
+        refine_centre=fully_free(problem, estimate, config.lens),
         max_iterations=config.strict_iterations,
         function_tolerance=1e-6,
     )

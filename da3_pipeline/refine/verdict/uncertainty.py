@@ -7,7 +7,7 @@ prior shows what the prior had decided.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from ...arrays import Bool
 from ...geometry.pose_metrics import pose_errors
 from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust, focal_sigmas
-from ..solve.lens_model import fully_free
+from ..solve.lens_model import LADDER, fully_free
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import Fit, fit_points, strict_cauchy_px
 
-__all__ = ["LetGo", "focal_uncertainty", "let_go"]
+__all__ = ["LetGo", "focal_uncertainty", "let_bend", "let_go"]
 
 _RAYLEIGH_MEDIAN = 1.1774  # median length of a plane vector with unit sigma an axis
 _FINEST_PX = 0.05  # sigma of an observation at least: residuals of two views are smaller than their noise
@@ -49,18 +49,46 @@ def focal_uncertainty(problem: Problem, fit: Fit, config: SolveConfig) -> float 
 
 def let_go(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> LetGo:
     """Of `frames` (N,), between `estimate`, which a prior holds, and where their matches alone take them from there."""
+    free = _settled(problem, estimate, config)
+    turned = pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg
+    used = {problem.camera_of(int(frame)) for frame in np.flatnonzero(frames)}
+    focal = [abs(float(np.log(free.cameras[name].focal_px / estimate.cameras[name].focal_px))) for name in used]
+    return LetGo(float(turned.max(initial=0.0)), max(focal, default=0.0))
+
+
+def let_bend(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> float | None:
+    """Degrees that the relative rotations of `frames` (N,) turn at most when every lens may bend as it likes, by k1 and
+    k2; None where each is known, or does already.
+
+    A lens model that is too poor bends the scene instead, alike in any half of the tracks.
+    """
+    poor = {
+        name: camera
+        for name, camera in estimate.cameras.items()
+        if camera.model in LADDER[:-1] and name not in problem.known_cameras
+    }
+    if not poor:
+        return None
+    bent = {
+        name: replace(camera, model=LADDER[-1], params=(*camera.params, 0.0, 0.0)[:5]) for name, camera in poor.items()
+    }
+    free = _settled(problem, replace(estimate, cameras=estimate.cameras | bent), config, centre=False)
+    return float(
+        pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg.max(initial=0.0)
+    )
+
+
+def _settled(problem: Problem, estimate: Estimate, config: SolveConfig, centre: bool = True) -> Estimate:
+    """Where matches alone take an estimate. centre: whether principal points may move, where they are determined."""
     free = estimate
     for _ in range(_PASSES):
         fit = fit_points(problem, free, config.min_ray_spread_deg, config.strict_gate_px)
         how = Adjustment(
             strict_cauchy_px(fit, config),
             config.adjustment,
-            refine_centre=fully_free(problem, free),
+            refine_centre=centre and fully_free(problem, free, config.lens),
             max_iterations=_ITERATIONS,
             function_tolerance=1e-9,
         )
         free, _ = adjust(problem, free, fit.points, fit.kept, how)
-    turned = pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg
-    used = {problem.camera_of(int(frame)) for frame in np.flatnonzero(frames)}
-    focal = [abs(float(np.log(free.cameras[name].focal_px / estimate.cameras[name].focal_px))) for name in used]
-    return LetGo(float(turned.max(initial=0.0)), max(focal, default=0.0))
+    return free

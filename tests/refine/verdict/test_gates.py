@@ -132,6 +132,7 @@ FEW = replace(
     let_go_deg=0.1,
     let_go_focal=0.005,
     weakest_of_few=0.9,
+    let_bend_deg=0.01,
 )
 
 
@@ -150,6 +151,8 @@ FEW = replace(
         (FEW, {"halves_deg": 1.0}, "halves of few views"),
         (FEW, {"halves_position": 0.015}, "halves of few views, position"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
+        (FEW, {"let_bend_deg": 0.2}, "free lens"),
+        (FEW, {"ray_spread_deg": 2.0}, "parallax of few views"),
         (FEW, {"let_go_deg": 1.5}, "let go, rotation"),
         (FEW, {"let_go_focal": 0.1}, "let go, focal"),
     ],

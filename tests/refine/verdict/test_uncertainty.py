@@ -7,13 +7,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from scenes import LANDSCAPE, Make, Synthetic
+from scenes import LANDSCAPE, Make, Synthetic, landscape
 
+from da3_pipeline.geometry import Camera
 from da3_pipeline.refine.config import SolveConfig
 from da3_pipeline.refine.solve.adjustment import focal_sigmas
 from da3_pipeline.refine.solve.problem import Estimate
-from da3_pipeline.refine.solve.rounds import Fit, fit_points, refine_estimate
-from da3_pipeline.refine.verdict.uncertainty import focal_uncertainty, let_go
+from da3_pipeline.refine.solve.rounds import Fit, fit_points, refine_estimate, resettle
+from da3_pipeline.refine.verdict.uncertainty import focal_uncertainty, let_bend, let_go
 
 SOLVE = SolveConfig()
 
@@ -103,3 +104,19 @@ def test_a_camera_that_something_holds_turned_springs_back_and_others_are_not_as
     assert let_go(problem, held, np.ones(6, bool), SolveConfig()).rotation_deg == pytest.approx(0.1, rel=0.2)
     assert let_go(problem, held, np.arange(6) != 2, SolveConfig()).rotation_deg < 0.02
     assert let_go(problem, held, np.arange(6) == 2, SolveConfig()).rotation_deg == 0.0, "there is no other"
+
+
+@pytest.mark.parametrize(("k1", "turns"), [(0.0, False), (-0.25, True)])
+def test_a_lens_thought_to_be_straight_bends_the_scene(make_capture: Make, k1: float, turns: bool) -> None:
+    """Solved with a pinhole: through a barrel the cameras turn to make up for it, and back when the lens may bend."""
+    capture = make_capture(frames=5, points=1200, lenses=(landscape(k1=k1),), noise_px=0.2, false_matches=0.0)
+    problem, every = capture.problem(), np.ones(5, bool)
+    name, camera = next(iter(capture.truth.cameras.items()))
+    straight = Camera.pinhole(camera.width, camera.height, camera.focal_px)
+    pinhole = SolveConfig(max_lens="SIMPLE_PINHOLE")
+    found = resettle(problem, Estimate(capture.cam_from_world, {name: straight}), pinhole).estimate
+    assert found.cameras[name].model == "SIMPLE_PINHOLE"
+    turned = let_bend(problem, found, every, SolveConfig())
+    assert turned is not None and (turned > 0.1) == turns
+    known = replace(problem, known_cameras=frozenset({name}))
+    assert let_bend(known, found, every, SolveConfig()) is None
