@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 6,
+    "refine": 7,
     "georegister": 2,
     "export": 5,
 }

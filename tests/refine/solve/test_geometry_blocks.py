@@ -175,9 +175,7 @@ def test_lens_ladder_follows_coverage(make_capture: Make) -> None:
     middle |= ~np.isin(rich.observations.frame, upright)
     assert carried_models(rich, middle, SOLVE.lens)["portrait"] == "SIMPLE_PINHOLE"
     assert carried_models(rich, middle, SOLVE.lens)["landscape"] == "RADIAL"
-    flat, _ = stated(make_capture(frames=16, points=3000, spread=6.0, false_matches=0.0, surface="plane"))
-    assert carried_models(flat, np.ones(len(flat.observations), bool), SOLVE.lens)["landscape"] == "SIMPLE_RADIAL"
-    few, _ = stated(make_capture(frames=10, points=500))
+    few, _ = stated(make_capture(frames=10, points=250))
     assert carried_models(few, np.ones(len(few.observations), bool), SOLVE.lens)["portrait"] == "SIMPLE_RADIAL"
 
 

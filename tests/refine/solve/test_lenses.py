@@ -14,7 +14,7 @@ from da3_pipeline.refine.config import AdjustmentConfig, LensConfig, SolveConfig
 from da3_pipeline.refine.initialisation.two_view import guessed_cameras
 from da3_pipeline.refine.matching.verification import sampson_error_px
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust, focal_sigmas
-from da3_pipeline.refine.solve.lens_model import carried_models
+from da3_pipeline.refine.solve.lens_model import fully_free, widen_models
 from da3_pipeline.refine.solve.lenses import lenses_of, turned
 from da3_pipeline.refine.solve.priors import Priors
 from da3_pipeline.refine.solve.problem import Estimate
@@ -234,11 +234,13 @@ def test_all_pairs_of_a_lens_vote_on_its_focal_length(make_capture: Make) -> Non
     assert (guessed["portrait"].width, guessed["portrait"].height) == (1200, 1600)
 
 
-@pytest.mark.parametrize(("turns", "richest"), [((0, 1), "RADIAL"), ((None, None), "SIMPLE_RADIAL")])
+@pytest.mark.parametrize(("turns", "free"), [((0, 1), True), ((None, None), False)])
 def test_the_centre_of_a_lens_turned_nobody_knows_how_stays(
-    make_capture: Make, turns: tuple[int | None, int | None], richest: str
+    make_capture: Make, turns: tuple[int | None, int | None], free: bool
 ) -> None:
     capture = of_one_lens(make_capture(frames=10, points=900, lenses=(LENS, turned(LENS, 1))), turns)
-    problem = shared_problem(capture.problem())
-    kept = np.ones(len(problem.observations), bool)
-    assert carried_models(problem, kept, LensConfig()) == {"landscape": richest}
+    problem = capture.problem()
+    everything = np.ones(len(problem.observations), bool)
+    estimate = widen_models(problem, problem.prior, everything, "RADIAL", LensConfig())
+    assert {camera.model for camera in estimate.cameras.values()} == {"RADIAL"}
+    assert fully_free(problem, estimate, LensConfig()) is free
