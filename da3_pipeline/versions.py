@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 7,
+    "refine": 8,
     "georegister": 2,
     "export": 5,
 }

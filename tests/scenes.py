@@ -104,6 +104,10 @@ class Synthetic:
         changed = replace(self.prediction.frames, frames=tuple(frames))
         return replace(self, prediction=replace(self.prediction, frames=changed))
 
+    def filmed(self) -> Synthetic:
+        """As frames of one video, whose order is certain."""
+        return self.with_frames(replace(frame, video="clip.mp4") for frame in self.frames)
+
     def with_pairs(self, pairs: Iterator[PairMatches] | tuple[PairMatches, ...]) -> Synthetic:
         return replace(self, correspondences=replace(self.correspondences, pairs=tuple(pairs)))
 

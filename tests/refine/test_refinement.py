@@ -180,7 +180,7 @@ def test_a_frame_without_features_follows_the_prior(make_capture: Make) -> None:
 
 
 def test_neighbours_that_are_torn_apart_fail_the_verdict_and_are_named(make_capture: Make) -> None:
-    capture = make_capture(lenses=(landscape(),))
+    capture = make_capture(lenses=(landscape(),)).filmed()
     capture = capture.with_prior(np.tile(np.eye(3, 4), (8, 1, 1)))  # which knows nothing, and is not asked
     scene = refine(with_lookalike(capture, 2, 3))
     assert not gate(scene, "refuted neighbours")

@@ -20,7 +20,7 @@ from ..config import ContradictionConfig
 from .problem import Estimate, Problem
 from .score import AGREE_PX
 
-__all__ = ["NearViews", "are_neighbours", "near_views", "refuted_neighbours"]
+__all__ = ["NearViews", "are_neighbours", "near_views", "order_tells", "refuted_neighbours"]
 
 
 def refuted_neighbours(
@@ -28,23 +28,49 @@ def refuted_neighbours(
 ) -> Int:
     """(K,) numbers of the pairs of neighbours in the capture whose many matches the poses refute.
 
-    errors_px (M,) as of `match_errors_px`.
+    errors_px (M,) as of `match_errors_px`. None where the order of the capture tells nothing.
     """
     pairs, count = problem.matches.frames, len(problem.matches.frames)
     if not count:
         return np.zeros(0, np.int64)
     total = np.bincount(problem.matches.pair, minlength=count)
     good = np.bincount(problem.matches.pair[errors_px < AGREE_PX], minlength=count)
-    near = are_neighbours(frames, pairs, config)
+    near = are_neighbours(frames, pairs, config) & order_tells(frames, pairs, config)[pairs].all(axis=1)
     return np.flatnonzero(near & (total >= config.fewest_matches) & (good < config.refuted_share * total))
 
 
 def are_neighbours(frames: tuple[Frame, ...], pairs: Int, config: ContradictionConfig) -> Bool:
     """(Q,) which pairs (Q, 2) are `reach` places apart at most in the capture: in one video, or one folder."""
-    sources = [frame.video or frame.name.rpartition("/")[0] for frame in frames]
-    source = np.unique(sources, return_inverse=True)[1]
-    first, second = pairs.T
+    source, (first, second) = _sources(frames), pairs.T
     return (np.abs(first - second) <= config.reach) & (source[first] == source[second])
+
+
+def order_tells(frames: tuple[Frame, ...], pairs: Int, config: ContradictionConfig) -> Bool:
+    """(N,) frames whose source has an order that means something: of a video, or of photographs of which those next to
+    each other are among the verified pairs (Q, 2) far more often than any two are.
+
+    Pictures by many people, or under names without order, are next to each other by chance.
+    """
+    source = _sources(frames)
+    tells = np.array([frame.video is not None for frame in frames], bool)
+    for number in np.unique(source[~tells]).tolist():
+        mine = source == number
+        places = np.flatnonzero(mine)
+        inside = pairs[mine[pairs].all(axis=1)]
+        steps = len(places) - 1
+        if steps < 1:
+            continue
+        by_chance = len(inside) / (steps * (steps + 1) / 2)
+        next_to = np.count_nonzero(np.diff(np.searchsorted(places, inside), axis=1) == 1) / steps
+        sigma = np.sqrt(by_chance * (1 - by_chance) / steps)
+        tells[mine] = next_to > by_chance + config.order_sigmas * sigma
+    return tells
+
+
+def _sources(frames: tuple[Frame, ...]) -> Int:
+    """(N,) a number for the video or the folder that each frame comes from."""
+    names = [frame.video or frame.name.rpartition("/")[0] for frame in frames]
+    return np.asarray(np.unique(names, return_inverse=True)[1], np.int64)
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             "<=",
             c.max_refuted_neighbours,
             "pairs next to each other in the capture whose matches the poses refute",
-            "no neighbours with matches enough",
+            "no neighbours with matches enough, or names whose order tells nothing",
         ),
         _Row(
             "bare views",

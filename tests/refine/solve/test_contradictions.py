@@ -11,7 +11,13 @@ from scenes import Make, Synthetic, landscape
 from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Sim3
 from da3_pipeline.refine.config import ContradictionConfig, SolveConfig
-from da3_pipeline.refine.solve.contradictions import NearViews, are_neighbours, near_views, refuted_neighbours
+from da3_pipeline.refine.solve.contradictions import (
+    NearViews,
+    are_neighbours,
+    near_views,
+    order_tells,
+    refuted_neighbours,
+)
 from da3_pipeline.refine.solve.problem import Estimate
 from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.refine.solve.score import match_errors_px
@@ -33,19 +39,19 @@ def views(capture: Synthetic, poses: Float) -> NearViews:
 
 
 def test_a_right_solution_refutes_no_neighbours(make_capture: Make) -> None:
-    capture = make_capture(frames=8)
+    capture = make_capture(frames=8).filmed()
     assert refuted(capture, capture.cam_from_world) == []
 
 
 def test_a_camera_elsewhere_is_torn_from_its_neighbours_alone(make_capture: Make) -> None:
-    capture = make_capture(frames=8)
+    capture = make_capture(frames=8).filmed()
     poses = capture.cam_from_world.copy()
     poses[4, :, 3] += poses[4, :, :3] @ [0.0, 3.0, 0.0]
     assert refuted(capture, poses) == [(2, 4), (3, 4), (4, 5), (4, 6)]
 
 
 def test_neighbours_with_few_matches_refute_nothing(make_capture: Make) -> None:
-    capture = make_capture(frames=8)
+    capture = make_capture(frames=8).filmed()
     poses = capture.cam_from_world.copy()
     poses[4, :, 3] += poses[4, :, :3] @ [0.0, 3.0, 0.0]
     few = [replace(pair, matches=pair.matches[: CONFIG.fewest_matches - 1]) for pair in capture.correspondences.pairs]
@@ -60,6 +66,35 @@ def test_neighbours_are_of_one_video_or_folder(make_capture: Make) -> None:
     assert are_neighbours(folders, pairs, CONFIG).tolist() == [True, False, False, False, True]
     clips = tuple(replace(frame, video=f"{k > 1}.mp4") for k, frame in enumerate(frames))
     assert are_neighbours(clips, pairs, CONFIG).tolist() == [True, False, False, False, True]
+
+
+def test_the_order_of_photographs_tells_where_neighbours_match_more_often(make_capture: Make) -> None:
+    frames = make_capture(frames=12).frames
+    chain = np.array([(k, k + gap) for gap in (1, 2) for k in range(12 - gap)])
+    assert order_tells(frames, chain, CONFIG).all()
+    shuffled = np.sort(np.random.default_rng(0).permutation(12)[chain], axis=1)
+    assert not order_tells(frames, shuffled, CONFIG).any()
+    everything = np.array([(i, j) for i in range(12) for j in range(i + 1, 12)])
+    assert not order_tells(frames, everything, CONFIG).any()
+    assert not order_tells(frames, chain[:0], CONFIG).any()
+    clip = tuple(replace(frame, video="clip.mp4") for frame in frames)
+    assert order_tells(clip, shuffled, CONFIG).all()
+
+
+def test_each_folder_has_an_order_of_its_own(make_capture: Make) -> None:
+    frames = make_capture(frames=16).frames
+    folders = tuple(replace(frame, name=f"{'ab'[k >= 8]}/{frame.name}") for k, frame in enumerate(frames))
+    chain = [(k, k + 1) for k in range(7)]
+    loose = [(8, 11), (9, 13), (10, 15), (12, 14), (8, 15), (9, 12), (11, 14)]
+    assert order_tells(folders, np.array(chain + loose), CONFIG).tolist() == [True] * 8 + [False] * 8
+
+
+def test_photographs_without_order_refute_nothing_by_it(make_capture: Make) -> None:
+    """All pairs match, so that being next to each other says nothing."""
+    capture = make_capture(frames=8)
+    poses = capture.cam_from_world.copy()
+    poses[4, :, 3] += poses[4, :, :3] @ [0.0, 3.0, 0.0]
+    assert refuted(capture, poses) == []
 
 
 def test_cameras_at_one_place_share_their_points(make_capture: Make) -> None:
