@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ...errors import UsageError
 from ...progress import Progress
 from ..scenarios.capture_files import render_scenario
 from ..scenarios.catalogue import SCENARIOS
-from ..truth.scene_truth import SceneTruth, copy_images, read_truth
+from ..truth.scene_truth import SceneTruth, copy_images, read_truth, stacked
 
 __all__ = ["RENDERED", "FewImages", "few_images", "known_scenes", "picked"]
 
@@ -24,26 +24,23 @@ RENDERED = tuple(name for name, scenario in SCENARIOS.items() if not scenario.ma
 
 @dataclass(frozen=True)
 class FewImages:
-    """names, images of a scene. number: which choice of so many. cam_from_world (V, 3, 4): their truth.
+    """names, images of a scene. number: which choice of so many. references: their poses (V, 3, 4) cam_from_world by
+    each that the scene is held to, NaN where it has none (see `references`).
 
-    measured: False where the truth is COLMAP's solution.
+    measured: False where these are COLMAP's solutions, and there is no truth.
     """
 
     scene: str
     number: int
     folder: Path
     names: tuple[str, ...]
-    cam_from_world: Float
+    references: tuple[Float, ...]
     measured: bool
 
     @property
     def key(self) -> str:
         """Its name, fit for a file."""
         return f"{self.scene.replace(' ', '-').replace('/', '-')}-{len(self.names)}-{self.number}"
-
-    @property
-    def truth(self) -> dict[str, Float]:
-        return dict(zip(self.names, self.cam_from_world, strict=True))
 
     def copy_to(self, folder: Path) -> None:
         """Its images and no others."""
@@ -68,14 +65,24 @@ def known_scenes(
     return by_name
 
 
-def few_images(scenes: dict[str, SceneTruth], views: Sequence[int], subsets: int, seed: int) -> Iterator[FewImages]:
-    """Of every scene and number of views so many choices; a scene that has no more images gives none."""
+def few_images(
+    scenes: Mapping[str, SceneTruth],
+    held_to: Mapping[str, Sequence[Mapping[str, Float]]],
+    views: Sequence[int],
+    subsets: int,
+    seed: int,
+) -> Iterator[FewImages]:
+    """Of every scene and number of views so many choices; a scene that has no more images gives none.
+
+    held_to: the references of each scene (see `references`).
+    """
     for name, scene in scenes.items():
         for count in views:
             for number in range(subsets if count < len(scene.names) else 0):
                 chosen = picked(len(scene.names), count, number, zlib.crc32(name.encode()) + seed)
                 names = tuple(scene.names[k] for k in chosen)
-                yield FewImages(name, number, scene.images, names, scene.cam_from_world[chosen], scene.measured)
+                poses = tuple(stacked(names, reference) for reference in held_to[name])
+                yield FewImages(name, number, scene.images, names, poses, scene.measured)
 
 
 def picked(total: int, count: int, number: int, seed: int) -> Int:

@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
+from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import PipelineError
 from ...pipeline import run
@@ -29,6 +31,7 @@ from ..truth.pose_score import PoseScore, score_poses
 from ..truth.scene_truth import stacked
 from ..truth.verdicts import JudgedVerdict, judge_data_set, verdicts_json, verdicts_table
 from .few_images import RENDERED, FewImages, few_images, known_scenes
+from .references import references
 
 __all__ = ["VerdictOptions", "VerdictRun", "code_version", "measure_verdicts", "runs_json", "runs_table"]
 
@@ -50,7 +53,7 @@ class VerdictOptions:
 
 @dataclass(frozen=True)
 class VerdictRun:
-    """One run. measured: against truth, else against COLMAP's solution."""
+    """One run. measured: against truth, else against COLMAP's solutions."""
 
     scene: str
     images: tuple[str, ...]
@@ -72,7 +75,8 @@ class VerdictRun:
 def measure_verdicts(folders: Sequence[Path], options: VerdictOptions, progress: Progress) -> list[VerdictRun]:
     """A run for every scene, number of views and choice. Folders as for `read_truth`."""
     scenes = known_scenes(folders, options.rendered, options.seed, options.cache / "rendered", progress)
-    cases = list(few_images(scenes, options.views, options.subsets, options.seed))
+    held_to = {name: references(scene, options.cache / "references", progress) for name, scene in scenes.items()}
+    cases = list(few_images(scenes, held_to, options.views, options.subsets, options.seed))
     results = options.cache / f"runs-{code_version()}-{options.seed}"
     results.mkdir(parents=True, exist_ok=True)
     found: dict[str, VerdictRun] = {}
@@ -144,6 +148,17 @@ def _measured(case: FewImages) -> VerdictRun:
             poses, passed, verdict = data_set_poses(session), outcome.passed, outcome.scene.verdict.summary
             aside = frozenset(frame.name for frame in outcome.scene.frames if not frame.training)
     seconds = time.perf_counter() - began_s
-    judged = judge_data_set(case.key, case.truth, poses, aside, passed, verdict)
-    score = score_poses(case.cam_from_world, stacked(case.names, poses))
+    score, judged = _against_each(case, poses, aside, passed, verdict)
     return VerdictRun(case.scene, case.names, case.measured, score, seconds, judged)
+
+
+def _against_each(
+    case: FewImages, poses: dict[str, Float], aside: frozenset[str], passed: bool, verdict: str
+) -> tuple[PoseScore, JudgedVerdict]:
+    """Score and judgement by the reference that agrees best, of those that know all of the images: right is what one
+    confirms, wrong what all refute."""
+    known = [case.references[0], *(more for more in case.references[1:] if np.isfinite(more).all())]
+    estimate = stacked(case.names, poses)
+    best = max(known, key=lambda reference: score_poses(reference, estimate).auc_5)
+    truth = dict(zip(case.names, best, strict=True))
+    return score_poses(best, estimate), judge_data_set(case.key, truth, poses, aside, passed, verdict)

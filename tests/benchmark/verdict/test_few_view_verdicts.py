@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from da3_pipeline.benchmark.truth.pose_score import PoseScore
-from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth
+from da3_pipeline.arrays import Float
+from da3_pipeline.benchmark.truth.pose_score import PoseScore, score_poses
+from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth, stacked
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.benchmark.verdict import runs
 from da3_pipeline.benchmark.verdict.few_images import RENDERED, FewImages, few_images, known_scenes, picked
+from da3_pipeline.benchmark.verdict.references import LENSES, references
 from da3_pipeline.benchmark.verdict.runs import VerdictOptions, VerdictRun, measure_verdicts, runs_json, runs_table
 from da3_pipeline.errors import PipelineError, UsageError
 from da3_pipeline.progress import SilentProgress
@@ -44,11 +46,17 @@ def scene(folder: Path, images: int) -> SceneTruth:
     return SceneTruth(folder, tuple(f"{k}.png" for k in range(images)), poses, np.zeros((images, 3, 3)))
 
 
+def of_truth(scenes: dict[str, SceneTruth], views: Sequence[int] = (3,)) -> list[FewImages]:
+    held_to = {name: (known.by_name,) for name, known in scenes.items()}
+    return list(few_images(scenes, held_to, views, subsets=2, seed=0))
+
+
 def test_every_scene_gives_each_number_of_views_as_often_as_asked_with_its_own_truth(tmp_path: Path) -> None:
-    cases = list(few_images({"wall": scene(tmp_path, 9), "pair": scene(tmp_path, 3)}, (2, 3), 2, seed=0))
+    cases = of_truth({"wall": scene(tmp_path, 9), "pair": scene(tmp_path, 3)}, (2, 3))
     assert [case.key for case in cases] == ["wall-2-0", "wall-2-1", "wall-3-0", "wall-3-1", "pair-2-0", "pair-2-1"]
     for case in cases:
-        assert [f"{int(pose[0, 3])}.png" for pose in case.cam_from_world] == list(case.names)
+        (truth,) = case.references
+        assert [f"{int(pose[0, 3])}.png" for pose in truth] == list(case.names)
 
 
 def test_worlds_and_folders_are_checked(tmp_path: Path, rendered_capture: Path) -> None:
@@ -98,7 +106,7 @@ def test_what_another_command_has_in_hand_is_left_to_it(
     rendered_capture: Path, options: VerdictOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "_measured", result)
-    (case, _) = few_images({"wall": read_truth(rendered_capture)}, (3,), 2, 0)
+    case, _ = of_truth({"wall": read_truth(rendered_capture)})
     with FileLock(options.cache / f"{case.key}.lock"):
         assert runs._once(options.cache, False, case) is None
     assert runs._once(options.cache, False, case) == result(case)
@@ -128,8 +136,7 @@ def test_a_few_views_are_run_and_judged(rendered_capture: Path, tmp_path: Path, 
 
 
 def test_the_table_ends_with_the_cells(options: VerdictOptions, tmp_path: Path) -> None:
-    cases = list(few_images({"wall": scene(tmp_path, 9)}, (3,), 2, 0))
-    good, bad = (result(case) for case in cases)
+    good, bad = (result(case) for case in of_truth({"wall": scene(tmp_path, 9)}))
     bad = replace(bad, judged=replace(bad.judged, wrong="AUC@5 12.0"), measured=False)
     lines = runs_table([good, bad]).splitlines()
     assert lines[1].split() == ["wall-3-0", "3", "3", "99.0", "truth", "right", "passed", "2.0"]
@@ -137,3 +144,50 @@ def test_the_table_ends_with_the_cells(options: VerdictOptions, tmp_path: Path) 
     assert "2 runs, 2.0 s each" in lines
     assert lines[-1] == "wrong and passed: wall-3-1, 3 views: AUC@5 12.0"
     assert json.loads(runs_json([good, bad]))["cells"]["wrong and passed"] == 1
+
+
+def test_colmap_is_held_to_more_than_one_of_its_solutions(rendered_capture: Path, tmp_path: Path) -> None:
+    truth = read_truth(rendered_capture)
+    few = replace(truth, names=truth.names[:6], cam_from_world=truth.cam_from_world[:6])
+    assert len(references(few, tmp_path / "none", SilentProgress())) == 1
+    assert not (tmp_path / "none").exists(), "what has truth needs no COLMAP"
+
+    given, *others = references(replace(few, measured=False), tmp_path / "kept", SilentProgress())
+    assert set(given) == set(few.names) and len(others) == len(LENSES)
+    for other in others:
+        score = score_poses(few.cam_from_world, stacked(few.names, other))
+        assert score.posed == 6 and score.auc_30 > 90
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()}
+    again = references(replace(few, measured=False), tmp_path / "kept", SilentProgress())
+    np.testing.assert_equal(again[1:], others)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()} == before
+
+
+def turned(poses: Float, degrees: float) -> Float:
+    """The same cameras, the last of them turned where it stands."""
+    cosine, sine = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    changed = poses.copy()
+    changed[-1] = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]]) @ changed[-1]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("references_deg", "cell"),
+    [
+        ((0.0,), "right and passed"),
+        ((20.0,), "wrong and passed"),
+        ((20.0, 0.0), "right and passed"),
+        ((0.0, 20.0), "right and passed"),
+        ((20.0, 30.0), "wrong and passed"),
+        ((20.0, np.nan), "wrong and passed"),
+    ],
+)
+def test_right_is_what_one_reference_confirms_and_wrong_what_all_refute(
+    references_deg: tuple[float, ...], cell: str, tmp_path: Path
+) -> None:
+    case, _ = of_truth({"wall": scene(tmp_path, 9)})
+    (truth,) = case.references
+    case = replace(case, references=tuple(turned(truth, degrees) for degrees in references_deg), measured=False)
+    score, judged = runs._against_each(case, dict(zip(case.names, truth, strict=True)), frozenset(), True, "good")
+    assert judged.cell == cell
+    assert (score.auc_5 > 99) == judged.right
