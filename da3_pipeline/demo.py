@@ -58,17 +58,18 @@ def _counted(images: Iterable[Bytes], total: int, progress: Progress) -> Iterabl
         yield image
 
 
-def write_video(path: Path, images: Iterable[Bytes]) -> None:
-    """Encode RGB images of the demonstration's size as H.264; written beside its place and renamed when complete."""
+def write_video(path: Path, images: Iterable[Bytes], frames_per_s: int = _FRAMES_PER_S) -> None:
+    """Encode RGB images of one size as H.264; written beside its place and renamed when complete."""
     import av
 
     partial = path.with_suffix(".partial.mp4")
     with av.open(str(partial), "w") as container:
         options = {"crf": "16", "preset": "veryfast"}
-        stream = container.add_stream("libx264", rate=Fraction(_FRAMES_PER_S), options=options)
+        stream = container.add_stream("libx264", rate=Fraction(frames_per_s), options=options)
         stream.pix_fmt = "yuv420p"
-        stream.width, stream.height = _WIDTH, _HEIGHT
-        for image in images:
+        for number, image in enumerate(images):
+            if number == 0:
+                stream.height, stream.width = image.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     partial.replace(path)

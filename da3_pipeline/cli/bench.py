@@ -218,6 +218,28 @@ def bench_verdict(
     typer.echo(runs_table(runs))
 
 
+@bench_app.command("doppelgangers")
+def bench_doppelgangers(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Worlds; default: all.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the worlds and of the ways through them.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where captures and finished runs are kept.")] = Path(
+        "bench-doppelgangers"
+    ),
+    json_file: JsonFile = None,
+) -> None:
+    """Rendered things and fronts with equal parts, by photographs and by video: does a fold ever pass?"""
+    from ..benchmark.verdict.doppelgangers import doppelganger_cases
+    from ..benchmark.verdict.runs import code_version, measure_cases, runs_json, runs_table
+
+    cache = cache.absolute()
+    cases = doppelganger_cases(names or [], seed, cache / "rendered")
+    runs = measure_cases(cases, cache / f"runs-{code_version()}", jobs, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(runs_json(runs))
+    typer.echo(runs_table(runs))
+
+
 @bench_app.command("adjustment")
 def bench_adjustment(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,

@@ -17,7 +17,7 @@ from ..truth.scene_truth import write_truth
 from ..truth.simulated_prior import any_world, write_predictions
 from .catalogue import SCENARIOS, Picture, Scenario
 
-__all__ = ["ScenarioCapture", "render_scenario", "write_network_prior"]
+__all__ = ["ScenarioCapture", "render_capture", "render_scenario", "write_network_prior"]
 
 
 _DEPTH_SIZE = (126, 168)  # rows and columns: multiples of 14, as a network's
@@ -50,7 +50,11 @@ class ScenarioCapture:
 
 def render_scenario(name: str, cache: Path, seed: int, progress: Progress) -> ScenarioCapture:
     """The scenario of this name and seed below `cache`; pictures that are there already are kept."""
-    scenario = SCENARIOS[name]
+    return render_capture(name, SCENARIOS[name], cache, seed, progress)
+
+
+def render_capture(name: str, scenario: Scenario, cache: Path, seed: int, progress: Progress) -> ScenarioCapture:
+    """The same of a scenario that is in no catalogue."""
     folder = cache / f"{name.replace(' ', '-').replace(',', '').replace('%', 'percent')}-{seed}"
     pictures = sorted(scenario.pictures(seed), key=lambda picture: picture.name)
     for number, picture in enumerate(pictures):

@@ -18,7 +18,7 @@ from ..peers.colmap import Cameras
 from .rendering import Shot, moved, take, turned
 from .worlds import World, corridor, empty_room, people, repeated_facade, showroom, stage, wall
 
-__all__ = ["SCENARIOS", "Picture", "Scenario", "arc"]
+__all__ = ["SCENARIOS", "Picture", "Scenario", "arc", "pictures_along", "world_atlas", "world_seed"]
 
 
 _WIDTH, _HEIGHT = 640, 480
@@ -69,23 +69,23 @@ def arc(scene: Scene, seed: int, frames: int = _FRAMES, swing_deg: float = 50.0)
 
 def _forward(seed: int) -> Iterator[Picture]:
     """Through a hall, straight on."""
-    world, rng = corridor(_atlas(), _seed(seed)), np.random.default_rng([seed, 1])
+    world, rng = corridor(world_atlas(), world_seed(seed)), np.random.default_rng([seed, 1])
     poses = []
     for x in np.linspace(-10, -1, _FRAMES):
         centre = np.array([x, 0.08 * rng.normal(), 1.4 + 0.04 * rng.normal()])
         ahead = np.array([4.0, 0.2 * rng.normal(), 0.15 * rng.normal()])
         poses.append(look_at(centre, centre + ahead))
-    yield from _pictures(world, np.stack(poses), _camera(70), seed)
+    yield from pictures_along(world, np.stack(poses), _camera(70), seed)
 
 
 def _rotation(seed: int) -> Iterator[Picture]:
     """On the spot, as on a tripod."""
-    world, rng = showroom(_atlas(), _seed(seed)), np.random.default_rng([seed, 2])
+    world, rng = showroom(world_atlas(), world_seed(seed)), np.random.default_rng([seed, 2])
     centre, start = np.array([0.1, 0.0, 1.6]), rng.uniform(0, 2 * np.pi)
     angles = start + np.radians(np.linspace(0, 150, _FRAMES))
     gazes = np.stack([np.cos(angles), np.sin(angles), 0.1 * np.sin(3 * angles) - 0.15], 1)
     poses = np.stack([look_at(centre, centre + gaze) for gaze in gazes])
-    yield from _pictures(world, poses, _camera(66), seed)
+    yield from pictures_along(world, poses, _camera(66), seed)
 
 
 def _wall(seed: int) -> Iterator[Picture]:
@@ -94,18 +94,18 @@ def _wall(seed: int) -> Iterator[Picture]:
     for x in np.linspace(-4, 4, _FRAMES):
         centre = np.array([x, -5.0 + 0.5 * rng.normal(), 0.4 * rng.normal()])
         poses.append(look_at(centre, np.array([0.6 * x + 0.6 * rng.normal(), 0.0, 0.6 * rng.normal()])))
-    yield from _pictures(wall(_atlas(), _seed(seed)), np.stack(poses), _camera(60), seed)
+    yield from pictures_along(wall(world_atlas(), world_seed(seed)), np.stack(poses), _camera(60), seed)
 
 
 def _turntable(seed: int) -> Iterator[Picture]:
     """The camera stands, the object turns; the truth is of the camera as the object sees it."""
-    world, camera = stage(_atlas(), _seed(seed)), _camera(40)
+    world, camera = stage(world_atlas(), world_seed(seed)), _camera(40)
     pose = look_at(np.array([1.6, 0.0, 1.35]), np.array([0.0, 0.0, 0.95]))
     for k in range(_FRAMES):
         angle = 2 * np.pi * k / _FRAMES
         turn = np.array([[np.cos(angle), -np.sin(angle), 0, 0], [np.sin(angle), np.cos(angle), 0, 0], [0, 0, 1, 0]])
         scene = turned(world.scene, world.movable[0], angle)
-        yield Picture(f"{k:03d}.png", compose(pose, turn), camera, partial(take, scene, _atlas(), pose, camera, k))
+        yield Picture(f"{k:03d}.png", compose(pose, turn), camera, partial(take, scene, world_atlas(), pose, camera, k))
 
 
 def _facade(seed: int) -> Iterator[Picture]:
@@ -114,7 +114,7 @@ def _facade(seed: int) -> Iterator[Picture]:
     for x in np.linspace(-10, 10, _FRAMES):
         centre = np.array([x, -6.0 + 0.4 * rng.normal(), 1.7 + 0.1 * rng.normal()])
         poses.append(look_at(centre, np.array([0.9 * x + 0.5 * rng.normal(), 0.0, 2.4])))
-    yield from _pictures(repeated_facade(_atlas(), _seed(seed)), np.stack(poses), _camera(66), seed)
+    yield from pictures_along(repeated_facade(world_atlas(), world_seed(seed)), np.stack(poses), _camera(66), seed)
 
 
 def _low_texture(seed: int) -> Iterator[Picture]:
@@ -123,76 +123,82 @@ def _low_texture(seed: int) -> Iterator[Picture]:
     for place in np.linspace(-1, 1, _FRAMES):
         centre = np.array([-0.8 - 0.8 * np.cos(place), 1.6 * np.sin(place), 1.4 + 0.1 * rng.normal()])
         poses.append(look_at(centre, np.array([2.9, 0.4 * place + 0.1 * rng.normal(), 1.2])))
-    yield from _pictures(empty_room(_atlas(), _seed(seed)), np.stack(poses), _camera(70), seed)
+    yield from pictures_along(empty_room(world_atlas(), world_seed(seed)), np.stack(poses), _camera(70), seed)
 
 
 def _lens(camera: Camera, seed: int) -> Iterator[Picture]:
     """The plain walk through another lens."""
-    world = showroom(_atlas(), _seed(seed))
-    yield from _pictures(world, arc(world.scene, seed), camera, seed)
+    world = showroom(world_atlas(), world_seed(seed))
+    yield from pictures_along(world, arc(world.scene, seed), camera, seed)
 
 
 def _two_devices(seed: int) -> Iterator[Picture]:
     """Turn about with a phone and a camera of another size and lens."""
-    world = showroom(_atlas(), _seed(seed))
+    world = showroom(world_atlas(), world_seed(seed))
     devices = (_camera(58), Camera.pinhole(800, 600, 800 / 2 / np.tan(np.radians(39))))
     for k, pose in enumerate(arc(world.scene, seed)):
         camera = devices[k % 2]
         name = f"{'ab'[k % 2]}_{k:03d}.png"
-        yield Picture(name, pose, camera, partial(take, world.scene, _atlas(), pose, camera, k))
+        yield Picture(name, pose, camera, partial(take, world.scene, world_atlas(), pose, camera, k))
 
 
 def _rig_of_two(seed: int) -> Iterator[Picture]:
     """Two cameras bolted together, 25 cm apart and 24 degrees outwards, with shutters in step."""
-    world, camera = showroom(_atlas(), _seed(seed)), _camera(62)
+    world, camera = showroom(world_atlas(), world_seed(seed)), _camera(62)
     half = np.radians(24)
     right_from_left = np.array(
         [[np.cos(half), 0, -np.sin(half), -0.25], [0, 1.0, 0, 0], [np.sin(half), 0, np.cos(half), 0.0]]
     )
     for k, pose in enumerate(arc(world.scene, seed, _FRAMES // 2)):
         for folder, view in (("left", pose), ("right", compose(right_from_left, pose))):
-            yield Picture(f"{folder}/{k:03d}.png", view, camera, partial(take, world.scene, _atlas(), view, camera, k))
+            yield Picture(
+                f"{folder}/{k:03d}.png", view, camera, partial(take, world.scene, world_atlas(), view, camera, k)
+            )
 
 
 def _blurred(seed: int) -> Iterator[Picture]:
     """Three in ten pictures are shaken by 1.6 degrees, sixteen pixels."""
-    world, camera = showroom(_atlas(), _seed(seed)), _camera(62)
+    world, camera = showroom(world_atlas(), world_seed(seed)), _camera(62)
     rng = np.random.default_rng([seed, 6])
     blurred = set(rng.permutation(_FRAMES)[: round(0.3 * _FRAMES)].tolist())
     for k, pose in enumerate(arc(world.scene, seed)):
         direction = rng.uniform(0, 2 * np.pi)
         shake = _BLUR_DEG * np.array([np.cos(direction), np.sin(direction), 0.0]) if k in blurred else None
-        yield Picture(f"{k:03d}.png", pose, camera, partial(take, world.scene, _atlas(), pose, camera, k, shake))
+        yield Picture(f"{k:03d}.png", pose, camera, partial(take, world.scene, world_atlas(), pose, camera, k, shake))
 
 
 def _people(seed: int) -> Iterator[Picture]:
     """Four figures walk in circles in front of the camera."""
-    world, camera = people(_atlas(), _seed(seed)), _camera(62)
+    world, camera = people(world_atlas(), world_seed(seed)), _camera(62)
     everyone = tuple(solid for group in world.movable for solid in group)
     for k, pose in enumerate(arc(world.scene, seed)):
         scene = world.scene
         for number, group in enumerate(world.movable):
             angle = 0.5 * np.pi * number + 0.25 * k * (-1) ** number
             scene = moved(scene, group, (0.35 + 0.2 * number) * np.array([np.cos(angle), np.sin(angle), 0.0]))
-        yield Picture(f"{k:03d}.png", pose, camera, partial(take, scene, _atlas(), pose, camera, k), everyone)
+        yield Picture(f"{k:03d}.png", pose, camera, partial(take, scene, world_atlas(), pose, camera, k), everyone)
 
 
-def _pictures(world: World, poses: Float, camera: Camera, seed: int) -> Iterator[Picture]:
+def pictures_along(world: World, poses: Float, camera: Camera, seed: int) -> Iterator[Picture]:
+    """One picture a pose (F, 3, 4), named by its number."""
     for k, pose in enumerate(poses):
-        yield Picture(f"{k:03d}.png", pose, camera, partial(take, world.scene, _atlas(), pose, camera, 1000 * seed + k))
+        yield Picture(
+            f"{k:03d}.png", pose, camera, partial(take, world.scene, world_atlas(), pose, camera, 1000 * seed + k)
+        )
 
 
 def _camera(fov_deg: float) -> Camera:
     return Camera.pinhole(_WIDTH, _HEIGHT, _WIDTH / 2 / np.tan(np.radians(fov_deg) / 2))
 
 
-def _seed(seed: int) -> int:
+def world_seed(seed: int) -> int:
     """Of the world: none that training or the demonstration uses."""
     return HELD_OUT_SEED + 100_000 + seed
 
 
 @cache
-def _atlas() -> Atlas:
+def world_atlas() -> Atlas:
+    """The textures of all worlds."""
     return build_atlas(HELD_OUT_SEED + 1, _TEXTURES)
 
 

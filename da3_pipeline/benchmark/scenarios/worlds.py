@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,18 @@ from ...training.synthetic.building import Scene, SceneBuilder, yaw
 from ...training.synthetic.scenes import make_scene
 from ...training.synthetic.solids import Kind
 
-__all__ = ["World", "corridor", "empty_room", "people", "repeated_facade", "showroom", "stage", "wall"]
+__all__ = [
+    "World",
+    "WorldBuilder",
+    "corridor",
+    "empty_room",
+    "people",
+    "repeated_facade",
+    "showroom",
+    "stage",
+    "wall",
+    "world_builder",
+]
 
 _RICH = ("bricks", "cells", "shapes", "tiles", "planks")
 
@@ -33,7 +45,7 @@ def showroom(atlas: Atlas, seed: int) -> World:
 def people(atlas: Atlas, seed: int) -> World:
     """The showroom with four figures in it: head, trunk and legs each."""
     room = showroom(atlas, seed).scene
-    build, groups = _builder(atlas, seed, 1), []
+    build, groups = world_builder(atlas, seed, 1), []
     for number in range(4):
         first = 3 * number
         height = build.rng.uniform(1.6, 1.9)
@@ -47,7 +59,7 @@ def people(atlas: Atlas, seed: int) -> World:
 
 def corridor(atlas: Atlas, seed: int) -> World:
     """A hall 24 m long and 4 m wide with things along its walls, to walk through along x."""
-    build = _builder(atlas, seed, 2)
+    build = world_builder(atlas, seed, 2)
     build.add(Kind.ROOM, [0, 0, 1.4], [12, 2, 1.4], styles=_RICH, metres_per_tile=2.0)
     for place in np.linspace(-11, 11, 23):
         side = build.rng.choice([-1, 1])
@@ -62,14 +74,14 @@ def corridor(atlas: Atlas, seed: int) -> World:
 
 def wall(atlas: Atlas, seed: int) -> World:
     """One flat wall, richly textured, and nothing else."""
-    build = _builder(atlas, seed, 3)
+    build = world_builder(atlas, seed, 3)
     build.add(Kind.BOX, [0, 1, 0], [14, 1, 9], styles=("shapes", "text"), metres_per_tile=9.0)
     return World(build.build("wall", np.zeros(3), np.array([[-4, -6, -1], [4, -4, 1]]), 5.0))
 
 
 def repeated_facade(atlas: Atlas, seed: int) -> World:
     """A front of 14 bays that are the same to the last pixel, a little of its surroundings, and one door."""
-    build = _builder(atlas, seed, 4)
+    build = world_builder(atlas, seed, 4)
     bays, width = 14, 2.0
     build.add(Kind.BOX, [0, 1, 3], [bays * width / 2, 1, 3], styles=("bricks",), metres_per_tile=width)
     for row in range(2):
@@ -86,7 +98,7 @@ def repeated_facade(atlas: Atlas, seed: int) -> World:
 
 def empty_room(atlas: Atlas, seed: int) -> World:
     """A plastered room with hardly anything in it."""
-    build = _builder(atlas, seed, 5)
+    build = world_builder(atlas, seed, 5)
     build.add(Kind.ROOM, [0, 0, 1.4], [3, 3, 1.4], styles=("gradient",), metres_per_tile=6.0)
     for centre, half in (([2.2, 1.0, 0.4], [0.5, 0.4, 0.4]), ([2.9, -1.0, 1.5], [0.04, 0.4, 0.3])):
         build.add(Kind.BOX, centre, half, styles=("gradient",), metres_per_tile=2.0)
@@ -97,7 +109,7 @@ def empty_room(atlas: Atlas, seed: int) -> World:
 
 def stage(atlas: Atlas, seed: int) -> World:
     """A turntable at the origin with things on it, in front of a textured room that does not turn with it."""
-    build = _builder(atlas, seed, 6)
+    build = world_builder(atlas, seed, 6)
     build.add(Kind.ROOM, [0, 0, 1.4], [3, 3, 1.4], styles=_RICH, metres_per_tile=1.5)
     build.add(Kind.CYLINDER, [0, 0, 0.8], [0.4, 0.4, 0.02], styles=("shapes",), metres_per_tile=0.8)
     build.add(Kind.BOX, [0.05, 0, 1.02], [0.14, 0.1, 0.2], yaw(0.4), styles=("text",), metres_per_tile=0.5)
@@ -108,8 +120,11 @@ def stage(atlas: Atlas, seed: int) -> World:
     )
 
 
-class _Builder(SceneBuilder):
+class WorldBuilder(SceneBuilder):
     """A SceneBuilder that can make solids exact copies in all but place, and take the second texture from all."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def plain(self) -> None:
         for row in self._rows:
@@ -120,9 +135,24 @@ class _Builder(SceneBuilder):
         for row in rows[1:]:
             self._rows[row] = {**first, "centre": self._rows[row]["centre"]}
 
+    def row(self, number: int) -> dict[str, Any]:
+        return self._rows[number]
 
-def _builder(atlas: Atlas, seed: int, kind: int) -> _Builder:
-    return _Builder(np.random.default_rng([seed, kind, 0x5CE2]), atlas)
+    def change(self, row: int, **values: object) -> None:
+        """Columns of one solid, as of `Solids`."""
+        self._rows[row] = self._rows[row] | values
+
+    def copied(self, rows: range, turn_rad: float = 0.0, shift_m: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Solids once more: turned about the world's z axis through 0, then shifted in x and y; all else the same."""
+        turn = yaw(turn_rad)  # of coordinates; its transpose turns points
+        for row in rows:
+            first = self.row(row)
+            centre = np.asarray(first["centre"]) @ turn + np.array([*shift_m, 0.0])
+            self._rows.append({**first, "centre": centre, "local_from_world": first["local_from_world"] @ turn})
+
+
+def world_builder(atlas: Atlas, seed: int, kind: int) -> WorldBuilder:
+    return WorldBuilder(np.random.default_rng([seed, kind, 0x5CE2]), atlas)
 
 
 def _joined(room: Scene, figures: Scene) -> Scene:

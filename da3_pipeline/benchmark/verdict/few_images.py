@@ -12,6 +12,7 @@ import numpy as np
 from ...arrays import Float, Int
 from ...errors import UsageError
 from ...progress import Progress
+from ...types import Frame
 from ..scenarios.capture_files import render_scenario
 from ..scenarios.catalogue import SCENARIOS
 from ..truth.scene_truth import SceneTruth, copy_images, read_truth, stacked
@@ -42,9 +43,15 @@ class FewImages:
         """Its name, fit for a file."""
         return f"{self.scene.replace(' ', '-').replace('/', '-')}-{len(self.names)}-{self.number}"
 
-    def copy_to(self, folder: Path) -> None:
-        """Its images and no others."""
-        copy_images({name: self.folder / name for name in self.names}, folder)
+    def truths_of(self, frames: Sequence[Frame]) -> list[dict[str, Float]]:
+        """By each reference that knows all of the images, and the first."""
+        known = [self.references[0], *(more for more in self.references[1:] if np.isfinite(more).all())]
+        return [dict(zip(self.names, reference, strict=True)) for reference in known]
+
+    def source(self, scratch: Path) -> Path:
+        """A folder below `scratch` of its images and no others."""
+        copy_images({name: self.folder / name for name in self.names}, scratch / "images")
+        return scratch / "images"
 
 
 def known_scenes(

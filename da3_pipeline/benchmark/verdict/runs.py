@@ -1,4 +1,4 @@
-"""The whole pipeline, as it is by default, on a few images at a time: poses and verdict against the truth.
+"""The whole pipeline, as it is by default, on captures whose truth is known: poses and verdict against it.
 
 Every finished run is kept as a file under the version of the code that made it: a command that is given again, or
 beside another one, does only what is missing, and no table mixes versions.
@@ -17,8 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from ...arrays import Float
@@ -26,14 +26,24 @@ from ...config import PipelineConfig
 from ...errors import PipelineError
 from ...pipeline import run
 from ...progress import Progress, SilentProgress
+from ...types import Frame
 from ..peers.ours import data_set_poses
 from ..truth.pose_score import PoseScore, score_poses
 from ..truth.scene_truth import stacked
 from ..truth.verdicts import JudgedVerdict, judge_data_set, verdicts_json, verdicts_table
-from .few_images import RENDERED, FewImages, few_images, known_scenes
+from .few_images import RENDERED, few_images, known_scenes
 from .references import references
 
-__all__ = ["VerdictOptions", "VerdictRun", "code_version", "measure_verdicts", "runs_json", "runs_table"]
+__all__ = [
+    "Case",
+    "VerdictOptions",
+    "VerdictRun",
+    "code_version",
+    "measure_cases",
+    "measure_verdicts",
+    "runs_json",
+    "runs_table",
+]
 
 _FROM = 3  # views, from which a capture may be good
 
@@ -49,6 +59,26 @@ class VerdictOptions:
     rendered: tuple[str, ...] = RENDERED
     seed: int = 0
     jobs: int = 1
+
+
+class Case(Protocol):
+    """A capture to run on. key: its name, fit for a file. measured: as of VerdictRun."""
+
+    @property
+    def scene(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def measured(self) -> bool: ...
+
+    def source(self, scratch: Path) -> Path:
+        """What the pipeline is given; files may be written below `scratch`."""
+
+    def truths_of(self, frames: Sequence[Frame]) -> list[dict[str, Float]]:
+        """Poses by names of frames of the capture: the truth, or each that stands in for it; `frames` is empty where
+        a run ended without any."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +107,16 @@ def measure_verdicts(folders: Sequence[Path], options: VerdictOptions, progress:
     scenes = known_scenes(folders, options.rendered, options.seed, options.cache / "rendered", progress)
     held_to = {name: references(scene, options.cache / "references", progress) for name, scene in scenes.items()}
     cases = list(few_images(scenes, held_to, options.views, options.subsets, options.seed))
-    results = options.cache / f"runs-{code_version()}-{options.seed}"
+    return measure_cases(cases, options.cache / f"runs-{code_version()}-{options.seed}", options.jobs, progress)
+
+
+def measure_cases(cases: Sequence[Case], results: Path, jobs: int, progress: Progress) -> list[VerdictRun]:
+    """A run for every case, in so many processes at once; those that are in the folder `results` are done."""
     results.mkdir(parents=True, exist_ok=True)
     found: dict[str, VerdictRun] = {}
     for wait in (False, True):  # what another command has in hand is read when it is done
         missing = [case for case in cases if case.key not in found]
-        for case, result in zip(missing, _each(partial(_once, results, wait), missing, options.jobs), strict=True):
+        for case, result in zip(missing, _each(partial(_once, results, wait), missing, jobs), strict=True):
             if result is not None:
                 found[case.key] = result
                 progress.step(len(found), len(cases), case.key)
@@ -111,7 +145,7 @@ def code_version() -> str:
     return digest.hexdigest()
 
 
-def _each(once: partial[VerdictRun | None], cases: Iterable[FewImages], jobs: int) -> Iterator[VerdictRun | None]:
+def _each(once: partial[VerdictRun | None], cases: Iterable[Case], jobs: int) -> Iterator[VerdictRun | None]:
     if jobs == 1:
         yield from map(once, cases)
         return
@@ -119,7 +153,7 @@ def _each(once: partial[VerdictRun | None], cases: Iterable[FewImages], jobs: in
         yield from pool.map(once, cases)
 
 
-def _once(results: Path, wait: bool, case: FewImages) -> VerdictRun | None:
+def _once(results: Path, wait: bool, case: Case) -> VerdictRun | None:
     """The kept result, or a new one; None where another process is at it and `wait` is off."""
     kept = results / f"{case.key}.json"
     try:
@@ -135,30 +169,33 @@ def _once(results: Path, wait: bool, case: FewImages) -> VerdictRun | None:
     return VerdictRun(**document | {"images": tuple(document["images"]), "score": score, "judged": judged})
 
 
-def _measured(case: FewImages) -> VerdictRun:
-    began_s = time.perf_counter()
+def _measured(case: Case) -> VerdictRun:
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
-        images, session = Path(scratch) / "images", Path(scratch) / "session"
-        case.copy_to(images)
+        source, session = case.source(Path(scratch)), Path(scratch) / "session"
+        began_s = time.perf_counter()
         try:
-            outcome = run([images], session, PipelineConfig(), SilentProgress())
+            outcome = run([source], session, PipelineConfig(), SilentProgress())
         except PipelineError as error:
-            poses, aside, passed, verdict = {}, frozenset[str](), False, f"no data set: {error}"
+            truths, poses, aside = case.truths_of(()), {}, frozenset[str]()
+            passed, verdict = False, f"no data set: {error}"
         else:
-            poses, passed, verdict = data_set_poses(session), outcome.passed, outcome.scene.verdict.summary
+            truths, poses = case.truths_of(outcome.scene.frames), data_set_poses(session)
+            passed, verdict = outcome.passed, outcome.scene.verdict.summary
             aside = frozenset(frame.name for frame in outcome.scene.frames if not frame.training)
     seconds = time.perf_counter() - began_s
-    score, judged = _against_each(case, poses, aside, passed, verdict)
-    return VerdictRun(case.scene, case.names, case.measured, score, seconds, judged)
+    score, judged = _against_each(case.key, truths, poses, aside, passed, verdict)
+    return VerdictRun(case.scene, tuple(truths[0]), case.measured, score, seconds, judged)
 
 
 def _against_each(
-    case: FewImages, poses: dict[str, Float], aside: frozenset[str], passed: bool, verdict: str
+    key: str,
+    truths: Sequence[dict[str, Float]],
+    poses: dict[str, Float],
+    aside: frozenset[str],
+    passed: bool,
+    verdict: str,
 ) -> tuple[PoseScore, JudgedVerdict]:
-    """Score and judgement by the reference that agrees best, of those that know all of the images: right is what one
-    confirms, wrong what all refute."""
-    known = [case.references[0], *(more for more in case.references[1:] if np.isfinite(more).all())]
-    estimate = stacked(case.names, poses)
-    best = max(known, key=lambda reference: score_poses(reference, estimate).auc_5)
-    truth = dict(zip(case.names, best, strict=True))
-    return score_poses(best, estimate), judge_data_set(case.key, truth, poses, aside, passed, verdict)
+    """Score and judgement by the reference that agrees best: right is what one confirms, wrong what all refute."""
+    scores = [score_poses(stacked(truth, truth), stacked(truth, poses)) for truth in truths]
+    best = max(range(len(truths)), key=lambda number: scores[number].auc_5)
+    return scores[best], judge_data_set(key, truths[best], poses, aside, passed, verdict)

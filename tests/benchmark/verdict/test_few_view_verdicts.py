@@ -13,16 +13,19 @@ from filelock import FileLock
 
 from da3_pipeline.arrays import Float
 from da3_pipeline.benchmark.truth.pose_score import PoseScore, score_poses
-from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth, stacked
+from da3_pipeline.benchmark.truth.scene_truth import SceneTruth, read_truth, stacked, write_truth
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.benchmark.verdict import runs
+from da3_pipeline.benchmark.verdict.doppelgangers import DoppelgangerCase, doppelganger_cases
 from da3_pipeline.benchmark.verdict.few_images import RENDERED, FewImages, few_images, known_scenes, picked
 from da3_pipeline.benchmark.verdict.references import LENSES, references
 from da3_pipeline.benchmark.verdict.runs import VerdictOptions, VerdictRun, measure_verdicts, runs_json, runs_table
 from da3_pipeline.errors import PipelineError, UsageError
 from da3_pipeline.progress import SilentProgress
+from da3_pipeline.types import Frame
 
 Cli = Callable[..., tuple[int, str, str]]
+CASE = FewImages("can", 0, Path("can"), ("a.png",), (np.zeros((1, 3, 4)),), True)
 SCORE = PoseScore(3, 3, 95.0, 98.0, 99.0, 100.0)
 
 
@@ -135,6 +138,46 @@ def test_a_few_views_are_run_and_judged(rendered_capture: Path, tmp_path: Path, 
     assert "1 runs" in out and "3 views and more" in out
 
 
+def test_things_with_equal_parts_are_run_by_photographs_and_by_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    monkeypatch.setattr(runs, "_measured", lambda case: replace(result(CASE), scene=case.scene, images=(case.key,)))
+    code, out, err = cli("bench", "doppelgangers", "can", "bays", "--seed", 7, "--cache", tmp_path)
+    assert code == 0, err
+    assert len(list(tmp_path.glob("runs-*/*.json"))) == 4
+    assert {path.stem for path in tmp_path.glob("runs-*/*.json")} == {
+        f"{world}-{kind}-7" for world in ("can", "bays") for kind in ("photographs", "video")
+    }
+    assert "4 runs" in out
+    with pytest.raises(UsageError, match="no such world"):
+        doppelganger_cases(["bottle"], 0, tmp_path)
+
+
+def test_frames_of_a_video_have_the_poses_of_their_times(tmp_path: Path) -> None:
+    case = DoppelgangerCase("bays", "video", 0, tmp_path)
+    poses = np.tile(np.eye(3, 4), (30, 1, 1))
+    poses[:, 0, 3] = np.arange(30)
+    case.folder.mkdir()
+    write_truth(case.folder, [f"{k:03d}.png" for k in range(30)], poses, np.tile(np.eye(3), (30, 1, 1)))
+    frames = [Frame(f"video/{k}.jpg", Path("x"), 4, 3, "c", "f", time_s=k / 10, video="video.mp4") for k in (3, 17)]
+    assert {name: pose[0, 3] for name, pose in case.truths_of(frames)[0].items()} == {
+        "video/3.jpg": 3,
+        "video/17.jpg": 17,
+    }
+    assert len(case.truths_of(())[0]) == 30
+
+
+@pytest.mark.slow
+def test_a_can_with_one_label_twice_never_passes_folded(tmp_path: Path, cli: Cli) -> None:
+    code, _, err = cli("bench", "doppelgangers", "can", "--cache", tmp_path, "--json", tmp_path / "all.json")
+    assert code == 0, err
+    document = json.loads((tmp_path / "all.json").read_text())
+    assert document["cells"]["wrong and passed"] == 0
+    photographs, video = document["figures"]
+    assert len(photographs["images"]) == 24 and 10 < len(video["images"]) <= 75
+    assert photographs["score"]["posed"] >= 20 and video["score"]["posed"] >= 10
+
+
 def test_the_table_ends_with_the_cells(options: VerdictOptions, tmp_path: Path) -> None:
     good, bad = (result(case) for case in of_truth({"wall": scene(tmp_path, 9)}))
     bad = replace(bad, judged=replace(bad.judged, wrong="AUC@5 12.0"), measured=False)
@@ -188,6 +231,7 @@ def test_right_is_what_one_reference_confirms_and_wrong_what_all_refute(
     case, _ = of_truth({"wall": scene(tmp_path, 9)})
     (truth,) = case.references
     case = replace(case, references=tuple(turned(truth, degrees) for degrees in references_deg), measured=False)
-    score, judged = runs._against_each(case, dict(zip(case.names, truth, strict=True)), frozenset(), True, "good")
+    poses = dict(zip(case.names, truth, strict=True))
+    score, judged = runs._against_each(case.key, case.truths_of(()), poses, frozenset(), True, "good")
     assert judged.cell == cell
     assert (score.auc_5 > 99) == judged.right
