@@ -13,9 +13,16 @@ __all__ = ["Up", "rotation_between", "up_from_cameras", "up_from_gimbals"]
 
 _PITCH_SIGMA = np.radians(20.0)  # a whole capture may look up or down by so much
 _LEAST_ROLL_SIGMA = np.radians(1.5)
-_INDEPENDENT = 10  # cameras: roll goes with heading in part, so more of them do not average it out
-_FEW = 2.0  # cameras' worth of the usual roll, for captures too small to show their own
-_SWAY = 2.0
+# Roll goes with heading: hands hold a camera alike while it looks one way (two filmed orbits: over 15 degrees). Cameras
+# whose x axes lie so near are one piece of evidence. Chosen with the usual roll on kitchen and monstree, one in five of
+# whose parts had up off by more than two sigmas when each of ten cameras counted.
+_ALIKE = np.cos(np.radians(30.0))
+_USUAL_ROLL, _USUAL_WORTH = np.radians(3.5), 3.0  # and how many of these that is worth, beside what a capture shows
+_SWAY = 1.4  # sigmas of roll that headings must vary by (chosen)
+_ACROSS = 0.54  # of the smaller variance, which makes two sigmas of a plane error hold 95 % of equal ones, too
+_LEFT_OF_SQUARES = 0.73  # of a normal distribution's, by the weights of `_fit`
+_SIDEWAYS = 3.0  # usual rolls: pictures further off are held otherwise, however far
+_SAME_AXIS, _NODDED = 0.95, 0.88  # mean of x axes that lie one way, and of looks that fan out over 95 degrees
 _ROUNDS = 20
 _FEWEST_GIMBALS, _GIMBAL_SIGMA_DEG, _MOST_GIMBAL_SPREAD_DEG = 3, 0.5, 10.0
 _DIRECTED = 0.3  # mean of unit vectors, below which they point nowhere
@@ -24,7 +31,8 @@ _PARALLEL = 0.9
 
 @dataclass(frozen=True)
 class Up:
-    """direction (3,): unit vector in the world. sigma_deg: one sigma of its angle, in its less certain direction."""
+    """direction (3,): unit vector in the world. sigma_deg: half of the angle that it is off by at most, in 95 of 100
+    cases: one sigma where only one direction is uncertain, more where both are."""
 
     direction: Float
     sigma_deg: float
@@ -37,25 +45,30 @@ def up_from_cameras(cam_from_world: Float) -> Up | None:
     up is what all x axes are perpendicular to. Where the cameras never turn (a straight walk) the axes leave the pitch
     open, and the mean of the cameras' own up (-y), a pitch of zero, decides. Both are evidence of one weighted sum
     whose smallest eigenvector is up; pictures held on their side are weighed down (Geman-McClure). Cameras that turn
-    about their own optical axis (a drone above its subject) have no mean up: those look down.
+    about their own optical axis (a drone above its subject) have no mean up: those look down. Cameras that turn about
+    their own x axis by more than anybody nods lie on their side, nobody knows on which.
     """
     axes = cam_from_world[:, :, :3]
     usual = _usual_up(axes)
     across = axes[:, 0]
+    if _lie_on_their_side(axes):
+        return None
+    pieces = _pieces_of_evidence(across)
     if usual is None:
-        fits = [_fit(across, np.zeros((3, 3)), _least_spread(across))]
+        fits = [_fit(across, pieces, np.zeros((3, 3)), _least_spread(across))]
     else:
         level = (np.eye(3) - np.outer(usual, usual)) / _PITCH_SIGMA**2
-        fits = [_fit(across, level, start) for start in (usual, _least_spread(across))]
+        fits = [_fit(across, pieces, level, start) for start in (usual, _least_spread(across))]
     direction, information, _ = min(fits, key=lambda fit: fit[2])
-    certain, uncertain = np.linalg.eigvalsh(information)[:2]
-    if uncertain - certain < 1 / np.radians(45.0) ** 2:
+    least, *others = np.linalg.eigvalsh(information)
+    worse, better = (1 / max(float(other - least), 1e-12) for other in others)
+    if worse > np.radians(45.0) ** 2:
         return None
     side = usual if usual is not None else -(axes[:, 1].mean(0) + axes[:, 2].mean(0) / 2)
     facing = float(direction @ side)
     if abs(facing) < 1e-6:
         return None
-    return Up(direction * np.sign(facing), float(np.degrees(1 / np.sqrt(uncertain - certain))))
+    return Up(direction * np.sign(facing), float(np.degrees(np.sqrt(worse + _ACROSS * better))))
 
 
 def up_from_gimbals(cam_from_world: Float, up_in_camera: Float) -> Up | None:
@@ -103,21 +116,41 @@ def _least_spread(across: Float) -> Float:
     return np.asarray(np.linalg.eigh(across.T @ across)[1][:, 0])
 
 
-def _fit(across: Float, level: Float, start: Float) -> tuple[Float, Float, float]:
-    """Up by iteratively reweighted least squares, its information matrix (3, 3) per square radian, and its cost."""
+def _lie_on_their_side(axes: Float) -> bool:
+    """Whether all turn about their own x axis, over more than 95 degrees: the axis is the vertical then."""
+    across, ahead = np.linalg.norm(axes[:, 0].mean(0)), np.linalg.norm(axes[:, 2].mean(0))
+    return bool(across >= _SAME_AXIS and ahead <= _NODDED)
+
+
+def _pieces_of_evidence(across: Float) -> int:
+    """How many groups the (N, 3) x axes make, of those within 30 degrees of the first of each."""
+    count, left = 0, across
+    while len(left):
+        count, left = count + 1, left[left @ left[0] < _ALIKE]
+    return count
+
+
+def _fit(across: Float, pieces: int, level: Float, start: Float) -> tuple[Float, Float, float]:
+    """Up by iteratively reweighted least squares, its information matrix (3, 3) per square radian, and its cost.
+
+    pieces: of evidence, that all cameras together count as.
+    """
     direction, information = start, level
     for _ in range(_ROUNDS):
         roll = across @ direction
         scale = max(1.4826 * float(np.median(np.abs(roll))), _LEAST_ROLL_SIGMA)
         weight = 1 / (1 + (roll / (3 * scale)) ** 2) ** 2
-        total = weight.sum()
-        # Weighted-down rolls understate the spread a little; the usual roll stands in where cameras are few.
-        variance = (weight @ roll**2 + _FEW * np.radians(3.0) ** 2) / (total + _FEW)
-        variance = max(float(variance), _LEAST_ROLL_SIGMA**2)
+        weight *= pieces / len(weight)
+        total = float(weight.sum())
+        # Two of the pieces of evidence went into the direction itself, and large rolls count for less than they are.
+        squares = float(weight @ roll**2) / _LEFT_OF_SQUARES
+        variance = (squares + _USUAL_WORTH * _USUAL_ROLL**2) / (max(total - 2, 0.0) + _USUAL_WORTH)
+        variance = max(variance, _LEAST_ROLL_SIGMA**2)
         spread, basis = np.linalg.eigh((across * weight[:, None]).T @ across / total)
         # Heading that varies no more than roll does is no evidence: the two sway together as one walks.
         spread = np.maximum(spread - _SWAY**2 * variance, 0)
-        information = min(total, _INDEPENDENT) / variance * (basis * spread) @ basis.T + level
+        information = total / variance * (basis * spread) @ basis.T + level
         direction = np.linalg.eigh(information)[1][:, 0]
-    cost = float(np.minimum((across @ direction / np.radians(10.0)) ** 2, 1).sum() + direction @ level @ direction)
+    off = np.minimum(np.abs(across @ direction) / _USUAL_ROLL, _SIDEWAYS)
+    cost = float(pieces * (off**2).mean() + direction @ level @ direction)
     return np.asarray(direction), information, cost

@@ -60,6 +60,12 @@ class GeoregisterConfig(Settings):
     max_relative_sigma: float = Field(
         default=0.2, gt=0, description="a scale less certain than this (one sigma) is reported but not applied"
     )
+    most_telling_sigma: float = Field(
+        default=1.0,
+        gt=0,
+        description="a scale less certain than a factor of e is not even reported: GPS of photographs from one place "
+        "has put a unit at 1e-15 m (chosen)",
+    )
     max_tilt_sigma_deg: float = Field(
         default=10.0,
         gt=0,

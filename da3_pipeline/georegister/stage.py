@@ -45,7 +45,7 @@ def run(scene: Scene, config: GeoregisterConfig, progress: Progress) -> Scene:
         placement = _kept(chosen)
     else:
         placement = _placement(scene, chosen, gps if gps and gps.orients(config) else None, up, told_by)
-    figures = _figures(estimates, gps, placement, disagreement)
+    figures = _figures(estimates, gps, placement, disagreement, config)
     return _moved(scene, placement, figures)
 
 
@@ -121,11 +121,18 @@ def _moved(scene: Scene, placement: _Placement, figures: dict[str, float]) -> Sc
 
 
 def _figures(
-    estimates: Sequence[ScaleEstimate], gps: GpsFix | None, placement: _Placement, disagreement: float
+    estimates: Sequence[ScaleEstimate],
+    gps: GpsFix | None,
+    placement: _Placement,
+    disagreement: float,
+    config: GeoregisterConfig,
 ) -> dict[str, float]:
-    """What the report tells, by name; lengths of a unit are those of the returned scene's unit."""
+    """What the report tells, by name; lengths of a unit are those of the returned scene's unit, and left out where a
+    source says nothing of it."""
     figures: dict[str, float] = {}
     for estimate in estimates:
+        if estimate.relative_sigma > config.most_telling_sigma:
+            continue
         length = estimate.metres_per_unit / placement.target_from_scene.scale
         figures[f"metres_per_unit_by_{estimate.kind}"] = length
         figures[f"relative_sigma_by_{estimate.kind}"] = estimate.relative_sigma

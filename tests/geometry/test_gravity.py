@@ -62,7 +62,7 @@ def quarter_of_them_on_their_side(rng: np.random.Generator) -> Float:
 CAPTURES = {
     hand_held: 2.5,
     turntable: 0.5,
-    quarter_circle: 3.0,
+    quarter_circle: 3.5,
     forward_walk: 9.0,
     drone_that_turns_back: 4.0,
     drone_of_all_headings: 1.0,
@@ -81,13 +81,13 @@ def test_up_is_found_within_what_it_says(capture) -> None:
 
 
 SAID = {
-    hand_held: (1.0, 1.4),
-    turntable: (0.6, 0.8),
-    quarter_circle: (1.0, 1.3),
-    forward_walk: (14.0, 16.0),
-    quarter_of_them_on_their_side: (1.2, 1.8),
+    hand_held: (2.0, 2.6),
+    turntable: (1.0, 1.3),
+    quarter_circle: (4.4, 6.0),
+    forward_walk: (19.0, 20.5),
+    quarter_of_them_on_their_side: (2.2, 3.0),
 }
-"""Kind of capture and between what its sigma is, degrees, root mean square: roll, pitch and number all show in it."""
+"""Kind of capture and between what its sigma is, degrees, root mean square: roll, pitch and heading all show in it."""
 
 
 @pytest.mark.parametrize("capture", SAID, ids=lambda capture: capture.__name__)
@@ -121,7 +121,7 @@ def test_one_camera_and_equal_cameras_are_taken_to_be_level() -> None:
         up = up_from_cameras(np.tile(np.eye(3, 4), (count, 1, 1)))
         assert up is not None
         np.testing.assert_allclose(up.direction, [0, -1, 0], atol=1e-12)
-        assert up.sigma_deg == pytest.approx(20)
+        assert up.sigma_deg == pytest.approx(20, rel=0.02)
 
 
 def test_cameras_that_look_everywhere_on_all_sides_know_no_up() -> None:
@@ -171,7 +171,7 @@ def test_an_up_that_is_given_is_known_to_45_degrees() -> None:
     found = [up_from_cameras(_turned(Rotation.random(8, random_state=seed).as_matrix())) for seed in range(200)]
     sigmas = np.array([up.sigma_deg for up in found if up is not None])
     assert None in found
-    assert 35 < sigmas.max() <= 45.0
+    assert 35 < sigmas.max() <= 45.0 * np.sqrt(1.54)
 
 
 def test_cameras_half_of_which_hang_upside_down_know_up_by_what_they_look_down_at() -> None:
@@ -217,3 +217,31 @@ def test_exact_cameras_that_hang_either_way_up_know_it_exactly() -> None:
     up = up_from_cameras(poses)
     assert up is not None
     np.testing.assert_allclose(up.direction, Z, atol=1e-9)
+
+
+@pytest.mark.parametrize("arc_deg", [120.0, 200.0, 360.0])
+@pytest.mark.parametrize("count", [12, 80])
+def test_hands_that_hold_a_camera_alike_while_it_looks_one_way_are_not_averaged_out(arc_deg: float, count: int) -> None:
+    """Rolls of 4 degrees that change with the heading, over 15 degrees of it as in two filmed orbits."""
+    rng = np.random.default_rng(0)
+    yaw_deg = np.linspace(0, arc_deg, count)
+    apart = np.abs(yaw_deg[:, None] - yaw_deg)
+    apart = np.minimum(apart, 360 - apart)
+    spread = 4.0 * np.linalg.cholesky(np.exp(-apart / 15) + 1e-6 * np.eye(count))
+    pitch_deg = rng.normal(-20, 10, 200)
+    runs = [cameras(yaw_deg, pitch, spread @ rng.normal(size=count)) for pitch in pitch_deg]
+    off_deg, sigma_deg = np.array([error_of(run, rng) for run in runs]).T
+    assert np.mean(off_deg < 2 * sigma_deg) > 0.86
+    assert np.median(sigma_deg) < 4 * np.median(off_deg), "nor is it told that nothing is known"
+
+
+@pytest.mark.parametrize("side_deg", [90.0, -90.0])
+def test_a_video_held_sideways_that_turns_knows_no_up(side_deg: float) -> None:
+    """Its x axes all point up, or down: as if somebody had nodded over a right angle and more."""
+    rng = np.random.default_rng(0)
+    pan = cameras(np.linspace(0, 150, N), rng.normal(-5, 3, N), side_deg + rng.normal(0, 3, N))
+    assert up_from_cameras(pan) is None
+    level = up_from_cameras(cameras(np.linspace(0, 150, N), rng.normal(-5, 3, N), rng.normal(0, 3, N)))
+    nod = up_from_cameras(cameras(rng.normal(0, 2, N), np.linspace(-50, 30, N), rng.normal(0, 3, N)))
+    for up in (level, nod):
+        assert up is not None and np.degrees(np.arccos(up.direction @ Z)) < 2 * up.sigma_deg

@@ -94,6 +94,15 @@ def test_two_halves_on_two_continents_give_no_metres(capture: Capture) -> None:
         assert extent(scene) == pytest.approx(np.linalg.norm(truth.centres_m, axis=1).mean(), rel=0.1)
 
 
+def test_gps_that_says_nothing_of_the_scale_is_not_reported(capture: Capture) -> None:
+    """All but two of the positions are one: receivers do that indoors."""
+    here = {k: (48.8, 2.3) for k in range(12)} | {0: (48.80000001, 2.3), 1: (48.8, 2.30000001)}
+    scene = anchored(elsewhere(capture(gps=noise(12)).scene, here))
+    assert scene.metric is None
+    assert scene.figures["gps_positions"] == 3
+    assert not {"metres_per_unit_by_gps", "relative_sigma_by_gps"} & set(scene.figures)
+
+
 def test_everything_moves_together(capture: Capture) -> None:
     scene = anchored(capture(gps=noise(12)).scene)
     tracks, camera = scene.tracks, scene.cameras["phone"]
