@@ -32,6 +32,7 @@ __all__ = [
     "GpsPosition",
     "MetricScale",
     "NotMeasured",
+    "Place",
     "Prediction",
     "PriorTrust",
     "RigPlace",
@@ -273,10 +274,21 @@ class Tracks:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where in a capture something is: in words, and the names of the frames to look at, the worst first; none where
+    it is everywhere."""
+
+    words: str
+    frames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Gate:
     """One quality gate: `value`, which may be infinite, must be `relation` ('>=' or '<=') `limit`.
 
-    `meaning` is for the user. A value of NaN is a fault of this program: the gate fails, and says so.
+    `meaning` says what is measured. A value of NaN is a fault of this program: the gate fails, and says so.
+    Of gates that fail alone: `place`, `finding`, a sentence that says what is wrong there, `consequence`, what it means
+    for a trained splat, and `remedy`, the one thing to do about it.
     """
 
     name: str
@@ -285,6 +297,10 @@ class Gate:
     limit: float
     passed: bool
     meaning: str
+    finding: str = ""
+    consequence: str = ""
+    remedy: str = ""
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -299,8 +315,9 @@ class NotMeasured:
 class Verdict:
     """Whether the scene is good enough to train on, judged without truth.
 
-    unverified: nothing speaks against the scene, but neither is there enough to prove it. not_measured: what does not
-    apply to this capture.
+    gates: those first that tell most of what to do when they fail. unverified: nothing speaks against the scene, but
+    neither is there enough to prove it. not_measured: what does not apply to this capture. remarks: what else is to be
+    known of the solution, a clause each; the summary ends with them.
     """
 
     passed: bool
@@ -308,6 +325,7 @@ class Verdict:
     summary: str
     unverified: bool = False
     not_measured: tuple[NotMeasured, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

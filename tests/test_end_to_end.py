@@ -85,6 +85,8 @@ def test_two_images_are_enough_for_a_data_set_but_prove_nothing(
     code, stdout, _ = cli("run", first, second, "--output", tmp_path / "out")
     assert code == 3, "whatever they look like, two views do not prove a focal length that nobody gave"
     assert stdout.startswith("unverified: two views leave the focal length open")
+    assert f"{first.name} and {second.name}" in stdout, "and whose"
+    assert "give the focal length with --intrinsics, or add pictures" in stdout and len(stdout.splitlines()) <= 5
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["verdict"]["unverified"] and not report["verdict"]["passed"]
     assert len(poses_of(tmp_path / "out")) == 2

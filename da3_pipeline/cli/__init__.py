@@ -10,6 +10,7 @@ import json
 import logging
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 EXIT_BAD_INPUT, EXIT_BELOW_GATES, EXIT_INTERRUPTED = 2, 3, 130
+_MOST_TOLD = 2  # failed gates beside the one in the summary
 _MENDABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 app = typer.Typer(
@@ -230,16 +232,18 @@ def _conclude(outcome: Outcome, as_json: bool) -> None:
             "unverified": verdict.unverified,
             "summary": verdict.summary,
             "folder": str(folder),
-            "gates": [vars(gate) for gate in verdict.gates],
+            "gates": [asdict(gate) for gate in verdict.gates],
             "not_measured": [vars(gate) for gate in verdict.not_measured],
             "figures": outcome.scene.figures,
         }
         typer.echo(json.dumps(finite(document), indent=2, allow_nan=False))
     else:
         typer.echo(verdict.summary)
-        for gate in verdict.gates:
-            if not gate.passed:
-                typer.echo(f"  below gate: {gate.name} {gate.value:.3g}, wanted {gate.relation} {gate.limit:.3g}")
+        others = [gate for gate in verdict.gates if not gate.passed and gate.remedy not in verdict.summary]
+        for gate in others[:_MOST_TOLD]:
+            typer.echo(f"  {gate.name}: {gate.finding}; {gate.remedy}")
+        if len(others) > _MOST_TOLD:
+            typer.echo(f"  and {len(others) - _MOST_TOLD} more in the report")
         typer.echo(f"report: {folder / 'report.html'}")
     if not verdict.passed:
         raise typer.Exit(EXIT_BELOW_GATES)

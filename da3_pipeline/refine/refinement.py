@@ -29,11 +29,10 @@ from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
 from .matching.correspondences import Correspondences, find_correspondences
-from .solve.contradictions import refuted_neighbours
 from .solve.problem import Problem, pose_problem
-from .solve.score import match_errors_px
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
+from .verdict.places import short_name
 
 __all__ = ["refine_matched", "run"]
 
@@ -108,7 +107,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     tracks = sample_colours(prediction, tracks, progress)
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
-    evidence = gather_evidence(prediction, problem, assembly, scales, winner.held_by, solution.trust, config)
+    evidence, traces = gather_evidence(prediction, problem, assembly, scales, winner.held_by, solution.trust, config)
     believed = bool(solution.trust.poses) or problem.given_poses
     sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
     unverified = _unverified(problem, prediction.frames.names, sources)
@@ -123,12 +122,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         unverified=unverified,
         tracks=tracks,
         depth_scale=scales,
-        verdict=_remarked(
-            judge_evidence(evidence, quality),
-            solution,
-            _torn(prediction, problem, assembly, config),
-            _left_out(prediction, unverified),
-        ),
+        verdict=_remarked(judge_evidence(evidence, quality, traces), solution, _left_out(prediction, unverified)),
         candidates=tuple(candidate.score for candidate in solution.candidates),
         dropped=prediction.dropped,
         trust=solution.trust,
@@ -152,6 +146,7 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str, believe
     poses = np.asarray(prediction.cam_from_world, float).copy()
     posed = np.isfinite(poses).all((1, 2))
     verdict = judge_evidence(Evidence(frames=len(posed), refined_share=0.0), config.quality)
+    said = f"{why}: the poses are the prior's own, nothing verified them"
     return Scene(
         prediction=prediction,
         cameras=dict(prediction.cameras),
@@ -159,14 +154,15 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str, believe
         pose_source=_sources(np.zeros(len(posed), bool), np.zeros(len(posed), bool), poses, believed),
         tracks=Tracks.empty(),
         depth_scale=np.where(posed, 1.0, np.nan),
-        verdict=replace(verdict, summary=f"{why}: the poses are the prior's own, nothing verified them"),
+        verdict=replace(verdict, summary=said, remarks=(said,)),
         candidates=(),
         dropped=prediction.dropped,
     )
 
 
 def _remarked(verdict: Verdict, solution: Solution, *further: str) -> Verdict:
-    return replace(verdict, summary="; ".join((verdict.summary, *solution.remarks, *filter(None, further))))
+    remarks = (*solution.remarks, *filter(None, further))
+    return replace(verdict, summary="; ".join((verdict.summary, *remarks)), remarks=(*verdict.remarks, *remarks))
 
 
 def _sources(refined: Bool, guided: Bool, poses: Float, believed: bool) -> tuple[str, ...]:
@@ -194,16 +190,6 @@ def _unverified(problem: Problem, names: tuple[str, ...], sources: tuple[str, ..
     return reasons
 
 
-def _torn(prediction: Prediction, problem: Problem, assembly: Assembly, config: RefineConfig) -> str:
-    """Where the solution refutes neighbours, and what to do about it; empty where it does not."""
-    frames, errors_px = prediction.frames.frames, match_errors_px(problem, assembly.fit.estimate)
-    numbers = refuted_neighbours(frames, problem, errors_px, config.contradictions)
-    if not len(numbers):
-        return ""
-    places = [f"{frames[i].name} and {frames[j].name}" for i, j in problem.matches.frames[numbers].tolist()]
-    return f"torn apart: {_some(places)}; look there, mask what repeats, or add images between them"
-
-
 def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:
     """What is said of images that would be in the data set, had anything verified them; empty without any."""
     images = [frame.name for frame in prediction.frames.frames if frame.training]
@@ -215,7 +201,7 @@ def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:
 
 def _some(names: Sequence[str]) -> str:
     most = 2
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(map(short_name, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _figures(assembly: Assembly, evidence: Evidence, tracks: Tracks) -> dict[str, float]:

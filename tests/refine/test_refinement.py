@@ -185,7 +185,8 @@ def test_neighbours_that_are_torn_apart_fail_the_verdict_and_are_named(make_capt
     scene = refine(with_lookalike(capture, 2, 3))
     assert not gate(scene, "refuted neighbours")
     names = [capture.frames[k].name for k in (2, 3)]
-    assert f"torn apart: {names[0]} and {names[1]}; look there" in scene.verdict.summary
+    assert f"torn apart: {names[0]} and {names[1]} are next to each other" in scene.verdict.summary
+    assert f"add images between {names[0]} and {names[1]}" in scene.verdict.summary
     assert gate(refine(capture), "refuted neighbours")
 
 

@@ -78,7 +78,7 @@ def parts_of(case: SyntheticProblem) -> dict[str, Callable[[], Any]]:
         "strays": lambda: strays(problem, truth, errors_px, config.strict_gate_px, config.registration),
         "dependable points": lambda: dependable_points(problem, truth, config.strict_gate_px, config.registration),
         "image motion": lambda: image_motion(problem),
-        "cells covered": lambda: cells_covered(observations.frame, observations.xy, problem.size_px, everyone),
+        "cells covered": lambda: cells_covered(observations.frame, observations.xy, problem.size_px),
         "robust alignment": lambda: robust_alignment(problem.prior.cam_from_world, truth.cam_from_world),
         "adjustment, 3 steps": lambda: _adjusted(case, points, kept),
     }

@@ -7,6 +7,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -69,7 +70,8 @@ def report_document(
             "passed": scene.verdict.passed,
             "unverified": scene.verdict.unverified,
             "summary": scene.verdict.summary,
-            "gates": [vars(gate) for gate in scene.verdict.gates],
+            "gates": [asdict(gate) for gate in scene.verdict.gates],
+            "remarks": list(scene.verdict.remarks),
             "not_measured": [vars(gate) for gate in scene.verdict.not_measured],
         },
         "data_set": _data_set(result),

@@ -18,6 +18,7 @@ from .world import world_rows
 __all__ = ["render_html"]
 
 _EXAMPLES = 12
+_OPEN = 3  # failed gates that are shown at once
 
 
 def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, config: ReportConfig) -> str:
@@ -29,11 +30,13 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, c
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "figure": _figure, "duration": _duration}
+    environment.filters |= {"count": _count, "figure": _figure, "duration": _duration, "sentence": _sentence}
     return environment.get_template("report.html.j2").render(
         report=document,
         pictures=pictures,
         title=folder.resolve().name,
+        failed=[gate for gate in document["verdict"]["gates"] if not gate["passed"] and gate["finding"]],
+        most_open=_OPEN,
         tiles=_tiles(document),
         world=world_rows(document["world"], config),
         capture=list(capture_rows(document["capture"], config)),
@@ -94,6 +97,10 @@ def _by_reason(dropped: Sequence[Mapping[str, str]]) -> list[tuple[str, int, lis
         groups.setdefault(item["reason"], []).append(item["frame"])
     ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
     return [(reason, len(names), names[:_EXAMPLES], max(0, len(names) - _EXAMPLES)) for reason, names in ranked]
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def _count(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["DepthPair", "Pictures", "collect_pictures"]
 
 _PAIRS = 6
 _THUMBNAIL_PX = 320
+_PLACE_PX, _PLACES = 240, 4
 _VIEWER_POINTS = 20_000
 _MAP_POINTS = 2_500
 _MAP_SIZE = (420.0, 260.0)
@@ -41,18 +43,22 @@ class DepthPair:
 
 @dataclass(frozen=True)
 class Pictures:
-    """viewer: data of the 3-D view, empty without poses. maps: (title, svg path of points, svg path of cameras)."""
+    """viewer: data of the 3-D view, empty without poses. maps: (title, svg path of points, svg path of cameras).
+
+    places: by failed gate, the name and data URI of the frames that it names first.
+    """
 
     pairs: tuple[DepthPair, ...]
     viewer: dict[str, Any]
     maps: tuple[tuple[str, str, str, str], ...]
+    places: dict[str, tuple[tuple[str, str], ...]]
 
 
 def collect_pictures(folder: Path, scene: Scene, result: ExportResult | None) -> Pictures:
     """What can be shown of a scene; of one that was not exported, whatever it has."""
     posed = np.flatnonzero(np.isfinite(scene.cam_from_world).all(axis=(1, 2)))
     if not len(posed):
-        return Pictures(_pairs(folder, scene, result), {}, ())
+        return Pictures(_pairs(folder, scene, result), {}, (), _places(scene))
     if result is not None and (folder / PLY_NAME).exists():
         world, (points, colours) = read_trainer_world(folder / "transforms.json"), read_ply(folder / PLY_NAME)
     else:
@@ -65,7 +71,18 @@ def collect_pictures(folder: Path, scene: Scene, result: ExportResult | None) ->
     fields = [scene.cameras[scene.frames[index].camera_id].fov_deg for index in posed]
     viewer = _viewer(points, colours, centres, axes)
     viewer |= {"refined": refined, "names": names, "fov": np.round(fields, 1).tolist()}
-    return Pictures(_pairs(folder, scene, result), viewer, _maps(points, centres, axes[:, :, 2]))
+    return Pictures(_pairs(folder, scene, result), viewer, _maps(points, centres, axes[:, :, 2]), _places(scene))
+
+
+def _places(scene: Scene) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of frames whose file is gone nothing: the names are in the text."""
+    path_of = {frame.name: frame.path for frame in scene.frames}
+    shown = {gate.name: gate.place.frames[:_PLACES] for gate in scene.verdict.gates if gate.place is not None}
+    uris = {}
+    for name in dict.fromkeys(name for names in shown.values() for name in names if name in path_of):
+        with contextlib.suppress(OSError):
+            uris[name] = _data_uri(read_rgb(path_of[name], max_side_px=_PLACE_PX))
+    return {gate: tuple((name, uris[name]) for name in names if name in uris) for gate, names in shown.items()}
 
 
 def _pairs(folder: Path, scene: Scene, result: ExportResult | None) -> tuple[DepthPair, ...]:

@@ -5,6 +5,8 @@ All matches within the parts agree, so the share over the whole stays high; thos
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 from scipy.sparse.csgraph import connected_components
@@ -15,7 +17,7 @@ from ...grouping import Groups
 from ..solve.problem import Problem
 from ..solve.score import AGREE_PX
 
-__all__ = ["weakest_cut"]
+__all__ = ["Cut", "weakest_cut"]
 
 
 _FEWEST_ACROSS = 45  # matches, three pairs' worth: fewer say nothing of a cut
@@ -24,8 +26,17 @@ _LANCZOS_VECTORS, _LANCZOS_RESTARTS = 60, 30
 _SHIFT = 1e-4  # beyond the greatest eigenvalue, 1, where the shifted matrix can still be factorised
 
 
-def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> float | None:
-    """Least share of agreeing matches across any cut of `frames` (N,) in two that is tried; None where none can be.
+@dataclass(frozen=True)
+class Cut:
+    """Two parts of the frames, `one` and `other` (N,), and the share of the matches between them that agree."""
+
+    agreement: float
+    one: Bool
+    other: Bool
+
+
+def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> Cut | None:
+    """The cut of `frames` (N,) in two, of those tried, that the least share agrees across; None where none can be.
 
     Cuts are the sweeps of the Fiedler vector of the graph of agreeing matches (Shi and Malik 2000): it orders frames
     so that parts which hardly agree with each other come apart. errors_px (M,) as of `match_errors_px`. Memory grows
@@ -44,7 +55,14 @@ def weakest_cut(problem: Problem, errors_px: Float, frames: Bool) -> float | Non
     place[_order(ends, good[inside], count)] = np.arange(count)
     agreeing, across = (_across_cuts(place[ends], weight[inside], count) for weight in (good, total))
     enough = across >= _FEWEST_ACROSS
-    return float((agreeing[enough] / across[enough]).min()) if enough.any() else None
+    if not enough.any():
+        return None
+    share = np.where(enough, agreeing / np.maximum(across, 1), np.inf)
+    weakest = int(share.argmin())
+    one, other = (np.zeros(len(frames), bool) for _ in range(2))
+    one[np.flatnonzero(frames)[place <= weakest]] = True
+    other[np.flatnonzero(frames)[place > weakest]] = True
+    return Cut(float(share[weakest]), one, other)
 
 
 def _across_cuts(places: Int, weight: Float, count: int) -> Float:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...arrays import Bool, Float, Int
-from ...types import Frame, Gate, NotMeasured, Verdict
+from ...arrays import Float, Int
+from ...types import Gate, NotMeasured, Verdict
 from ..config import QualityConfig
+from .explanations import EXPLANATIONS
+from .places import EVERYWHERE
+from .traces import Traces
 
-__all__ = ["Evidence", "cells_covered", "judge_evidence", "scale_jump", "speed_jump"]
+__all__ = ["Evidence", "cells_covered", "judge_evidence"]
 
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 5  # frames on either side of a jump
 _GRID = 8
+_ORDER = {name: place for place, name in enumerate(EXPLANATIONS)}
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Evidence:
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
     side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera;
     prior_ratio: over the prior's, of cameras without EXIF that the user did not give.
-    speed_jump, scale_jump: see there. held_out_px: median error of observations that nothing was fitted to.
+    speed_jump, scale_jump: see `jumps`. held_out_px: median error of observations that nothing was fitted to.
     halves_deg, halves_position: how far solutions from either half of the tracks differ (see `halves`). cells: share
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. image_motion: how far matches lie apart
     in their two images, a share of the longer side, the median pair's median.
@@ -82,35 +85,42 @@ class Evidence:
 
 @dataclass(frozen=True)
 class _Row:
-    """A gate to be: `absent` says why, where there is no value. A gate of `proof` that fails speaks for nothing wrong:
-    the scene is merely not proven, and `remedy` says what would prove it."""
+    """A gate to be, which has a place in `EXPLANATIONS`. `absent` says why, where there is no value. A gate of `proof`
+    that fails speaks for nothing wrong: the scene is merely not proven."""
 
     name: str
     value: float | None
     relation: str
     limit: float
-    meaning: str
     absent: str = "no frame was refined"
-    remedy: str = ""
+    proof: bool = False
 
-    @property
-    def proof(self) -> bool:
-        return bool(self.remedy)
-
-    def gate(self) -> Gate:
-        value = float("nan") if self.value is None else float(self.value)
+    def gate(self, traces: Traces | None) -> Gate:
+        value, about = float("nan") if self.value is None else float(self.value), EXPLANATIONS[self.name]
         passed = value >= self.limit if self.relation == ">=" else value <= self.limit
-        return Gate(self.name, value, self.relation, float(self.limit), passed, self.meaning)
+        gate = Gate(self.name, value, self.relation, float(self.limit), passed, about.meaning)
+        if passed:
+            return gate
+        place = EVERYWHERE if traces is None else about.locate(traces, gate.limit)
+        return replace(
+            gate,
+            finding=about.finding.format(where=place.words),
+            consequence=about.consequence,
+            remedy=about.remedy.format(where=place.words),
+            place=place,
+        )
 
 
-def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
-    """The verdict: passed when every gate that applies is.
+def judge_evidence(evidence: Evidence, config: QualityConfig, traces: Traces | None = None) -> Verdict:
+    """The verdict: passed when every gate that applies is. traces: what the evidence was measured on, for the places of
+    gates that fail; without, they are the whole capture.
 
     Infinity fails its gate; so does NaN, which only a fault of ours can bring about. What could not be measured is
     told. Where nothing but proof is missing the scene is unverified.
     """
     rows = [*_rows(evidence, config), *_proofs(evidence, config)]
-    asked = [(row, row.gate()) for row in rows if row.value is not None]
+    rows.sort(key=lambda row: _ORDER[row.name])
+    asked = [(row, row.gate(traces)) for row in rows if row.value is not None]
     missing = tuple(NotMeasured(row.name, row.absent) for row in rows if row.value is None and not row.proof)
     gates = tuple(gate for _, gate in asked)
     failed = [(row, gate) for row, gate in asked if not gate.passed]
@@ -122,77 +132,49 @@ def judge_evidence(evidence: Evidence, config: QualityConfig) -> Verdict:
         apart = f", {len(missing)} {'does' if len(missing) == 1 else 'do'} not apply: {names}" if missing else ""
         return Verdict(True, gates, f"good: {len(gates)} gates passed{apart}", not_measured=missing)
     worst = "; ".join(f"{gate.name} {gate.value:.3g}, needed {gate.relation} {gate.limit:.3g}" for _, gate in failed)
-    if all(row.proof for row, _ in failed):
-        remedies = "; ".join(dict.fromkeys(row.remedy for row, _ in failed))
-        return Verdict(False, gates, f"unverified: {remedies} ({worst})", unverified=True, not_measured=missing)
-    return Verdict(False, gates, f"below the gates: {worst}", not_measured=missing)
+    unverified = all(row.proof for row, _ in failed)
+    first = next(gate for row, gate in failed if unverified or not row.proof)
+    said = f"{'unverified' if unverified else 'below the gates'}: {first.finding}; {first.remedy} ({worst})"
+    return Verdict(False, gates, said, unverified=unverified, not_measured=missing)
 
 
 def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What every scene is asked."""
     return [
-        _Row("refined share", e.refined_share, ">=", c.min_refined_share, "frames held together by verified tracks"),
-        _Row("match agreement", e.agreement, ">=", c.min_agreement, "verified matches that the poses explain"),
-        _Row("median error", e.median_error_px, "<=", c.max_median_error_px, "pixels between tracks and their points"),
-        _Row("p95 error", e.p95_error_px, "<=", c.max_p95_error_px, "pixels, the worst twentieth"),
-        _Row(
-            "weakest frames",
-            e.weakest,
-            ">=",
-            c.min_weakest_agreement,
-            "agreeing matches of the worst tenth of the frames",
-        ),
+        _Row("refined share", e.refined_share, ">=", c.min_refined_share),
+        _Row("match agreement", e.agreement, ">=", c.min_agreement),
+        _Row("median error", e.median_error_px, "<=", c.max_median_error_px),
+        _Row("p95 error", e.p95_error_px, "<=", c.max_p95_error_px),
+        _Row("weakest frames", e.weakest, ">=", c.min_weakest_agreement),
         _Row(
             "weakest cut",
             e.weakest_cut,
             ">=",
             c.min_cut_agreement,
-            "agreeing matches between the two parts that agree least",
             "fewer than four frames, or too few matches between any parts",
         ),
-        _Row("observations", e.observations_per_frame, ">=", c.min_observations, "tracks seen by the median frame"),
-        _Row("track length", e.mean_track_length, ">=", c.least_track_length(e.frames), "frames a point"),
-        _Row("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg, "degrees between the rays of the median point"),
-        _Row("narrow view", e.fov_deg, ">=", c.min_fov_deg, "degrees of field of view"),
-        _Row("wide view", e.fov_deg, "<=", c.max_fov_deg, "degrees of field of view"),
-        _Row(
-            "focal vs EXIF",
-            _log(e.exif_ratio),
-            "<=",
-            c.max_exif_log_ratio,
-            "log ratio of focal lengths",
-            "no focal length in EXIF",
-        ),
+        _Row("observations", e.observations_per_frame, ">=", c.min_observations),
+        _Row("track length", e.mean_track_length, ">=", c.least_track_length(e.frames)),
+        _Row("parallax", e.ray_spread_deg, ">=", c.min_parallax_deg),
+        _Row("narrow view", e.fov_deg, ">=", c.min_fov_deg),
+        _Row("wide view", e.fov_deg, "<=", c.max_fov_deg),
+        _Row("focal vs EXIF", _log(e.exif_ratio), "<=", c.max_exif_log_ratio, "no focal length in EXIF"),
         _Row(
             "focal vs prior",
             _log(e.prior_ratio),
             "<=",
             c.max_prior_log_ratio,
-            "log ratio of focal lengths",
             "EXIF or the user tells every focal length, or the prior has not proved its own here",
         ),
+        _Row("speed jump", e.speed_jump, "<=", c.max_speed_jump, "no video of five frames"),
         _Row(
-            "speed jump",
-            e.speed_jump,
-            "<=",
-            c.max_speed_jump,
-            "largest step over the usual one in the video",
-            "no video of five frames",
-        ),
-        _Row(
-            "held-out error",
-            e.held_out_px,
-            "<=",
-            c.max_held_out_px,
-            "pixels, median of observations fitted to nothing",
-            "too few tracks that the adjustment did not use",
+            "held-out error", e.held_out_px, "<=", c.max_held_out_px, "too few tracks that the adjustment did not use"
         ),
         _Row(
             "halves, rotation",
             e.halves_deg,
             "<=",
             c.max_halves_deg,
-            "degrees between fits to either half of the tracks",
             "fewer than three frames or sixty tracks, a rig, or given poses",
         ),
         _Row(
@@ -200,16 +182,14 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             e.halves_position,
             "<=",
             c.max_halves_position,
-            "the same, a share of the extent",
             "fewer than three frames or sixty tracks, a rig, or given poses",
         ),
-        _Row("cells covered", e.cells, ">=", c.min_cells, "share of the median image that tracks cover"),
+        _Row("cells covered", e.cells, ">=", c.min_cells),
         _Row(
             "scale jump",
             e.scale_jump,
             "<=",
             c.max_scale_jump,
-            "log ratio of scales from depth to tracks",
             "fewer than ten frames with depth, or the prior has not proved its depth here",
         ),
         _Row(
@@ -217,135 +197,57 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             e.refuted_neighbours,
             "<=",
             c.max_refuted_neighbours,
-            "pairs next to each other in the capture whose matches the poses refute",
             "no neighbours with matches enough, or names whose order tells nothing",
         ),
-        _Row(
-            "bare views",
-            e.bare_views,
-            "<=",
-            c.max_bare_views,
-            "share of neighbouring cameras that find next to nothing of each other's points",
-            "no cameras so near to each other",
-        ),
-        _Row(
-            "image motion",
-            e.image_motion,
-            ">=",
-            c.min_image_motion,
-            "of an image, between matches of the median pair",
-            "no matches",
-        ),
+        _Row("bare views", e.bare_views, "<=", c.max_bare_views, "no cameras so near to each other"),
+        _Row("image motion", e.image_motion, ">=", c.min_image_motion, "no matches"),
     ]
 
 
 def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What few views must show, because what is wrong with them shows in nothing else."""
     pair = e.frames == 2
-    open_focal = "two views leave the focal length open: give it with --intrinsics, or add pictures"
-    thin = "two views prove their poses only by many points in depth, seen from well apart: add pictures"
-    held = "the matches of so few views leave cameras open, and what decides is a guess: add pictures between these"
     return [
+        _Row("known focal", e.known_focal, ">=", 1.0, proof=True),
+        _Row("relief", e.relief, ">=", c.min_pair_relief, proof=True),
         _Row(
-            "known focal", e.known_focal, ">=", 1.0, "share of cameras whose focal length was given", remedy=open_focal
+            "points of two views", e.observations_per_frame if pair else None, ">=", c.min_pair_observations, proof=True
         ),
-        _Row("relief", e.relief, ">=", c.min_pair_relief, "share of matches that no plane explains", remedy=thin),
-        _Row(
-            "points of two views",
-            e.observations_per_frame if pair else None,
-            ">=",
-            c.min_pair_observations,
-            "points that both views see",
-            remedy=thin,
-        ),
-        _Row(
-            "parallax of two views",
-            e.ray_spread_deg if pair else None,
-            ">=",
-            c.min_pair_parallax_deg,
-            "degrees between the rays of the median point",
-            remedy=thin,
-        ),
-        _Row(
-            "linking points",
-            e.linking_points,
-            ">=",
-            c.min_linking_points,
-            "points that three views or more see",
-            remedy=held,
-        ),
+        _Row("parallax of two views", e.ray_spread_deg if pair else None, ">=", c.min_pair_parallax_deg, proof=True),
+        _Row("linking points", e.linking_points, ">=", c.min_linking_points, proof=True),
         _Row(
             "agreement of few views",
             e.agreement if e.linking_points is not None else None,
             ">=",
             c.least_agreement(e.frames),
-            "verified matches that the poses explain: among few views nothing outvotes the false ones",
-            remedy=held,
+            proof=True,
         ),
-        _Row(
-            "weakest of few views",
-            e.weakest_of_few,
-            ">=",
-            c.least_weakest(e.frames),
-            "agreeing matches of the frame that agrees least",
-            remedy=held,
-        ),
+        _Row("weakest of few views", e.weakest_of_few, ">=", c.least_weakest(e.frames), proof=True),
         _Row(
             "halves of few views",
             e.halves_deg if e.linking_points is not None else None,
             "<=",
             c.most_halves_deg(e.frames, e.agreement or 0.0),
-            "degrees between fits to either half of the tracks",
-            remedy=held,
+            proof=True,
         ),
         _Row(
             "halves of few views, position",
             e.halves_position if e.linking_points is not None else None,
             "<=",
             c.max_few_halves_position,
-            "the same, a share of the extent",
-            remedy=held,
+            proof=True,
         ),
-        _Row(
-            "focal uncertainty",
-            e.focal_sigma,
-            "<=",
-            c.max_focal_sigma,
-            "one sigma, relative, of the focal length that matches tell least of",
-            remedy=held,
-        ),
-        _Row(
-            "free lens",
-            e.let_bend_deg,
-            "<=",
-            c.max_let_bend_deg,
-            "degrees that cameras turn when lenses may bend as they like",
-            remedy=held,
-        ),
+        _Row("focal uncertainty", e.focal_sigma, "<=", c.max_focal_sigma, proof=True),
+        _Row("free lens", e.let_bend_deg, "<=", c.max_let_bend_deg, proof=True),
         _Row(
             "parallax of few views",
             e.ray_spread_deg if e.linking_points is not None else None,
             ">=",
             c.min_few_parallax_deg,
-            "degrees between the rays of the median point",
-            remedy=held,
+            proof=True,
         ),
-        _Row(
-            "let go, rotation",
-            e.let_go_deg,
-            "<=",
-            c.max_let_go_deg,
-            "degrees that cameras turn when the prior lets go of them",
-            remedy=held,
-        ),
-        _Row(
-            "let go, focal",
-            e.let_go_focal,
-            "<=",
-            c.max_let_go_focal,
-            "log ratio of focal lengths when the prior lets go of them",
-            remedy=held,
-        ),
+        _Row("let go, rotation", e.let_go_deg, "<=", c.max_let_go_deg, proof=True),
+        _Row("let go, focal", e.let_go_focal, "<=", c.max_let_go_focal, proof=True),
     ]
 
 
@@ -356,47 +258,11 @@ def _log(ratio: float | None) -> float | None:
     return abs(float(np.log(ratio))) if ratio > 0 else float("nan") if np.isnan(ratio) else float("inf")
 
 
-def speed_jump(frames: tuple[Frame, ...], centres: Float) -> float | None:
-    """Largest speed between consecutive posed frames of a video over its upper quartile; None without video.
-
-    Right trajectories are smooth; a fold or a wrong registration makes one step far longer than the rest.
-    """
-    worst: float | None = None
-    for video in sorted({frame.video for frame in frames if frame.video is not None}):
-        mine = [k for k, f in enumerate(frames) if f.video == video and f.time_s is not None]
-        mine = [k for k in mine if np.isfinite(centres[k]).all()]
-        if len(mine) < 5:
-            continue
-        times = np.array([frames[k].time_s for k in mine], float)
-        steps = np.linalg.norm(np.diff(centres[mine], axis=0), axis=1) / np.maximum(np.diff(times), 1e-6)
-        typical = float(np.quantile(steps, 0.75))
-        if steps.max() > 0:  # else it stands still, which is no jump
-            jump = float(steps.max() / typical) if typical > 0 else float("inf")
-            worst = jump if worst is None else max(worst, jump)
-    return worst
-
-
-def scale_jump(scales: Float) -> float | None:
-    """Largest |log ratio| between the scale of frames before and after any place of the capture; None for few frames.
-
-    scales (N,) in capture order, from predicted depth to tracks (see `depth_scale`). One network pass predicts all
-    depth at one scale, so parts of a solution that drifted apart in size show. Medians of five frames on either side
-    bear single frames whose depth is poor.
-    """
-    known = np.log(scales[np.isfinite(scales) & (scales > 0)])
-    if len(known) < 2 * _WINDOW:
-        return None
-    medians = np.array([np.median(known[k : k + _WINDOW]) for k in range(len(known) - _WINDOW + 1)])
-    return float(np.abs(medians[_WINDOW:] - medians[:-_WINDOW]).max())
-
-
-def cells_covered(frame: Int, xy: Float, size_px: Float, frames: Bool) -> float | None:
-    """Share of the 8 x 8 cells of an image with an observation, the median of `frames` (N,); None without any.
+def cells_covered(frame: Int, xy: Float, size_px: Float) -> Float:
+    """(N,) share of the 8 x 8 cells of each image with an observation.
 
     frame (M,), xy (M, 2) of the observations; size_px (N, 2).
     """
-    if not frames.any():
-        return None
     column, row = np.clip(xy / size_px[frame] * _GRID, 0, _GRID - 1e-6).T.astype(int)
     seen = np.unique((frame * _GRID + row) * _GRID + column) // _GRID**2
-    return float(np.median(np.bincount(seen, minlength=len(frames))[frames])) / _GRID**2
+    return np.asarray(np.bincount(seen, minlength=len(size_px)) / _GRID**2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import Bool, Int
+from ...arrays import Bool, Float, Int
 from ...geometry import align_cameras, centres, rotation_angle_deg
 from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust
@@ -30,11 +30,14 @@ class Spread:
     """Differences between the two solutions at their ninetieth percentile.
 
     rotation_deg: of the relative rotations of pairs; position: of the centres after a similarity, as a share of the
-    cameras' extent, inf where that is nothing.
+    cameras' extent, inf where that is nothing. turned_deg, moved (F,): those of each compared frame after the
+    similarity, the latter as such a share.
     """
 
     rotation_deg: float
     position: float
+    turned_deg: Float
+    moved: Float
 
 
 def split_halves(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig, seed: int) -> Spread | None:
@@ -57,8 +60,10 @@ def split_halves(problem: Problem, estimate: Estimate, frames: Bool, config: Sol
     i, j = _pairs(len(poses), rng)
     between, between_others = (some[j, :, :3] @ np.swapaxes(some[i, :, :3], 1, 2) for some in (poses, others))
     rotation_deg = float(np.quantile(rotation_angle_deg(between, between_others), 0.9))
-    shift = float(np.quantile(np.linalg.norm(centres(moved) - centres(others), axis=1), 0.9))
-    return Spread(rotation_deg, shift / extent if extent > 0 else float("inf"))
+    shifts = np.linalg.norm(centres(moved) - centres(others), axis=1)
+    moved_shares = shifts / extent if extent > 0 else np.full(len(shifts), np.inf)
+    position = float(np.quantile(shifts, 0.9)) / extent if extent > 0 else float("inf")
+    return Spread(rotation_deg, position, rotation_angle_deg(moved[:, :, :3], others[:, :, :3]), moved_shares)
 
 
 def _pairs(count: int, rng: np.random.Generator) -> tuple[Int, Int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...arrays import Bool
+from ...arrays import Bool, Float
 from ...geometry.pose_metrics import pose_errors
 from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust, focal_sigmas
@@ -28,10 +28,15 @@ _PASSES, _ITERATIONS = 3, 100  # weak directions converge last
 
 @dataclass(frozen=True)
 class LetGo:
-    """How far cameras move: their relative rotations at most, and focal lengths as the largest |log ratio|."""
+    """How far cameras move: their relative rotations at most, and focal lengths as the largest |log ratio|.
+
+    turned_deg (F,): the median over each frame's pairs; camera: whose focal length that is, empty without any frames.
+    """
 
     rotation_deg: float
     focal: float
+    turned_deg: Float
+    camera: str
 
 
 def focal_uncertainty(problem: Problem, fit: Fit, config: SolveConfig) -> float | None:
@@ -49,16 +54,25 @@ def focal_uncertainty(problem: Problem, fit: Fit, config: SolveConfig) -> float 
 
 def let_go(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> LetGo:
     """Of `frames` (N,), between `estimate`, which a prior holds, and where their matches alone take them from there."""
-    free = _settled(problem, estimate, config)
-    turned = pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg
-    used = {problem.camera_of(int(frame)) for frame in np.flatnonzero(frames)}
-    focal = [abs(float(np.log(free.cameras[name].focal_px / estimate.cameras[name].focal_px))) for name in used]
-    return LetGo(float(turned.max(initial=0.0)), max(focal, default=0.0))
+    return _moved(problem, estimate, _settled(problem, estimate, config), frames)
 
 
-def let_bend(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> float | None:
-    """Degrees that the relative rotations of `frames` (N,) turn at most when every lens may bend as it likes, by k1 and
-    k2; None where each is known, or does already.
+def _moved(problem: Problem, held: Estimate, free: Estimate, frames: Bool) -> LetGo:
+    turned = pose_errors(held.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg
+    count = int(frames.sum())
+    between = np.full((count, count), np.nan)
+    first, second = np.triu_indices(count, 1)
+    between[first, second] = between[second, first] = turned
+    used = sorted({problem.camera_of(int(frame)) for frame in np.flatnonzero(frames)})
+    focal = {name: abs(float(np.log(free.cameras[name].focal_px / held.cameras[name].focal_px))) for name in used}
+    camera = max(focal, key=focal.__getitem__, default="")
+    of_frames = np.nanmedian(between, axis=1) if count > 1 else np.zeros(count)
+    return LetGo(float(turned.max(initial=0.0)), focal.get(camera, 0.0), of_frames, camera)
+
+
+def let_bend(problem: Problem, estimate: Estimate, frames: Bool, config: SolveConfig) -> LetGo | None:
+    """How far `frames` (N,) turn when every lens may bend as it likes, by k1 and k2; None where each is known, or does
+    already.
 
     A lens model that is too poor bends the scene instead, alike in any half of the tracks.
     """
@@ -73,9 +87,7 @@ def let_bend(problem: Problem, estimate: Estimate, frames: Bool, config: SolveCo
         name: replace(camera, model=LADDER[-1], params=(*camera.params, 0.0, 0.0)[:5]) for name, camera in poor.items()
     }
     free = _settled(problem, replace(estimate, cameras=estimate.cameras | bent), config, centre=False)
-    return float(
-        pose_errors(estimate.cam_from_world[frames], free.cam_from_world[frames]).rotation_deg.max(initial=0.0)
-    )
+    return _moved(problem, estimate, free, frames)
 
 
 def _settled(problem: Problem, estimate: Estimate, config: SolveConfig, centre: bool = True) -> Estimate:

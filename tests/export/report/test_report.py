@@ -18,7 +18,7 @@ from da3_pipeline.export.report.document import report_document
 from da3_pipeline.export.report.world import world_rows
 from da3_pipeline.export.tracks import reprojection_errors_px
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.types import Dropped, ExportResult, MetricScale, Scene, StageRecord, Tracks, Verdict
+from da3_pipeline.types import Dropped, ExportResult, Gate, MetricScale, Place, Scene, StageRecord, Tracks, Verdict
 
 STAGES = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
 CONFIG = {"refine": {"seed": 7}, "export": {"max_seed_points": 300_000}}
@@ -117,6 +117,47 @@ def test_failed_gates_show(room: Any, tmp_path: Path) -> None:
     assert "Nothing could be exported" in page and "poor: 2 of 66 frames" in page
     assert 'class="verdict poor"' in page and page.count(">fail<") == 2
     assert json.loads((tmp_path / "report.json").read_text())["data_set"] is None
+
+
+def test_a_failed_gate_says_where_what_it_means_and_what_to_do(room: Any, tmp_path: Path) -> None:
+    """Before anything else; with pictures of the frames that it names, but for those whose files are gone."""
+    scene = room(names=("a.png", "b.png", "c.png"))
+    gone = replace(scene.frames[2], path=tmp_path / "gone.png")
+    frames = replace(scene.prediction.frames, frames=(*scene.frames[:2], gone))
+    place = Place("b.png and c.png", ("b.png", "c.png"))
+    fold = Gate(
+        "weakest cut", 0.1, ">=", 0.5, False, "share", "it parts at b.png <i>", "all is double", "film b.png", place
+    )
+    verdict = Verdict(False, (*scene.verdict.gates, fold), "below", remarks=("a lens was found",))
+    scene = replace(scene, prediction=replace(scene.prediction, frames=frames), verdict=verdict)
+    write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
+    page = (tmp_path / "report.html").read_text()
+    lead = page[page.index("<body>") : page.index('class="tiles"')]
+    assert lead.count("<img ") == lead.count('src="data:image/jpeg;base64,') == 1
+    text = Page(lead).text
+    wanted = (
+        "1 of 3 gates failed.",
+        "A lens was found.",
+        "It parts at b.png <i>.",
+        "b.png",
+        "All is double.",
+        "Film b.png.",
+    )
+    places = [text.index(part) for part in wanted]
+    assert places == sorted(places)
+    verdict_told = json.loads((tmp_path / "report.json").read_text())["verdict"]
+    assert verdict_told["gates"][2]["place"] == {"words": "b.png and c.png", "frames": ["b.png", "c.png"]}
+    assert verdict_told["gates"][2]["remedy"] == "film b.png" and verdict_told["gates"][0]["place"] is None
+    assert verdict_told["remarks"] == ["a lens was found"]
+
+
+def test_of_many_failed_gates_the_first_are_open(room: Any, tmp_path: Path) -> None:
+    gates = tuple(Gate(f"g{k}", 0.1, ">=", 0.5, False, "m", f"finding {k}", "c", "r", Place("all")) for k in range(5))
+    scene = replace(room(), verdict=Verdict(False, gates, "below"))
+    write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
+    page = (tmp_path / "report.html").read_text()
+    folded = page[page.index('<details class="more">') :]
+    assert page.count("Finding ") == 5 and folded.count("Finding ") == 2 and "2 more of the gates failed" in folded
 
 
 def test_scene_without_any_pose_has_a_report(room: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from da3_pipeline.refine.verdict import evidence as module
 from da3_pipeline.refine.verdict.evidence import gather_evidence
 from da3_pipeline.refine.verdict.gates import Evidence
 from da3_pipeline.refine.verdict.halves import Spread
+from da3_pipeline.refine.verdict.held_out import HeldOut
 from da3_pipeline.refine.verdict.uncertainty import LetGo
 from da3_pipeline.types import PriorTrust
 
@@ -27,8 +28,8 @@ CONFIG = RefineConfig()
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tested elsewhere, and takes adjustments, has an answer at once."""
-    monkeypatch.setattr(module, "split_halves", lambda *_: Spread(0.25, 0.125))
-    monkeypatch.setattr(module, "let_go", lambda *_: LetGo(0.5, 0.0625))
+    monkeypatch.setattr(module, "split_halves", lambda *_: Spread(0.25, 0.125, np.zeros(0), np.zeros(0)))
+    monkeypatch.setattr(module, "let_go", lambda *_: LetGo(0.5, 0.0625, np.zeros(0), ""))
     monkeypatch.setattr(module, "focal_uncertainty", lambda *_: 0.03125)
 
 
@@ -48,7 +49,8 @@ def evidence_of(
     kept = fit.kept & refined[problem.observations.frame]
     assembly = Assembly(fit, refined, ~refined, kept, estimate.cam_from_world, 1.0, 1)
     scales = np.ones(problem.num_frames) if scales is None else scales
-    return gather_evidence(capture.prediction, problem, assembly, scales, held_by, PriorTrust(True, True, True), CONFIG)
+    trust = PriorTrust(True, True, True)
+    return gather_evidence(capture.prediction, problem, assembly, scales, held_by, trust, CONFIG)[0]
 
 
 def test_frames_that_were_not_refined_count_in_their_share_alone(make_capture: Make) -> None:
@@ -110,7 +112,7 @@ def test_few_observations_that_were_held_out_say_nothing(
 ) -> None:
     errors = np.full(count, 0.75)
     errors[0] = 1000.0
-    monkeypatch.setattr(module, "held_out_errors", lambda *_: errors)
+    monkeypatch.setattr(module, "held_out_errors", lambda *_: HeldOut(errors, np.zeros(count, np.int64)))
     assert evidence_of(make_capture(frames=4)).held_out_px == told
 
 

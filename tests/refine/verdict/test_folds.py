@@ -26,11 +26,14 @@ def test_the_cut_of_a_fold_is_found(make_capture: Make, folded: int) -> None:
     turn = np.column_stack([cv2.Rodrigues(np.array([0.0, 0.3, 0.0]))[0], [1.0, 0.0, 0.5]])
     poses[12 - folded :] = compose(poses[12 - folded :], turn[None])
     errors = match_errors_px(problem, replace(capture.truth, cam_from_world=poses))
-    share = weakest_cut(problem, errors, np.ones(12, bool))
+    cut = weakest_cut(problem, errors, np.ones(12, bool))
+    assert cut is not None and (cut.one ^ cut.other).all()
     if folded:
-        assert share < 0.2
+        assert cut.agreement < 0.2
+        parts = {tuple(np.flatnonzero(part).tolist()) for part in (cut.one, cut.other)}
+        assert parts == {tuple(range(12 - folded)), tuple(range(12 - folded, 12))}
     else:
-        assert share > 0.75
+        assert cut.agreement > 0.75
 
 
 def test_few_frames_and_no_matches_have_no_cut(make_capture: Make) -> None:
@@ -38,7 +41,8 @@ def test_few_frames_and_no_matches_have_no_cut(make_capture: Make) -> None:
     problem = capture.problem()
     errors = np.zeros(len(problem.matches))
     assert weakest_cut(problem, errors, np.array([True, True, True, False, False])) is None
-    assert weakest_cut(problem, errors, np.ones(5, bool)) == 1.0
+    whole = weakest_cut(problem, errors, np.ones(5, bool))
+    assert whole is not None and whole.agreement == 1.0
 
 
 def chain(frames: int, reach: int) -> Int:
@@ -55,7 +59,10 @@ def cut_of(problem: Problem, pairs: Int, good: Int, false: Int, frames: Bool) ->
     matches = Matches(pair, pairs, nothing, nothing, np.zeros((len(pairs), 3, 3)), np.zeros(len(pairs)))
     begin = np.repeat(np.cumsum(good + false) - good - false, good + false)
     errors = np.where(np.arange(len(pair)) - begin < good[pair], 0.1, 50.0)
-    return weakest_cut(replace(problem, matches=matches), errors, frames)
+    cut = weakest_cut(replace(problem, matches=matches), errors, frames)
+    assert cut is not None
+    assert not ((cut.one | cut.other) & ~frames).any(), "frames that are not asked for are in neither part"
+    return cut.agreement
 
 
 def cut_by_the_book(pairs: Int, good: Int, false: Int, frames: Bool) -> float:

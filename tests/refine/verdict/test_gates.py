@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +12,7 @@ import pytest
 from da3_pipeline.refine.config import QualityConfig
 from da3_pipeline.refine.solve.problem import Matches
 from da3_pipeline.refine.verdict.evidence import image_motion
-from da3_pipeline.refine.verdict.gates import Evidence, cells_covered, judge_evidence, scale_jump, speed_jump
-from da3_pipeline.types import Frame
+from da3_pipeline.refine.verdict.gates import Evidence, cells_covered, judge_evidence
 
 GOOD = Evidence(
     frames=20,
@@ -116,7 +114,7 @@ def test_what_cannot_be_measured_is_said() -> None:
         "focal vs EXIF": "no focal length in EXIF",
         "speed jump": "no video of five frames",
     }
-    assert verdict.summary == "good: 20 gates passed, 2 do not apply: focal vs EXIF, speed jump"
+    assert verdict.summary == "good: 20 gates passed, 2 do not apply: speed jump, focal vs EXIF"
     one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
     assert one.summary == "good: 21 gates passed, 1 does not apply: speed jump"
     assert judge_evidence(GOOD, QualityConfig()).summary == "good: 22 gates passed"
@@ -168,7 +166,8 @@ def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: di
 def test_a_scene_that_is_wrong_is_not_merely_unverified() -> None:
     verdict = judge_evidence(replace(PAIR, known_focal=0.0, agreement=0.4), QualityConfig())
     assert not verdict.passed and not verdict.unverified
-    assert verdict.summary.startswith("below the gates: match agreement 0.4")
+    assert verdict.summary.startswith("below the gates: many matches contradict the cameras")
+    assert "match agreement 0.4, needed >= 0.8" in verdict.summary
 
 
 def test_what_proofs_lack_is_not_told_of_scenes_of_many_views() -> None:
@@ -197,69 +196,16 @@ def test_nothing_refined_fails_on_that_alone() -> None:
     assert [gate.name for gate in verdict.gates] == ["refined share"]
 
 
-def video(count: int) -> tuple[Frame, ...]:
-    return tuple(
-        Frame(f"v/{k}.jpg", Path(f"{k}.jpg"), 64, 48, "c", "x", time_s=0.5 * k, video="v.mp4") for k in range(count)
-    )
-
-
-def test_speed_jump_sees_a_fold_and_not_a_turn() -> None:
-    steady = np.column_stack([np.cos(np.arange(20) / 5), np.sin(np.arange(20) / 5), np.zeros(20)])
-    assert speed_jump(video(20), steady) == pytest.approx(1.0, abs=0.05)
-    folded = steady.copy()
-    folded[11:] += [8.0, 0, 0]
-    assert speed_jump(video(20), folded) > 15
-    assert speed_jump(video(3), steady[:3]) is None
-    photos = tuple(replace(frame, video=None) for frame in video(20))
-    assert speed_jump(photos, steady) is None
-
-
-def test_speed_jump_skips_frames_without_a_pose() -> None:
-    line = np.column_stack([np.arange(12.0), np.zeros(12), np.zeros(12)])
-    line[5] = np.nan
-    assert speed_jump(video(12), line) == pytest.approx(1.0)
-    line[:8] = np.nan
-    assert speed_jump(video(12), line) is None, "four are left"
-
-
-def test_speed_jump_is_the_longest_step_over_the_upper_quartile_of_the_worst_video() -> None:
-    """Eight steps of 1 along one axis and 10 along another; in a second video, twice as slow, of 1 and 3."""
-    line = np.column_stack([np.arange(9.0), np.zeros(9), np.zeros(9)])
-    jumped = line + np.outer(np.arange(9) >= 4, [-1.0, 10.0, 0.0])
-    less = line + np.outer(np.arange(9) >= 4, [-1.0, 3.0, 0.0])
-    slow = tuple(replace(frame, video="slow.mp4", time_s=2 * frame.time_s) for frame in video(9))
-    assert speed_jump(video(9), jumped) == pytest.approx(10.0)
-    assert speed_jump((*slow, *video(9)), np.concatenate([less, jumped])) == pytest.approx(10.0)
-    assert speed_jump((*slow, *video(9)), np.concatenate([jumped, less])) == pytest.approx(10.0)
-    assert speed_jump(video(9), np.zeros((9, 3))) is None
-    once = np.where(np.arange(9)[:, None] < 4, 0.0, 1.0) * np.ones(3)
-    assert speed_jump(video(9), once) == np.inf
-
-
-def test_scale_jump_is_the_ratio_of_parts_and_bears_single_frames() -> None:
-    scales = np.full(20, 2.0)
-    assert scale_jump(scales) == 0.0
-    scales[[3, 11]] = [20.0, 0.1]
-    assert scale_jump(scales) == 0.0
-    scales[10:] *= 1.5
-    assert scale_jump(scales) == pytest.approx(np.log(1.5))
-    assert scale_jump(scales[:9]) is None
-    assert scale_jump(np.concatenate([scales[:9], [np.inf, np.nan, 0.0, -1.0]])) is None, "no scales"
-    falling = np.concatenate([np.full(5, 6.0), np.full(5, 2.0), np.full(5, 1.0)])
-    assert scale_jump(falling) == pytest.approx(np.log(3))
-
-
-def test_cells_are_counted_once_and_of_the_given_frames() -> None:
+def test_cells_are_counted_once_in_each_frame() -> None:
     size = np.array([[80.0, 40.0], [80.0, 40.0], [80.0, 40.0]])
     frame = np.array([0, 0, 0, 1, 2])
     xy = np.array([[1.0, 1.0], [2.0, 2.0], [79.0, 39.0], [5.0, 5.0], [40.0, 20.0]])
-    assert cells_covered(frame, xy, size, np.array([True, False, False])) == 2 / 64
-    assert cells_covered(frame, xy, size, np.array([True, True, True])) == 1 / 64
-    assert cells_covered(frame, xy, size, np.zeros(3, bool)) is None
-    border = np.array([[80.0, 40.0], [-0.2, 20.0], [80.0, 1.0]])
-    for k in range(3):  # on a border, or hardly beyond it, it is in the cell within
-        alone = np.arange(3) == k
-        assert cells_covered(np.zeros(3, np.int64), border, size, alone) == (3 / 64 if k == 0 else 0.0)
+    assert cells_covered(frame, xy, size).tolist() == [2 / 64, 1 / 64, 1 / 64]
+    assert cells_covered(frame[:3], xy[:3], size).tolist() == [2 / 64, 0.0, 0.0]
+    border = np.array(
+        [[80.0, 40.0], [-0.2, 20.0], [80.0, 1.0]]
+    )  # on a border, or hardly beyond it, is in the cell within
+    assert cells_covered(np.zeros(3, np.int64), border, size).tolist() == [3 / 64, 0.0, 0.0]
 
 
 def test_image_motion_is_that_of_most_pairs_whatever_the_size_of_the_images() -> None:
