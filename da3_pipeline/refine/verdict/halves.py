@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ...arrays import Bool, Float, Int
 from ...geometry import align_cameras, centres, rotation_angle_deg
@@ -30,8 +31,8 @@ class Spread:
     """Differences between the two solutions at their ninetieth percentile.
 
     rotation_deg: of the relative rotations of pairs; position: of the centres after a similarity, as a share of the
-    cameras' extent, inf where that is nothing. turned_deg, moved (F,): those of each compared frame after the
-    similarity, the latter as such a share.
+    cameras' extent, inf where that is nothing. turned_deg, moved (F,): those of each compared frame, the
+    former the median over its pairs.
     """
 
     rotation_deg: float
@@ -59,11 +60,15 @@ def split_halves(problem: Problem, estimate: Estimate, frames: Bool, config: Sol
     extent = float(np.linalg.norm(np.ptp(centres(others), axis=0)))
     i, j = _pairs(len(poses), rng)
     between, between_others = (some[j, :, :3] @ np.swapaxes(some[i, :, :3], 1, 2) for some in (poses, others))
-    rotation_deg = float(np.quantile(rotation_angle_deg(between, between_others), 0.9))
+    turned_deg = rotation_angle_deg(between, between_others)
+    rotation_deg = float(np.quantile(turned_deg, 0.9))
+    ends = np.concatenate([i, j])
+    asked, of_frames = np.unique(ends), np.full(len(poses), np.nan)  # drawn pairs may leave a frame out
+    of_frames[asked] = ndimage.median(np.tile(turned_deg, 2), ends, asked)
     shifts = np.linalg.norm(centres(moved) - centres(others), axis=1)
     moved_shares = shifts / extent if extent > 0 else np.full(len(shifts), np.inf)
     position = float(np.quantile(shifts, 0.9)) / extent if extent > 0 else float("inf")
-    return Spread(rotation_deg, position, rotation_angle_deg(moved[:, :, :3], others[:, :, :3]), moved_shares)
+    return Spread(rotation_deg, position, of_frames, moved_shares)
 
 
 def _pairs(count: int, rng: np.random.Generator) -> tuple[Int, Int]:
