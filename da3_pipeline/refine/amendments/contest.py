@@ -12,6 +12,7 @@ from ..initialisation.candidates import compete
 from ..initialisation.prior_trust import measure_trust
 from .exif_focal import doubted, without_exif
 from .solution import Solution
+from .zoom import with_lenses_apart
 
 __all__ = ["believing", "solved"]
 
@@ -28,7 +29,7 @@ def solved(solution: Solution, config: RefineConfig, progress: Progress) -> Solu
     best = _competed(solution, config, progress)
     if not best.candidates or best.problem.given_poses:
         return best
-    for terms in (_apart, _without_exif):
+    for terms in (_apart, _without_exif, with_lenses_apart):
         if best.winner.score.score >= config.solve.convincing_score:
             break
         for other in terms(best, config, progress):

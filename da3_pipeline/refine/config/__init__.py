@@ -7,7 +7,7 @@ format, from physics or from the precision of numbers is no setting and stands w
 
 from __future__ import annotations
 
-from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig, ZoomConfig
 from .initialisation import InitialisationConfig, TrustConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
@@ -35,4 +35,5 @@ __all__ = [
     "TrustConfig",
     "TwoViewConfig",
     "VerifyConfig",
+    "ZoomConfig",
 ]

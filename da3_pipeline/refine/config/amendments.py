@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["ConventionConfig", "ExifConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig"]
+__all__ = ["ConventionConfig", "ExifConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig", "ZoomConfig"]
 
 
 class ConventionConfig(Settings):
@@ -146,3 +146,21 @@ class RepeatConfig(Settings):
     min_agreement: float = Field(
         default=0.95, description="of the verdict then: copies that the prior confused disagree with the rest"
     )
+
+
+class ZoomConfig(Settings):
+    """When pictures that are said to be of one lens are taken for those of several (see `zoom`)."""
+
+    most_frames: int = Field(
+        default=300, ge=2, description="in a capture: a camera each is adjusted for all of them (chosen)"
+    )
+    firm_agreement: float = Field(
+        default=0.6, gt=0, le=1, description="of a picture's own matches, for its focal length to count (chosen)"
+    )
+    same_ratio: float = Field(
+        default=1.03, gt=1, description="of focal lengths next to each other in one setting, each by itself (chosen)"
+    )
+    least_ratio: float = Field(
+        default=1.1, gt=1, description="between those of two settings: breathing and weak geometry stay under it"
+    )
+    fewest: int = Field(default=3, ge=2, description="pictures that make a setting (chosen)")

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...settings import Settings
-from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig
+from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig, ZoomConfig
 from .initialisation import InitialisationConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .solve import PriorConfig, SolveConfig
@@ -36,6 +36,7 @@ class RefineConfig(Settings):
     repeats: RepeatConfig = RepeatConfig()
     convention: ConventionConfig = ConventionConfig()
     exif: ExifConfig = ExifConfig()
+    zoom: ZoomConfig = ZoomConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
     contradictions: ContradictionConfig = ContradictionConfig()

@@ -1,0 +1,127 @@
+"""Several lenses where one was taken for granted: a zoom that nobody told of, pictures of many cameras at one size.
+
+Without EXIF all pictures of one size share a camera. Where its solution leaves matches unexplained, and pictures that
+may each have a focal length of their own take up far different ones, all are solved with a camera each; lengths that
+gather around a few values are settings of a zoom, each a camera from there on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ...arrays import Bool, Float, Int
+from ...geometry import Camera
+from ...progress import Progress
+from ...types import Frame, Prediction
+from ..config import RefineConfig, ZoomConfig
+from ..initialisation.two_view import relative_poses
+from ..solve.problem import Estimate, Problem, pose_problem
+from ..solve.score import frame_agreement, match_errors_px
+from .solution import Solution, settle
+
+__all__ = ["settings_of_zoom", "with_lenses_apart"]
+
+
+def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progress) -> Iterator[Solution]:
+    """The solution as if its pictures were of several lenses; nothing where they all want the same.
+
+    Cameras that were given, and those whose focal length EXIF tells, are left as they are, and so are rigs.
+    """
+    problem, zoom = solution.problem, config.zoom
+    frames = np.flatnonzero(~np.isin(problem.camera_index, _told(problem)))
+    if problem.rigs is not None or not 2 * zoom.fewest <= len(frames) or problem.num_frames > zoom.most_frames:
+        return
+    each = {k: f"{solution.frames[k].camera_id} {solution.frames[k].name}" for k in frames.tolist()}
+    apart = _regrouped(solution, each, config)
+    estimate = settle(apart.problem, _as_before(solution, apart), config).estimate
+    focal_px = apart.problem.focal_px(estimate)
+    agree = frame_agreement(apart.problem, match_errors_px(apart.problem, estimate))
+    groups = {}
+    for name in sorted({solution.frames[k].camera_id for k in frames.tolist()}):
+        mine = np.array([k for k in frames.tolist() if solution.frames[k].camera_id == name])
+        setting = settings_of_zoom(focal_px[mine], agree[mine] >= zoom.firm_agreement, zoom)
+        if setting.max() < 1:
+            continue
+        lengths = np.array([np.median(focal_px[mine][setting == k]) for k in range(setting.max() + 1)])
+        setting = _all_told(problem, mine, setting, lengths, config)
+        groups |= {k: f"{name} zoom {at + 1}" for k, at in zip(mine.tolist(), setting.tolist(), strict=True)}
+    if groups:
+        yield _regrouped(solution, groups, config)
+
+
+def settings_of_zoom(focal_px: Float, firm: Bool, config: ZoomConfig) -> Int:
+    """(N,) the setting of each of (N,) focal lengths, numbered from the shortest; -1 for what belongs to none.
+
+    A setting are a few `firm` (N,) lengths that lie close to each other, and far from those of the next one.
+    """
+    setting = np.full(len(focal_px), -1)
+    sure = np.flatnonzero(firm & np.isfinite(focal_px))
+    sure = sure[np.argsort(focal_px[sure])]
+    jumps = np.diff(np.log(focal_px[sure])) > np.log(config.same_ratio)
+    runs = [run for run in np.split(sure, np.flatnonzero(jumps) + 1) if len(run) >= config.fewest]
+    last, number = -np.inf, -1
+    for run in runs:
+        middle = float(np.log(np.median(focal_px[run])))
+        number += middle - last > np.log(config.least_ratio)
+        setting[run], last = number, middle
+    return setting
+
+
+def _all_told(problem: Problem, frames: Int, setting: Int, lengths: Float, config: RefineConfig) -> Int:
+    """(N,) settings of `frames` (N,), those of -1 filled in: the length at which the frame's essential matrices with
+    frames of known setting explain most of its matches."""
+    told, known = setting.copy(), np.full(problem.num_frames, -1)
+    known[frames] = setting
+    width, height = problem.size_px[frames[0]].astype(int).tolist()
+    names = tuple(str(k) for k in range(len(lengths)))
+    cameras = {name: Camera.pinhole(width, height, px) for name, px in zip(names, lengths.tolist(), strict=True)}
+    ends = problem.matches.frames
+    for place in np.flatnonzero(setting < 0).tolist():
+        asked = (ends == frames[place]).any(axis=1) & (known[ends] >= 0).any(axis=1)
+        support = np.zeros(len(lengths))
+        for k in range(len(lengths)):
+            index = known.copy()
+            index[frames[place]] = k
+            trial = replace(problem.of_pairs(np.flatnonzero(asked)), camera_names=names, camera_index=index)
+            support[k] = relative_poses(trial, cameras, config.initialisation.two_view, config.seed).support.sum()
+        told[place] = int(support.argmax())
+    return told
+
+
+def _told(problem: Problem) -> Int:
+    """Numbers of the cameras whose focal length somebody tells."""
+    told = problem.known_cameras | problem.exif_focal_px.keys()
+    return np.array([k for k, name in enumerate(problem.camera_names) if name in told], np.int64)
+
+
+def _regrouped(solution: Solution, camera_ids: dict[int, str], config: RefineConfig) -> Solution:
+    """Nothing has competed yet for the solution whose frames, by number, have these cameras."""
+    frames = tuple(
+        replace(frame, camera_id=camera_ids[k], lens=None) if k in camera_ids else frame
+        for k, frame in enumerate(solution.frames)
+    )
+    prediction = _with_frames(solution.prediction, frames)
+    problem = pose_problem(prediction, solution.correspondences, config.features.max_long_side_px, config.solve.lens)
+    told = {name: px for name, px in problem.exif_focal_px.items() if name in solution.problem.exif_focal_px}
+    problem = replace(problem, exif_focal_px=told)
+    return replace(solution, prediction=prediction, problem=problem, candidates=())
+
+
+def _with_frames(prediction: Prediction, frames: tuple[Frame, ...]) -> Prediction:
+    own = {
+        new.camera_id: prediction.cameras[old.camera_id]
+        for new, old in zip(frames, prediction.frames.frames, strict=True)
+    }
+    return replace(prediction, frames=replace(prediction.frames, frames=frames), cameras=own)
+
+
+def _as_before(solution: Solution, apart: Solution) -> Estimate:
+    """The winner's estimate with the cameras of `apart`."""
+    refined = solution.winner.fit.estimate
+    own = {
+        new.camera_id: refined.cameras[old.camera_id] for new, old in zip(apart.frames, solution.frames, strict=True)
+    }
+    return replace(refined, cameras=own)
