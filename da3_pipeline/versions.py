@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 11,
+    "refine": 12,
     "georegister": 3,
     "export": 7,
 }

@@ -171,9 +171,22 @@ class QualityConfig(Settings):
     max_let_bend_deg: float = Field(
         default=0.1,
         gt=0,
-        description="that few views turn when lenses may bend: up to 0.02 where all was right, 0.26 and more where a "
-        "lens model too poor had bent the scene instead (60 subsets of four rendered worlds). sacre_coeur, a camera a "
-        "picture, has 0.19 and is right: flagged, for what lenses they are nobody knows",
+        description="that few views turn when lenses may bend, where that explains errors: up to 0.02 where all was "
+        "right, 0.26 and more where a lens model too poor had bent the scene instead (60 subsets of four worlds)",
+    )
+    max_vain_bend_deg: float = Field(
+        default=0.25,
+        gt=0,
+        description="where it explains next to nothing, and the matches merely leave open how cameras turn: 0.19 in "
+        "sacre_coeur, a camera a picture, which is right; 0.28 and 1.2 in subsets that were wrong for want of parallax",
+    )
+    least_explained: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="of the squared errors, that a better lens model removes: 0.32 to 0.68 where the one was too poor "
+        "(barrels and fisheyes), up to 0.06 where all was right, but for 0.15 of one that looked straight ahead "
+        "(41 subsets of sacre_coeur, et, castle-P19 and four rendered worlds)",
     )
     min_few_parallax_deg: float = Field(
         default=2.5,
@@ -211,6 +224,10 @@ class QualityConfig(Settings):
 
     def _eased(self, of_five: float, of_many: float, frames: int) -> float:
         return of_five + min(1.0, max(0.0, (frames - 5) / (self.few_views - 4))) * (of_many - of_five)
+
+    def most_let_bend_deg(self, explained: float) -> float:
+        """How far few views may turn when lenses may bend: less where that explains this share of the errors."""
+        return self.max_let_bend_deg if explained > self.least_explained else self.max_vain_bend_deg
 
     def least_track_length(self, frames: int) -> float:
         """Frames a point on average, of more than five views; of few `min_linking_points` shows that they cohere."""

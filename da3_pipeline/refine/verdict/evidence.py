@@ -172,6 +172,7 @@ def _of_few_views(
         linking_points=float((sightings >= 3).sum()),
         weakest_of_few=weakest,
         let_bend_deg=None if few.bent is None else few.bent.rotation_deg,
+        bend_explained=None if few.bent is None else few.bent.explained,
         focal_sigma=focal_uncertainty(few.problem, few.fit, config.solve),
         let_go_deg=None if few.let_go is None else few.let_go.rotation_deg,
         let_go_focal=None if few.let_go is None else few.let_go.focal,

@@ -149,7 +149,8 @@ FEW = replace(
         (FEW, {"halves_deg": 1.0}, "halves of few views"),
         (FEW, {"halves_position": 0.015}, "halves of few views, position"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
-        (FEW, {"let_bend_deg": 0.2}, "free lens"),
+        (FEW, {"let_bend_deg": 0.2, "bend_explained": 0.2}, "free lens"),
+        (FEW, {"let_bend_deg": 0.3, "bend_explained": 0.0}, "free lens"),
         (FEW, {"ray_spread_deg": 2.0}, "parallax of few views"),
         (FEW, {"let_go_deg": 1.5}, "let go, rotation"),
         (FEW, {"let_go_focal": 0.1}, "let go, focal"),
@@ -161,6 +162,10 @@ def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: di
     assert not verdict.passed and verdict.unverified
     assert [g.name for g in verdict.gates if not g.passed] == [gate]
     assert verdict.summary.startswith("unverified: ") and "add pictures" in verdict.summary and gate in verdict.summary
+
+
+def test_cameras_that_a_bending_lens_turns_for_nothing_may_turn_further() -> None:
+    assert judge_evidence(replace(FEW, let_bend_deg=0.2, bend_explained=0.05), QualityConfig()).passed
 
 
 def test_a_scene_that_is_wrong_is_not_merely_unverified() -> None:

@@ -121,5 +121,6 @@ def test_a_lens_thought_to_be_straight_bends_the_scene(make_capture: Make, k1: f
     assert found.cameras[name].model == "SIMPLE_PINHOLE"
     turned = let_bend(problem, found, every, SolveConfig())
     assert turned is not None and (turned.rotation_deg > 0.1) == turns
+    assert (turned.explained > 0.3) == turns and turned.explained < 1
     known = replace(problem, known_cameras=frozenset({name}))
     assert let_bend(known, found, every, SolveConfig()) is None
