@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,12 +27,16 @@ Artefact = TypeVar("Artefact")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. `stages` holds the cost of each stage in order; `reused` ones come from an earlier run."""
+    """What a run came to. `stages` holds the cost of each stage in order; `reused` ones come from an earlier run.
+
+    others: what the other places of the capture came to, where they were asked for (`split`).
+    """
 
     scene: Scene
     result: ExportResult
     stages: tuple[StageRecord, ...]
     dropped: tuple[Dropped, ...]
+    others: tuple[Outcome, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -46,30 +50,27 @@ def run(
     progress: Progress | None = None,
     *,
     overwrite: bool = False,
+    split: bool = False,
 ) -> Outcome:
     """From photographs and videos to a data set in `output`; the same call again resumes, or returns at once.
 
     Raises a PipelineError where nothing usable is left. A scene below its quality gates is exported and returned
-    all the same, with `passed` False.
+    all the same, with `passed` False. With `split` other places of the capture get folders beside `output`.
     """
     config = config or PipelineConfig()
+    progress = progress or SilentProgress()
     with Session.open(output, overwrite=overwrite) as session:
-        stages = _Stages(session, progress or SilentProgress())
-        scene, dropped = _solve(stages, sources, config)
-
-        def export() -> ExportResult:
-            from . import export
-
-            return export.run(scene, config.export, stages.progress, session.output)
-
-        result = stages.once("export", export, config.export, _describe_export, usable=_is_exported)
-        dropped = (*dropped, *result.dropped)
-        if not stages.records[-1].reused:
-            from .export import write_report
-
-            told, settings = config.model_dump(mode="json"), config.export.report
-            write_report(session.output, scene, result, stages.records, told, dropped, settings)
-    return Outcome(scene, result, tuple(stages.records), dropped)
+        stages = _Stages(session, progress)
+        refined, dropped = _refined(stages, sources, config)
+        places = _other_places(stages, refined, config) if split else ()
+        refined, apart = _without(stages, refined, places, config)
+        outcome = _finished(stages, refined, (*dropped, *apart), config)
+        others = []
+        for place in places:
+            with Session.open(place.folder, overwrite=overwrite) as beside:
+                started = _Stages(beside, progress, [place.record], place.key)
+                others.append(_finished(started, place.scene, (), _of_other_place(config)))
+    return replace(outcome, others=tuple(others))
 
 
 def reconstruct(
@@ -78,12 +79,12 @@ def reconstruct(
     """Cameras, tracks and verdict of a capture, without a data set; stills of videos live until the call returns."""
     sources = [source] if isinstance(source, Path) else list(source)
     with tempfile.TemporaryDirectory(prefix="da3-pipeline-") as folder, Session.open(Path(folder)) as session:
-        scene, _ = _solve(_Stages(session, progress or SilentProgress()), sources, config or PipelineConfig())
-    return scene
+        config, stages = config or PipelineConfig(), _Stages(session, progress or SilentProgress())
+        return _georegistered(stages, _refined(stages, sources, config)[0], config)
 
 
-def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> tuple[Scene, tuple[Dropped, ...]]:
-    """The stages before export. One is imported when it runs: finding a finished one needs no torch."""
+def _refined(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> tuple[Scene, tuple[Dropped, ...]]:
+    """The stages up to the refinement. One is imported when it runs: finding a finished one needs no torch."""
     session, progress = stages.session, stages.progress
     sources = [source.absolute() for source in sources]
     masks = [config.ingest.masks.absolute()] if config.ingest.masks else []
@@ -114,11 +115,6 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
 
         return refine.run(prediction, config.refine, progress)
 
-    def georegister() -> Scene:
-        from . import georegister
-
-        return georegister.run(refined, config.georegister, progress)
-
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     frames = chosen = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
     if config.mask.people or masks:
@@ -130,18 +126,103 @@ def _solve(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> 
 
         discard_chunks(session.chunks)
     refined = stages.once("refine", refine, config.refine, _describe_scene)
-    scene = stages.once("georegister", georegister, config.georegister, _describe_georegistration)
-    return scene, (*capture.dropped, *frames.dropped, *prediction.dropped, *scene.dropped)
+    return refined, (*capture.dropped, *frames.dropped, *prediction.dropped)
+
+
+def _georegistered(stages: _Stages, refined: Scene, config: PipelineConfig) -> Scene:
+    def georegister() -> Scene:
+        from . import georegister
+
+        return georegister.run(refined, config.georegister, stages.progress)
+
+    return stages.once("georegister", georegister, config.georegister, _describe_georegistration)
+
+
+def _finished(stages: _Stages, refined: Scene, dropped: Sequence[Dropped], config: PipelineConfig) -> Outcome:
+    """The stages after the refinement, and the report."""
+    scene, session = _georegistered(stages, refined, config), stages.session
+
+    def export() -> ExportResult:
+        from . import export
+
+        return export.run(scene, config.export, stages.progress, session.output)
+
+    result = stages.once("export", export, config.export, _describe_export, usable=_is_exported)
+    dropped = (*dropped, *scene.dropped, *result.dropped)
+    if not stages.records[-1].reused:
+        from .export import write_report
+
+        told, settings = config.model_dump(mode="json"), config.export.report
+        write_report(session.output, scene, result, stages.records, told, dropped, settings)
+    return Outcome(scene, result, tuple(stages.records), dropped)
+
+
+@dataclass(frozen=True)
+class _OtherPlace:
+    """The scene of another place in the capture, refined by itself, and the folder that its data set gets."""
+
+    folder: Path
+    scene: Scene
+    record: StageRecord
+    key: str
+
+
+def _other_places(stages: _Stages, refined: Scene, config: PipelineConfig) -> tuple[_OtherPlace, ...]:
+    """The groups of frames left out that hold together when they are refined by themselves."""
+    output, places = stages.session.output, []
+    for number, names in enumerate(refined.other_places, 2):
+        scene = _refined_alone(stages, refined, names, config, f"refine-{number}")
+        if sum(source == "refined" for source in scene.pose_source) >= config.refine.quality.place_from:
+            folder = output.with_name(f"{output.name}_{number}")
+            places.append(_OtherPlace(folder, scene, stages.records[-1], stages.key))
+    return tuple(places)
+
+
+def _without(
+    stages: _Stages, refined: Scene, places: Sequence[_OtherPlace], config: PipelineConfig
+) -> tuple[Scene, tuple[Dropped, ...]]:
+    """The scene without the frames of places that pass the gates by themselves, and these frames.
+
+    It is refined once more, on its own frames, since the gates ask about all of them. Places that do not pass prove
+    nothing: their frames count against this one as before.
+    """
+    proven = {frame.name: place for place in places if place.scene.verdict.passed for frame in place.scene.frames}
+    if not proven:
+        return refined, ()
+    names = [frame.name for frame in refined.frames if frame.name not in proven]
+    alone = _refined_alone(stages, refined, names, config, "refine-1")
+    return alone, tuple(Dropped(name, f"another place, in {place.folder.name}") for name, place in proven.items())
+
+
+def _refined_alone(
+    stages: _Stages, refined: Scene, names: Sequence[str], config: PipelineConfig, kept_as: str
+) -> Scene:
+    def refine() -> Scene:
+        from . import refine
+
+        alone = refine.restricted(refined.prediction, frozenset(names))
+        return refine.run(alone, config.refine, stages.progress)
+
+    return stages.once("refine", refine, config.refine, _describe_scene, kept_as=kept_as)
+
+
+def _of_other_place(config: PipelineConfig) -> PipelineConfig:
+    """Lengths were measured in the first place."""
+    metric = "auto" if config.georegister.metric == "distance" else config.georegister.metric
+    georegister = config.georegister.model_copy(update={"distance": (), "metric": metric})
+    return config.model_copy(update={"georegister": georegister})
 
 
 class _Stages:
     """Runs stages, or finds them finished; `key` is the fingerprint of everything done so far."""
 
-    def __init__(self, session: Session, progress: Progress) -> None:
+    def __init__(
+        self, session: Session, progress: Progress, records: Sequence[StageRecord] = (), key: str = ""
+    ) -> None:
         self.session = session
         self.progress = progress
-        self.records: list[StageRecord] = []
-        self.key = ""
+        self.records = list(records)
+        self.key = key
 
     def once(
         self,
@@ -150,9 +231,12 @@ class _Stages:
         config: BaseModel,
         describe: Callable[[Artefact], str],
         usable: Callable[[Artefact], bool] = lambda artefact: True,
+        kept_as: str = "",
     ) -> Artefact:
+        """kept_as: under what name, where the stage runs more than once, each time on what follows from the last."""
         settings = config.model_dump(mode="json")
-        self.key = fingerprint(name, STAGE_VERSIONS[name], settings, file_stamps(settings), self.key)
+        self.key = fingerprint(kept_as or name, STAGE_VERSIONS[name], settings, file_stamps(settings), self.key)
+        name = kept_as or name
         self.progress.begin(name)
         found = self.session.load(name, self.key)
         if found is not None and usable(found[0]):

@@ -57,10 +57,15 @@ def sources_fingerprint(sources: Sequence[Path], exclude: Path) -> str:
             add(source)
             continue
         for folder, subfolders, files in os.walk(source):
-            subfolders[:] = [name for name in subfolders if Path(folder, name).resolve() != exclude]
+            subfolders[:] = [name for name in subfolders if not _is_left_alone(Path(folder, name), exclude)]
             for name in files:
                 add(Path(folder, name))
     return fingerprint(sorted(entries))
+
+
+def _is_left_alone(folder: Path, exclude: Path) -> bool:
+    """The output of this run, and of others: nothing in there is a source."""
+    return folder.resolve() == exclude or (folder / _NAME).is_dir()
 
 
 class Session:

@@ -372,7 +372,8 @@ class Scene:
     depth_scale (N,): multiplies prediction.depth into scene units; NaN where it could not be found.
     metric: the length of a unit of the scene and who says so; None where nothing does. up_source: who says that +z
     is up in this world ('gps', 'cameras', ...); None where the world has no known up. trust: in the prior.
-    unverified: by name of a frame that nothing verified, the clause why.
+    unverified: by name of a frame that nothing verified, the clause why. other_places: names of those among them that
+    match each other, a group for each place that they may show, the largest first.
     """
 
     prediction: Prediction
@@ -389,6 +390,7 @@ class Scene:
     figures: dict[str, float] = field(default_factory=dict)
     trust: PriorTrust = field(default_factory=PriorTrust)
     unverified: dict[str, str] = field(default_factory=dict)
+    other_places: tuple[tuple[str, ...], ...] = ()
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,6 +69,9 @@ def run(
     keep_unverified: Annotated[
         bool, typer.Option("--keep-unverified", help="Export frames, too, whose pose nothing verified.")
     ] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Another place in the capture gets a data set of its own, in OUTPUT_2.")
+    ] = False,
     undistort: Annotated[
         bool, typer.Option("--undistort", help="Write images, masks and depth maps of pinhole cameras.")
     ] = False,
@@ -121,7 +124,7 @@ def run(
     from .. import pipeline
 
     progress = SilentProgress() if quiet else TerminalProgress()
-    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite)
+    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split)
     _conclude(outcome, as_json)
 
 
@@ -223,30 +226,41 @@ def _show_licence(model: str) -> None:
 
 
 def _conclude(outcome: Outcome, as_json: bool) -> None:
-    verdict, folder = outcome.scene.verdict, outcome.result.folder
+    outcomes = (outcome, *outcome.others)
     if as_json:
         from ..export.report.document import finite
 
-        document = {
-            "passed": verdict.passed,
-            "unverified": verdict.unverified,
-            "summary": verdict.summary,
-            "folder": str(folder),
-            "gates": [asdict(gate) for gate in verdict.gates],
-            "not_measured": [vars(gate) for gate in verdict.not_measured],
-            "figures": outcome.scene.figures,
-        }
+        document = _document(outcome) | {"others": [_document(other) for other in outcome.others]}
         typer.echo(json.dumps(finite(document), indent=2, allow_nan=False))
     else:
-        typer.echo(verdict.summary)
-        others = [gate for gate in verdict.gates if not gate.passed and gate.remedy not in verdict.summary]
-        for gate in others[:_MOST_TOLD]:
-            typer.echo(f"  {gate.name}: {gate.finding}; {gate.remedy}")
-        if len(others) > _MOST_TOLD:
-            typer.echo(f"  and {len(others) - _MOST_TOLD} more in the report")
-        typer.echo(f"report: {folder / 'report.html'}")
-    if not verdict.passed:
+        for number, one in enumerate(outcomes, 1):
+            _tell(one, f"place {number}: " if len(outcomes) > 1 else "")
+    if not all(one.passed for one in outcomes):
         raise typer.Exit(EXIT_BELOW_GATES)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    verdict = outcome.scene.verdict
+    return {
+        "passed": verdict.passed,
+        "unverified": verdict.unverified,
+        "summary": verdict.summary,
+        "folder": str(outcome.result.folder),
+        "gates": [asdict(gate) for gate in verdict.gates],
+        "not_measured": [vars(gate) for gate in verdict.not_measured],
+        "figures": outcome.scene.figures,
+    }
+
+
+def _tell(outcome: Outcome, which: str) -> None:
+    verdict = outcome.scene.verdict
+    typer.echo(f"{which}{verdict.summary}")
+    others = [gate for gate in verdict.gates if not gate.passed and gate.remedy not in verdict.summary]
+    for gate in others[:_MOST_TOLD]:
+        typer.echo(f"  {gate.name}: {gate.finding}; {gate.remedy}")
+    if len(others) > _MOST_TOLD:
+        typer.echo(f"  and {len(others) - _MOST_TOLD} more in the report")
+    typer.echo(f"report: {outcome.result.folder / 'report.html'}")
 
 
 class _Interrupted(BaseException):

@@ -8,8 +8,9 @@ from ..lazy import lazy_names
 from .config import RefineConfig
 
 if TYPE_CHECKING:
+    from .other_places import restricted
     from .refinement import run
 
-__all__ = ["RefineConfig", "run"]
+__all__ = ["RefineConfig", "restricted", "run"]
 
-__getattr__ = lazy_names(__name__, {"run": "refinement"})
+__getattr__ = lazy_names(__name__, {"restricted": "other_places", "run": "refinement"})

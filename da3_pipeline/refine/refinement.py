@@ -29,6 +29,7 @@ from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
 from .matching.correspondences import Correspondences, find_correspondences
+from .other_places import other_places
 from .solve.problem import Problem, pose_problem
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
@@ -111,6 +112,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     believed = bool(solution.trust.poses) or problem.given_poses
     sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
     unverified = _unverified(problem, prediction.frames.names, sources)
+    places = _other_places(problem, prediction.frames.names, sources, config)
     quality = config.quality
     if solution.search_radius is not None:
         quality = quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
@@ -120,9 +122,15 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         cam_from_world=assembly.cam_from_world,
         pose_source=sources,
         unverified=unverified,
+        other_places=places,
         tracks=tracks,
         depth_scale=scales,
-        verdict=_remarked(judge_evidence(evidence, quality, traces), solution, _left_out(prediction, unverified)),
+        verdict=_remarked(
+            judge_evidence(evidence, quality, traces),
+            solution,
+            _left_out(prediction, unverified),
+            *map(_another_place, places),
+        ),
         candidates=tuple(candidate.score for candidate in solution.candidates),
         dropped=prediction.dropped,
         trust=solution.trust,
@@ -188,6 +196,19 @@ def _unverified(problem: Problem, names: tuple[str, ...], sources: tuple[str, ..
             why = f"its matches with {_some(joined)} do not hold it in one place: add images between"
         reasons[names[frame]] = why
     return reasons
+
+
+def _other_places(
+    problem: Problem, names: tuple[str, ...], sources: tuple[str, ...], config: RefineConfig
+) -> tuple[tuple[str, ...], ...]:
+    left_out = np.array([source in ("unverified", "none") for source in sources])
+    groups = other_places(problem, left_out, config.quality.place_from)
+    return tuple(tuple(names[frame] for frame in group.tolist()) for group in groups)
+
+
+def _another_place(names: tuple[str, ...]) -> str:
+    span = f"{short_name(names[0])} to {short_name(names[-1])}"
+    return f"{len(names)} images left out match each other, {span}: another place? --split tries them as a data set"
 
 
 def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:

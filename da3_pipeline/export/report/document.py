@@ -81,6 +81,7 @@ def report_document(
         "candidates": [vars(candidate) for candidate in scene.candidates],
         "cameras": _cameras(scene),
         "frames": _frames(scene, result, {item.frame: item.reason for item in everything}),
+        "other_places": scene.other_places,
         "dropped": [vars(item) for item in everything],
         "stages": [vars(stage) for stage in stages],
         "prior": scene.prediction.source,

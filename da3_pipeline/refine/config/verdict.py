@@ -80,6 +80,12 @@ class QualityConfig(Settings):
     strangers_from: int = Field(
         default=8, ge=2, description="refined frames, under which one that matches nothing may as well be lost (chosen)"
     )
+    place_from: int = Field(
+        default=8,
+        ge=3,
+        description="images that are left out and match each other, from which they may show another place of the "
+        "capture (chosen: fewer prove little by themselves)",
+    )
     min_agreement: float = 0.8
     max_median_error_px: float = 1.0
     max_p95_error_px: float = 3.5

@@ -126,6 +126,7 @@ def _worst(traces: Traces, figure: Float, limit: float) -> Place:
 def _pairs(traces: Traces, pairs: Int) -> Place:
     if not len(pairs):
         return EVERYWHERE
+    pairs = pairs[np.sort(np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)[1])]
     named = [_some(traces, pair) for pair in pairs[:_NAMED]]
     more = len(pairs) - _NAMED
     words = ", ".join(named) + (f", and {more} more" if more > 0 else "")

@@ -260,6 +260,8 @@ def test_a_gate_that_fails_names_the_frames_where_the_scene_is_broken(make_captu
     found, frames = check(make(make_capture), gate, **limits)
     assert right(frames), frames
     assert found.place is not None and (found.place == EVERYWHERE) == (not frames)
+    pairs = found.place.words.split(", ")
+    assert len(pairs) == len({frozenset(pair.split(" and ")) for pair in pairs}), "each pair is named once"
     if "{where}" in EXPLANATIONS[gate].finding:
         assert found.place.words in found.finding
 
