@@ -19,11 +19,12 @@ class ContradictionConfig(Settings):
         default=30, ge=8, description="of neighbours that are refuted: twice what verification asks for (chosen)"
     )
     order_sigmas: float = Field(
-        default=2.5,
+        default=3.0,
         ge=0,
-        description="of chance, by which photographs next to each other must verify more often than any two, for "
-        "their order to mean something: 2.6 to 5.4 in castle-P19, Herz-Jesus, kitchen, can_on_tiles, brighton_beach, "
-        "under 0 where ten people took them. Without, castle-P19 under shuffled names lost frames, half of them once",
+        description="of chance, by which photographs next to each other must rank above others by their matches, for "
+        "their order to mean something: 3.0 to 8.3 in et, fountain-P11, castle-P19, Herz-Jesus, kitchen and rendered "
+        "rounds, of which some match all with all; -0.4 and 0.5 in two out of order, 1.9 to 2.6 in ninety-nine "
+        "of a hundred shuffles of each. Without, castle-P19 under shuffled names lost frames, half of them once",
     )
     refuted_share: float = Field(
         default=0.3,
@@ -32,6 +33,18 @@ class ContradictionConfig(Settings):
         description="of their matches that agree at most: 0.03 and 0.08 where a can folded (can_on_tiles), 0.46 and "
         "more of neighbours where all was right (Strecha, et, monstree, kitchen, sacre_coeur)",
     )
+    held_share: float = Field(
+        default=0.5, gt=0, le=1, description="of their matches that agree at least where neighbours are held (chosen)"
+    )
+    overlap_deg: float = Field(
+        default=45.0,
+        gt=0,
+        lt=90,
+        description="between the rays from two cameras to one point, up to which refuted pictures should have matched "
+        "by it: 15 of 19 refuted pairs of a folded cupola should, none of 16 in castle-P19 and 50 around a fountain, "
+        "which were right",
+    )
+    overlap_zoom: float = Field(default=2.0, gt=1, description="ratio of their distances from it (chosen)")
     chain_deg: float = Field(
         default=45.0,
         gt=0,
@@ -113,6 +126,20 @@ class QualityConfig(Settings):
         default=0,
         ge=0,
         description="pairs of neighbours in the capture whose matches the poses refute: a fold, or a wrong jump",
+    )
+    max_refuted_overlap: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="of pairs with many matches, refuted though both show the same: 0 where all was right (castle-P19, "
+        "Herz-Jesus, monstree, et, kitchen, two rendered), 0.05 and 0.07 in two rendered folds",
+    )
+    max_look_alikes: float = Field(
+        default=0.08,
+        ge=0,
+        le=1,
+        description="of matches, refuted, without an order that tells: 0.03 of castle-P19's, which is right, 0.14 "
+        "where a tower of equal sides came out as one side",
     )
     max_bare_views: float = Field(
         default=0.05,

@@ -1,9 +1,10 @@
-"""What speaks against a solution though its matches agree: refuted neighbours, and views that should share more.
+"""What speaks against a solution though its matches agree: refuted pairs, and views that should share more.
 
 Two sides of a thing that look alike fold onto each other, and all that joins them agrees. The order of the capture
 knows better: a picture and the next show the same, and where their verified matches are refuted the solution has torn
 them apart. So does what is missing (Zach et al. 2008): two cameras that look at the same points from nearly the same
-place find many of them in both pictures, unless they are in the same place in the solution alone.
+place find many of them in both pictures, unless they are in the same place in the solution alone. And two pictures that
+show the same match by it, not by something else: where their matches are refuted, one of the two is a look-alike.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.stats import rankdata
 
 from ...arrays import Bool, Float, Int
 from ...geometry import centres
@@ -20,7 +22,16 @@ from ..config import ContradictionConfig
 from .problem import Estimate, Problem
 from .score import AGREE_PX
 
-__all__ = ["NearViews", "are_neighbours", "near_views", "order_tells", "refuted_neighbours"]
+__all__ = [
+    "NearViews",
+    "are_neighbours",
+    "look_alikes",
+    "near_views",
+    "order_tells",
+    "refuted_neighbours",
+    "refuted_overlaps",
+    "refuted_pairs",
+]
 
 
 def refuted_neighbours(
@@ -28,15 +39,65 @@ def refuted_neighbours(
 ) -> Int:
     """(K,) numbers of the pairs of neighbours in the capture whose many matches the poses refute.
 
-    errors_px (M,) as of `match_errors_px`. None where the order of the capture tells nothing.
+    errors_px (M,) as of `match_errors_px`. None where the order of the capture tells nothing, and none where more
+    matches hold each picture between the two to the next: then it is the two that look alike.
     """
-    pairs, count = problem.matches.frames, len(problem.matches.frames)
-    if not count:
-        return np.zeros(0, np.int64)
+    pairs = problem.matches.frames
+    total = np.bincount(problem.matches.pair, minlength=len(pairs))
+    near = are_neighbours(frames, pairs, config) & order_tells(frames, pairs, total, config)[pairs].all(axis=1)
+    refuted = np.flatnonzero(near & refuted_pairs(problem, errors_px, config))
+    good = np.bincount(problem.matches.pair[errors_px < AGREE_PX], minlength=len(pairs))
+    holding = np.flatnonzero(near & (good > config.held_share * total))
+    held = {(min(i, j), max(i, j)): n for (i, j), n in zip(pairs[holding].tolist(), good[holding], strict=True)}
+
+    def bridged(pair: int) -> bool:
+        first, last = sorted(pairs[pair].tolist())
+        steps = [held.get((k, k + 1), 0) for k in range(first, last)]
+        return len(steps) > 1 and min(steps) > total[pair]
+
+    return refuted[np.array([not bridged(pair) for pair in refuted.tolist()], bool)]
+
+
+def refuted_pairs(problem: Problem, errors_px: Float, config: ContradictionConfig) -> Bool:
+    """(Q,) which pairs have many matches of which the poses refute the most. errors_px (M,) as of `match_errors_px`."""
+    count = len(problem.matches.frames)
     total = np.bincount(problem.matches.pair, minlength=count)
     good = np.bincount(problem.matches.pair[errors_px < AGREE_PX], minlength=count)
-    near = are_neighbours(frames, pairs, config) & order_tells(frames, pairs, config)[pairs].all(axis=1)
-    return np.flatnonzero(near & (total >= config.fewest_matches) & (good < config.refuted_share * total))
+    return (total >= config.fewest_matches) & (good < config.refuted_share * total)
+
+
+def look_alikes(
+    frames: tuple[Frame, ...], problem: Problem, errors_px: Float, config: ContradictionConfig
+) -> Int | None:
+    """(K,) numbers of the refuted pairs of frames whose order tells nothing; None where all orders tell.
+
+    They prove that things look alike here. What is twice, on two sides of a thing, can be one in a solution without any
+    contradiction, and only the order of the capture knows.
+    """
+    pairs = problem.matches.frames
+    loose = ~order_tells(frames, pairs, np.bincount(problem.matches.pair, minlength=len(pairs)), config)
+    if not len(pairs) or not loose.any():
+        return None
+    return np.flatnonzero(refuted_pairs(problem, errors_px, config) & loose[pairs].any(axis=1))
+
+
+def refuted_overlaps(
+    problem: Problem, estimate: Estimate, points: Float, kept: Bool, errors_px: Float, config: ContradictionConfig
+) -> Int:
+    """(K,) numbers of the pairs that are refuted though, by the solution, both pictures show the same.
+
+    points (num_tracks, 3), of which observations `kept` (M,) count.
+    """
+    seen = _tracks_seen(problem, kept)
+    wide = config.model_copy(update={"near_deg": config.overlap_deg, "most_zoom": config.overlap_zoom})
+
+    def overlap(first: int, second: int) -> float:
+        tracks = seen[first]
+        return float(_expected(problem, estimate, points[tracks], first, second, wide).mean()) if len(tracks) else 0.0
+
+    numbers = np.flatnonzero(refuted_pairs(problem, errors_px, config))
+    same = [min(overlap(i, j), overlap(j, i)) for i, j in problem.matches.frames[numbers].tolist()]
+    return numbers[np.array(same) >= config.least_common] if len(numbers) else numbers
 
 
 def are_neighbours(frames: tuple[Frame, ...], pairs: Int, config: ContradictionConfig) -> Bool:
@@ -45,26 +106,36 @@ def are_neighbours(frames: tuple[Frame, ...], pairs: Int, config: ContradictionC
     return (np.abs(first - second) <= config.reach) & (source[first] == source[second])
 
 
-def order_tells(frames: tuple[Frame, ...], pairs: Int, config: ContradictionConfig) -> Bool:
+def order_tells(frames: tuple[Frame, ...], pairs: Int, matches: Int, config: ContradictionConfig) -> Bool:
     """(N,) frames whose source has an order that means something: of a video, or of photographs of which those next to
-    each other are among the verified pairs (Q, 2) far more often than any two are.
+    each other have clearly more `matches` (Q,) than any two; pairs (Q, 2) are those that were verified.
 
-    Pictures by many people, or under names without order, are next to each other by chance.
+    Pictures by many people, or under names without order, are next to each other by chance. Where things look alike
+    all around, any two pictures match, but those next to each other match most.
     """
     source = _sources(frames)
     tells = np.array([frame.video is not None for frame in frames], bool)
     for number in np.unique(source[~tells]).tolist():
         mine = source == number
-        places = np.flatnonzero(mine)
-        inside = pairs[mine[pairs].all(axis=1)]
-        steps = len(places) - 1
-        if steps < 1:
-            continue
-        by_chance = len(inside) / (steps * (steps + 1) / 2)
-        next_to = np.count_nonzero(np.diff(np.searchsorted(places, inside), axis=1) == 1) / steps
-        sigma = np.sqrt(by_chance * (1 - by_chance) / steps)
-        tells[mine] = next_to > by_chance + config.order_sigmas * sigma
+        inside = mine[pairs].all(axis=1)
+        places = np.searchsorted(np.flatnonzero(mine), pairs[inside])
+        next_to = np.abs(np.diff(places, axis=1)[:, 0]) == 1
+        tells[mine] = _sigmas_above_chance(matches[inside], next_to, int(mine.sum())) > config.order_sigmas
     return tells
+
+
+def _sigmas_above_chance(matches: Int, next_to: Bool, frames: int) -> float:
+    """By how much pairs that are `next_to` (Q,) each other rank above all others by `matches` (Q,): the statistic of
+    Mann and Whitney (1947) with its correction for ties, of which pairs that nothing verified are one."""
+    pairs, chosen = frames * (frames - 1) / 2, frames - 1
+    none = pairs - len(matches)
+    ranks = rankdata(matches) + none if len(matches) else np.zeros(0)
+    ranked = ranks[next_to].sum() + (chosen - np.count_nonzero(next_to)) * (none + 1) / 2
+    above = ranked - chosen * (chosen + 1) / 2 - chosen * (pairs - chosen) / 2
+    tied = np.append(np.unique(matches, return_counts=True)[1], none).astype(float)
+    ties = (tied**3 - tied).sum() / max(pairs * (pairs - 1), 1)
+    variance = chosen * (pairs - chosen) * (pairs + 1 - ties) / 12
+    return float(above / np.sqrt(variance)) if variance > 0 else 0.0
 
 
 def _sources(frames: tuple[Frame, ...]) -> Int:
@@ -96,13 +167,9 @@ def near_views(
     points (num_tracks, 3), of which observations `kept` (M,) count. Points whose rays to both cameras part by more than
     `near_deg`, or lie at unlike distances, are not expected to be found again.
     """
-    observations = problem.observations
     chosen = np.flatnonzero(frames)
     place, gaze = centres(estimate.cam_from_world), estimate.cam_from_world[:, 2, :3]
-    mine = np.flatnonzero(kept & frames[observations.frame])
-    order = mine[np.argsort(observations.frame[mine], kind="stable")]
-    starts = np.searchsorted(observations.frame[order], np.arange(problem.num_frames + 1))
-    seen = [observations.track[order[starts[k] : starts[k + 1]]] for k in range(problem.num_frames)]
+    seen = _tracks_seen(problem, kept & frames[problem.observations.frame])
     pairs, shared = [], []
     for first, second in _neighbours(chosen, place, gaze, config):
         tracks = seen[first]
@@ -112,6 +179,14 @@ def near_views(
         pairs.append((first, second))
         shared.append(float(np.isin(expected, seen[second]).mean()))
     return NearViews(np.array(pairs, np.int64).reshape(-1, 2), np.array(shared, float))
+
+
+def _tracks_seen(problem: Problem, kept: Bool) -> list[Int]:
+    """Of every frame, the tracks of its observations that are `kept` (M,)."""
+    observations, mine = problem.observations, np.flatnonzero(kept)
+    order = mine[np.argsort(observations.frame[mine], kind="stable")]
+    starts = np.searchsorted(observations.frame[order], np.arange(problem.num_frames + 1))
+    return [observations.track[order[starts[k] : starts[k + 1]]] for k in range(problem.num_frames)]
 
 
 def _neighbours(chosen: Int, place: Float, gaze: Float, config: ContradictionConfig) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from ...geometry import centres
 from ...types import Prediction, PriorTrust
 from ..assembly import Assembly
 from ..config import QualityConfig, RefineConfig
-from ..solve.contradictions import near_views, refuted_neighbours
+from ..solve.contradictions import look_alikes, near_views, refuted_neighbours, refuted_overlaps
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import fit_points
@@ -58,6 +58,7 @@ def gather_evidence(
     views = near_views(problem, fit.estimate, fit.points, kept, refined, config.contradictions)
     bare = views.bare(config.contradictions)
     traces = replace(traces, bare=views.pairs[bare])
+    total = np.bincount(problem.matches.pair, minlength=len(problem.matches.frames))
     evidence = Evidence(
         frames=problem.num_frames,
         refined_share=float(refined[traces.wanted].mean()),
@@ -81,6 +82,8 @@ def gather_evidence(
         image_motion=image_motion(problem),
         false_pairs=_false_pairs(problem, traces.errors_px),
         refuted_neighbours=_refuted_neighbours(prediction, problem, traces.torn, config),
+        refuted_overlap=_share(traces.doubled, total >= config.contradictions.fewest_matches),
+        look_alikes=None if traces.alike is None else _share(traces.alike, total),
         bare_views=float(bare.mean()) if len(bare) else None,
     )
     if traces.few is not None:
@@ -123,7 +126,9 @@ def _traces(
         spread_deg=ray_spread_deg(observations, origins, fit.points, kept),
         cells=cells_covered(observations.frame[kept], observations.xy[kept], problem.size_px),
         held_out=held_out_errors(problem, judged, adjusted, config.seed),
-        torn=problem.matches.frames[torn],
+        torn=torn,
+        doubled=refuted_overlaps(problem, judged, fit.points, kept, errors_px, config.contradictions),
+        alike=look_alikes(frames, problem, errors_px, config.contradictions),
         bare=np.zeros((0, 2), np.int64),
         exif={name: cameras[name].focal_px / focal for name, focal in problem.exif_focal_px.items()},
         prior={name: cameras[name].focal_px / problem.prior.cameras[name].focal_px for name in guessed}
@@ -209,6 +214,11 @@ def _refuted_neighbours(prediction: Prediction, problem: Problem, torn: Int, con
     if not len(refuted_neighbours(prediction.frames.frames, problem, everywhere, config.contradictions)):
         return None
     return float(len(torn))
+
+
+def _share(pairs: Int, of: Int | Bool) -> float | None:
+    """Of the sum of `of` (Q,), what those pairs have; None of nothing."""
+    return float(of[pairs].sum() / of.sum()) if of.any() else None
 
 
 def _wanted(prediction: Prediction, problem: Problem, refined: Bool, config: QualityConfig) -> Bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arrays import Int
 from .places import (
     Locate,
     across_the_cut,
@@ -52,6 +53,11 @@ def _log_ratios(ratios: Callable[[Traces], dict[str, float]]) -> Callable[[Trace
     return lambda traces: {name: abs(float(np.log(max(x, 1e-300)))) for name, x in ratios(traces).items()}
 
 
+def _pairs_of(traces: Traces, numbers: Int | None) -> Int:
+    """(K, 2) frames of pairs of matches."""
+    return traces.problem.matches.frames[np.zeros(0, np.int64) if numbers is None else numbers]
+
+
 _FOV = of_camera(lambda traces: {name: abs(float(np.log(x / 60.0))) for name, x in traces.fov_deg.items()})
 
 EXPLANATIONS: dict[str, Explanation] = {
@@ -60,7 +66,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         finding="torn apart: {where} are next to each other and were put in different places",
         consequence=_DOUBLE,
         remedy="look there, and add images between {where}, or mask what repeats",
-        locate=between_pairs(lambda traces: traces.torn),
+        locate=between_pairs(lambda traces: _pairs_of(traces, traces.torn)),
+    ),
+    "refuted overlap": Explanation(
+        meaning="share of pairs whose matches the poses refute though both pictures show the same",
+        finding="{where} should show the same and match by something else: things look alike here",
+        consequence="two places would be painted over one another",
+        remedy="mask what looks alike in {where}, or film the way from one to the other",
+        locate=between_pairs(lambda traces: _pairs_of(traces, traces.doubled)),
     ),
     "bare views": Explanation(
         meaning="share of neighbouring cameras that find next to nothing of each other's points",
@@ -236,6 +249,13 @@ EXPLANATIONS: dict[str, Explanation] = {
         consequence=_TWO,
         remedy="add pictures from a step or two to the side of {where}",
         locate=least(lambda traces: traces.parallax_deg),
+    ),
+    "look-alikes": Explanation(
+        meaning="share of matches that the poses refute, where no order of the capture tells look-alikes apart",
+        finding="things look alike here, as in {where}, and nothing tells which is which",
+        consequence="sides of a thing that look alike might be painted over one another",
+        remedy="name the pictures in the order they were taken in, film it as a video, or mask what looks alike",
+        locate=between_pairs(lambda traces: _pairs_of(traces, traces.alike)),
     ),
     "linking points": Explanation(
         meaning="points that three views or more see",

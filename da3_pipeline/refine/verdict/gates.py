@@ -38,7 +38,9 @@ class Evidence:
     of an image, in cells of an 8 x 8 grid, that tracks cover, the median frame. image_motion: how far matches lie apart
     in their two images, a share of the longer side, the median pair's median.
     false_pairs: verified pairs most of whose matches the poses refute, look-alikes among them; a figure, no gate.
-    refuted_neighbours: those of them that are neighbours in the capture; bare_views: share of the pairs of cameras at
+    refuted_neighbours: those of them that are neighbours in the capture; refuted_overlap: share of pairs that are
+    refuted though both show the same; look_alikes: share of matches that are refuted, without an order that tells;
+    bare_views: share of the pairs of cameras at
     nearly one place that find next to nothing of each other's points (see `contradictions`).
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
@@ -73,6 +75,8 @@ class Evidence:
     image_motion: float | None = None
     false_pairs: float | None = None
     refuted_neighbours: float | None = None
+    refuted_overlap: float | None = None
+    look_alikes: float | None = None
     bare_views: float | None = None
     linking_points: float | None = None
     weakest_of_few: float | None = None
@@ -201,13 +205,14 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             c.max_refuted_neighbours,
             "no neighbours with matches enough, or names whose order tells nothing",
         ),
+        _Row("refuted overlap", e.refuted_overlap, "<=", c.max_refuted_overlap, "no pairs with matches enough"),
         _Row("bare views", e.bare_views, "<=", c.max_bare_views, "no cameras so near to each other"),
         _Row("image motion", e.image_motion, ">=", c.min_image_motion, "no matches"),
     ]
 
 
 def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
-    """What few views must show, because what is wrong with them shows in nothing else."""
+    """What few views, and pictures of look-alikes, must show: what is wrong with them shows in nothing else."""
     pair = e.frames == 2
     return [
         _Row("known focal", e.known_focal, ">=", 1.0, proof=True),
@@ -216,6 +221,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             "points of two views", e.observations_per_frame if pair else None, ">=", c.min_pair_observations, proof=True
         ),
         _Row("parallax of two views", e.ray_spread_deg if pair else None, ">=", c.min_pair_parallax_deg, proof=True),
+        _Row("look-alikes", e.look_alikes, "<=", c.max_look_alikes, proof=True),
         _Row("linking points", e.linking_points, ">=", c.min_linking_points, proof=True),
         _Row(
             "agreement of few views",

@@ -40,8 +40,9 @@ class Traces:
     """What the evidence was measured on; None where it could not be.
 
     judged: the refined frames alone. wanted (N,): frames that should be refined. errors_px (M,): of matches.
-    spread_deg: by track, 0 unknown. cells (N,): share of each image that tracks cover. torn, bare (K, 2): pairs of
-    frames. exif, prior: by camera, the ratio of its focal length to that one, where the gates ask for it.
+    spread_deg: by track, 0 unknown. cells (N,): share of each image that tracks cover. torn, doubled, alike (K,):
+    numbers of pairs of matches (see `contradictions`). bare (K, 2): pairs of frames. exif, prior: by camera, the ratio
+    of its focal length to that one, where the gates ask for it.
 
     The properties are figures (N,) of the frames, NaN where there is none.
     """
@@ -56,6 +57,8 @@ class Traces:
     cells: Float
     held_out: HeldOut
     torn: Int
+    doubled: Int
+    alike: Int | None
     bare: Int
     exif: dict[str, float]
     prior: dict[str, float]

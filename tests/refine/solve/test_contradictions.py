@@ -6,21 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import Make, Synthetic, landscape
+from scenes import Make, Synthetic, landscape, with_lookalike
+from scipy.stats import mannwhitneyu, norm
 
-from da3_pipeline.arrays import Float
+from da3_pipeline.arrays import Float, Int
 from da3_pipeline.geometry import Sim3
 from da3_pipeline.refine.config import ContradictionConfig, SolveConfig
 from da3_pipeline.refine.solve.contradictions import (
     NearViews,
+    _sigmas_above_chance,
     are_neighbours,
+    look_alikes,
     near_views,
     order_tells,
     refuted_neighbours,
+    refuted_overlaps,
 )
 from da3_pipeline.refine.solve.problem import Estimate
 from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.refine.solve.score import match_errors_px
+from da3_pipeline.types import Frame
 
 CONFIG = ContradictionConfig()
 
@@ -50,6 +55,15 @@ def test_a_camera_elsewhere_is_torn_from_its_neighbours_alone(make_capture: Make
     assert refuted(capture, poses) == [(2, 4), (3, 4), (4, 5), (4, 6)]
 
 
+def test_pictures_two_places_apart_that_look_alike_are_not_torn(make_capture: Make) -> None:
+    """Those between hold them: in a right solution of a thing with equal sides."""
+    capture = make_capture(frames=10, false_matches=0.0).filmed()
+    assert refuted(with_lookalike(capture, 2, 4), capture.cam_from_world) == []
+    assert refuted(with_lookalike(capture, 2, 3), capture.cam_from_world) == [(2, 3)]
+    torn = with_lookalike(with_lookalike(capture, 2, 4), 3, 4)
+    assert refuted(torn, capture.cam_from_world) == [(2, 4), (3, 4)], "nothing holds 3 to 4"
+
+
 def test_neighbours_with_few_matches_refute_nothing(make_capture: Make) -> None:
     capture = make_capture(frames=8).filmed()
     poses = capture.cam_from_world.copy()
@@ -68,17 +82,44 @@ def test_neighbours_are_of_one_video_or_folder(make_capture: Make) -> None:
     assert are_neighbours(clips, pairs, CONFIG).tolist() == [True, False, False, False, True]
 
 
-def test_the_order_of_photographs_tells_where_neighbours_match_more_often(make_capture: Make) -> None:
+def tells(frames: tuple[Frame, ...], pairs: Int, matches: Int | None = None) -> list[bool]:
+    counts = np.full(len(pairs), 50) if matches is None else matches
+    return order_tells(frames, np.asarray(pairs).reshape(-1, 2), counts, CONFIG).tolist()
+
+
+def test_the_order_of_photographs_tells_where_neighbours_are_verified_more_often(make_capture: Make) -> None:
     frames = make_capture(frames=12).frames
     chain = np.array([(k, k + gap) for gap in (1, 2) for k in range(12 - gap)])
-    assert order_tells(frames, chain, CONFIG).all()
+    assert all(tells(frames, chain))
     shuffled = np.sort(np.random.default_rng(0).permutation(12)[chain], axis=1)
-    assert not order_tells(frames, shuffled, CONFIG).any()
+    assert not any(tells(frames, shuffled))
     everything = np.array([(i, j) for i in range(12) for j in range(i + 1, 12)])
-    assert not order_tells(frames, everything, CONFIG).any()
-    assert not order_tells(frames, chain[:0], CONFIG).any()
+    assert not any(tells(frames, everything))
+    assert not any(tells(frames, chain[:0]))
     clip = tuple(replace(frame, video="clip.mp4") for frame in frames)
-    assert order_tells(clip, shuffled, CONFIG).all()
+    assert all(tells(clip, shuffled))
+
+
+def test_the_order_tells_where_all_match_but_neighbours_most(make_capture: Make) -> None:
+    frames, rng = make_capture(frames=12).frames, np.random.default_rng(3)
+    everything = np.array([(i, j) for i in range(12) for j in range(i + 1, 12)])
+    matches = rng.integers(40, 300, len(everything))
+    assert not any(tells(frames, everything, matches))
+    next_to = np.diff(everything, axis=1)[:, 0] == 1
+    assert all(tells(frames, everything, np.where(next_to, matches + 200, matches)))
+    assert not any(tells(frames, everything, np.where(next_to, matches - 40, matches))), "fewer is no order"
+
+
+def test_how_far_above_chance_is_what_mann_and_whitney_say() -> None:
+    frames, rng = 9, np.random.default_rng(1)
+    pairs = np.array([(i, j) for i in range(frames) for j in range(i + 1, frames)])
+    matches = rng.integers(0, 8, len(pairs))  # ties, and pairs that are not verified
+    next_to = np.diff(pairs, axis=1)[:, 0] == 1
+    found = matches > 0
+    expected = mannwhitneyu(
+        matches[next_to], matches[~next_to], use_continuity=False, method="asymptotic", alternative="greater"
+    )
+    assert _sigmas_above_chance(matches[found], next_to[found], frames) == pytest.approx(norm.isf(expected.pvalue))
 
 
 def test_each_folder_has_an_order_of_its_own(make_capture: Make) -> None:
@@ -86,7 +127,7 @@ def test_each_folder_has_an_order_of_its_own(make_capture: Make) -> None:
     folders = tuple(replace(frame, name=f"{'ab'[k >= 8]}/{frame.name}") for k, frame in enumerate(frames))
     chain = [(k, k + 1) for k in range(7)]
     loose = [(8, 11), (9, 13), (10, 15), (12, 14), (8, 15), (9, 12), (11, 14)]
-    assert order_tells(folders, np.array(chain + loose), CONFIG).tolist() == [True] * 8 + [False] * 8
+    assert tells(folders, np.array(chain + loose)) == [True] * 8 + [False] * 8
 
 
 def test_photographs_without_order_refute_nothing_by_it(make_capture: Make) -> None:
@@ -123,3 +164,34 @@ def test_too_few_cameras_have_no_neighbours(make_capture: Make, count: int) -> N
     problem, fit = capture.problem(), fit_points(capture.problem(), capture.truth, 1.0)
     chosen = np.arange(4) < count
     assert len(near_views(problem, capture.truth, fit.points, fit.kept, chosen, CONFIG).pairs) == 0
+
+
+def overlaps(capture: Synthetic, poses: Float) -> list[tuple[int, ...]]:
+    problem, estimate = capture.problem(), Estimate(poses, capture.truth.cameras)
+    fit = fit_points(problem, estimate, SolveConfig().min_ray_spread_deg, SolveConfig().strict_gate_px)
+    numbers = refuted_overlaps(problem, estimate, fit.points, fit.kept, match_errors_px(problem, estimate), CONFIG)
+    return [tuple(pair) for pair in problem.matches.frames[numbers].tolist()]
+
+
+def test_pictures_that_show_the_same_and_match_by_something_else_are_told(make_capture: Make) -> None:
+    capture = make_capture(frames=10, false_matches=0.0)
+    assert overlaps(capture, capture.cam_from_world) == []
+    assert overlaps(with_lookalike(capture, 2, 4), capture.cam_from_world) == [(2, 4)]
+
+
+def test_pictures_that_show_unlike_things_may_look_alike(make_capture: Make) -> None:
+    """A pair that the solution sees on unlike sides is refuted, and nothing speaks against that."""
+    capture = with_lookalike(make_capture(frames=10, false_matches=0.0), 2, 4)
+    poses = capture.cam_from_world.copy()
+    poses[4] = poses[4] * [[-1], [1], [-1]]  # turned about, it looks away from all points
+    assert overlaps(capture, poses) == []
+
+
+def test_refuted_pairs_count_as_look_alikes_where_no_order_tells(make_capture: Make) -> None:
+    capture = with_lookalike(make_capture(frames=10, false_matches=0.0), 2, 7)
+    problem, estimate = capture.problem(), capture.truth
+    errors_px = match_errors_px(problem, estimate)
+    numbers = look_alikes(capture.frames, problem, errors_px, CONFIG)
+    assert numbers is not None and problem.matches.frames[numbers].tolist() == [[2, 7]]
+    clip = tuple(replace(frame, video="clip.mp4") for frame in capture.frames)
+    assert look_alikes(clip, problem, errors_px, CONFIG) is None, "a video tells"

@@ -37,6 +37,7 @@ GOOD = Evidence(
     image_motion=0.1,
     false_pairs=0.0,
     refuted_neighbours=0.0,
+    refuted_overlap=0.0,
     bare_views=0.0,
 )
 
@@ -72,6 +73,8 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"cells": 0.05}, "cells covered"),
         ({"scale_jump": 1.1}, "scale jump"),
         ({"refuted_neighbours": 1.0}, "refuted neighbours"),
+        ({"refuted_overlap": 0.03}, "refuted overlap"),
+        ({"look_alikes": 0.09}, "look-alikes"),
         ({"bare_views": 0.06}, "bare views"),
         ({"image_motion": 0.001}, "image motion"),
     ],
@@ -100,6 +103,12 @@ def test_neither_infinity_nor_nan_passes_for_unmeasured(name: str, caplog: pytes
     assert not caplog.text, "and is no fault"
 
 
+def test_look_alikes_without_an_order_are_not_proven_wrong() -> None:
+    verdict = judge_evidence(replace(GOOD, look_alikes=0.2), QualityConfig())
+    assert verdict.unverified and "name the pictures in the order" in verdict.summary
+    assert judge_evidence(replace(GOOD, look_alikes=0.02), QualityConfig()).passed
+
+
 def test_an_endless_held_out_error_is_no_good_scene() -> None:
     """It had been taken for one that does not apply."""
     verdict = judge_evidence(replace(GOOD, held_out_px=float("inf")), QualityConfig())
@@ -114,10 +123,10 @@ def test_what_cannot_be_measured_is_said() -> None:
         "focal vs EXIF": "no focal length in EXIF",
         "speed jump": "no video of five frames",
     }
-    assert verdict.summary == "good: 20 gates passed, 2 do not apply: speed jump, focal vs EXIF"
+    assert verdict.summary == "good: 21 gates passed, 2 do not apply: speed jump, focal vs EXIF"
     one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
-    assert one.summary == "good: 21 gates passed, 1 does not apply: speed jump"
-    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 22 gates passed"
+    assert one.summary == "good: 22 gates passed, 1 does not apply: speed jump"
+    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 23 gates passed"
 
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)

@@ -169,6 +169,16 @@ CASES: dict[str, Case] = {
         {},
         lambda found: 5 in found[:2] and set(found) <= {2, 3, 4, 5, 6, 7, 8},
     ),
+    "refuted overlap": (
+        lambda make: Broken(with_lookalike(clean(make), 2, 5)),
+        {"max_refuted_overlap": 0.005},
+        exactly(2, 5),
+    ),
+    "look-alikes": (
+        lambda make: Broken(with_lookalike(clean(make), 1, 11)),
+        {"max_look_alikes": 0.002},
+        exactly(1, 11),
+    ),
     "weakest cut": (
         lambda make: placed(make, lambda capture: shifted(capture, slice(10, None))),
         {},
