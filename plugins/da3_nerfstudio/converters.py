@@ -37,8 +37,8 @@ class Da3(BaseConverterToNerfstudioDataset):  # type: ignore[misc]
     """A model of `da3-pipeline models`, or a .safetensors file or folder."""
     predictions: Path | None = None
     """Depth and cameras from an .npz instead of a network."""
-    matcher: str = "sift"
-    """Of keypoints: sift, aliked, disk or xfeat."""
+    matcher: str = "auto"
+    """Of keypoints: auto, sift, aliked, disk or xfeat."""
     masks: Path | None = None
     """What to ignore: a mask for every frame or a folder of them; black is ignored."""
     mask_people: bool = False

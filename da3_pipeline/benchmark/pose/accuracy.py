@@ -33,7 +33,7 @@ class PoseOptions:
     """
 
     model: str = "da3-nano"
-    matcher: str = "sift"
+    matcher: str = "auto"
     prior: Path | None = None
     colmap: tuple[str, ...] = ()
     runs: int = 1

@@ -67,6 +67,18 @@ class PairConfig(Settings):
     closer_partners: int = Field(
         default=5, ge=1, description="frames most like a weak one that it is matched with anew (chosen)"
     )
+    escalated_partners: int = Field(
+        default=5,
+        ge=1,
+        description="frames, by source of proposals, that a learned matcher matches a weak frame with, as "
+        "closer_partners (chosen)",
+    )
+    escalated_pairs: int = Field(
+        default=200,
+        ge=1,
+        description="beyond which each weak frame has fewer partners, down to one by source: a learned matcher takes "
+        "half a second a pair and two a frame on one core",
+    )
     max_pairs_per_image: int = Field(default=24, ge=1, description="bound on the pairs tried, over all rounds")
     probes: int = Field(
         default=256,

@@ -22,8 +22,10 @@ class RefineConfig(Settings):
     seed: int = 0
     threads: int = Field(default=0, ge=0, description="worker threads; 0: one for each core")
     device: str = Field(default="auto", description="where descriptors are matched: auto, cpu or cuda")
-    matcher: Literal["sift", "aliked", "disk", "xfeat"] = Field(
-        default="sift", description="ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'"
+    matcher: Literal["auto", "sift", "aliked", "disk", "xfeat"] = Field(
+        default="auto",
+        description="auto: SIFT, and what it leaves weak goes to a learned one where the extra 'matchers' is "
+        "installed; ALIKED and DISK need the extra 'lightglue', XFeat the extra 'xfeat'",
     )
     features: FeatureConfig = FeatureConfig()
     pairs: PairConfig = PairConfig()

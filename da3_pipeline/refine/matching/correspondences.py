@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,47 +12,47 @@ import numpy as np
 import torch
 
 from ...arrays import Bool, Float
-from ...errors import RefinementError
-from ...imageio import read_mask, read_rgb
 from ...progress import Progress
-from ...types import Frame, Prediction
-from ..config import FeatureConfig, PairConfig, RefineConfig
-from .descriptors import matching_device
+from ...types import Prediction
+from ..config import PairConfig, RefineConfig
+from .escalation import Escalation, escalated, looked_closer
 from .features import Features
-from .guided import Near, expected_xy
 from .matchers import Matcher, make_matcher
 from .pairs import (
     Pair,
-    appearance_scores,
     components,
     link_scores,
+    near_in_prior,
     needy_frames,
-    prior_is_useful,
-    prior_scores,
     propose,
     sequence_scores,
-    weak_frames,
+    sources_of,
 )
-from .verification import PairMatches, verify_matches
+from .two_views import all_features, checker
+from .verification import PairMatches
 
-__all__ = ["Correspondences", "Features", "PairMatches", "find_correspondences", "find_where_expected"]
+__all__ = ["Correspondences", "Features", "PairMatches", "escalate", "find_correspondences", "find_where_expected"]
 
 _MOST_THREADS = 8  # each holds the scale space of one image
 
 
 @dataclass(frozen=True)
 class Correspondences:
-    """features: one per frame of the prediction, in its order. pairs: verified ones, sorted by (i, j)."""
+    """features: one per frame of the prediction, in its order. pairs: verified ones, sorted by (i, j).
+
+    escalation: of the learned matcher that took part beside SIFT; None where none did.
+    """
 
     features: tuple[Features, ...]
     pairs: tuple[PairMatches, ...]
+    escalation: Escalation | None = None
 
     def where(self, keep: Bool) -> Correspondences:
         """Those whose matches are kept, of all matches pair after pair; pairs without any vanish."""
         ends = np.cumsum([len(pair) for pair in self.pairs])
         parts = np.split(keep, ends[:-1]) if len(ends) else []
         kept = [replace(pair, matches=pair.matches[part]) for pair, part in zip(self.pairs, parts, strict=True)]
-        return Correspondences(self.features, tuple(pair for pair in kept if len(pair)))
+        return replace(self, pairs=tuple(pair for pair in kept if len(pair)))
 
 
 def find_correspondences(prediction: Prediction, config: RefineConfig, progress: Progress) -> Correspondences:
@@ -64,10 +64,11 @@ def find_correspondences(prediction: Prediction, config: RefineConfig, progress:
     threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
     with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
         matcher = make_matcher(config)
-        features = _all_features(prediction.frames.frames, matcher, pool, progress)
+        features = all_features(prediction.frames.frames, matcher, pool, progress)
         pairs = _grow(prediction, features, matcher, config, pool, progress)
-        features, pairs = _closer(prediction, features, pairs, config, pool, progress)
-    return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
+        if config.matcher in ("auto", "sift"):
+            features, pairs = looked_closer(prediction, features, pairs, config, pool, progress)
+    return Correspondences(features, _sorted(pairs))
 
 
 def find_where_expected(
@@ -80,26 +81,26 @@ def find_where_expected(
     threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
     with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
         pairs = _grow(prediction, features, make_matcher(config), config, pool, progress, radius)
-    return Correspondences(features, tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j))))
+    return Correspondences(features, _sorted(pairs))
 
 
-def _all_features(
-    frames: Sequence[Frame], matcher: Matcher, pool: Executor, progress: Progress
-) -> tuple[Features, ...]:
-    features = []
-    for found in pool.map(lambda frame: _features_of(frame, matcher), frames):
-        features.append(found)
-        progress.step(len(features), len(frames), "features")
-    return tuple(features)
+def escalate(
+    prediction: Prediction,
+    found: Correspondences,
+    weak: Bool,
+    named: tuple[str, Matcher],
+    config: RefineConfig,
+    progress: Progress,
+) -> Correspondences:
+    """What SIFT found, and what a learned matcher, `named` for reports, finds where frames are `weak` (N,)."""
+    threads = config.threads or min(_MOST_THREADS, os.cpu_count() or 1)
+    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
+        features, pairs, how = escalated(prediction, found.features, found.pairs, weak, named, config, pool, progress)
+    return Correspondences(features, _sorted(pairs), how)
 
 
-def _features_of(frame: Frame, matcher: Matcher) -> Features:
-    try:
-        rgb = read_rgb(frame.path)
-        used = None if frame.mask is None else read_mask(frame.mask, frame.width, frame.height)
-    except OSError as error:
-        raise RefinementError(f"{frame.name}: {frame.path} cannot be read any more ({error}); restore it") from error
-    return matcher.detect(rgb, used)
+def _sorted(pairs: Iterable[PairMatches]) -> tuple[PairMatches, ...]:
+    return tuple(sorted(pairs, key=lambda matched: (matched.i, matched.j)))
 
 
 def _grow(
@@ -114,11 +115,11 @@ def _grow(
     """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
     frames, plan = prediction.frames.frames, config.pairs
     count = len(frames)
-    check = _checker(prediction, features, matcher, config, radius)
+    check = checker(prediction, features, matcher, config, radius)
     if radius is None:
-        sources = _sources(prediction, features, config)
+        sources = sources_of(prediction, features, config)
     else:
-        sources = [_near_in_prior(prediction, plan), sequence_scores(frames, plan.sequence_reach)]
+        sources = [near_in_prior(prediction, plan), sequence_scores(frames, plan.sequence_reach)]
     batch = _first_batch(count, sources, plan)
     most = max(len(batch), count * plan.max_pairs_per_image)
     tried: list[Pair] = []
@@ -132,79 +133,6 @@ def _grow(
         if not batch:
             break
     return verified
-
-
-def _checker(
-    prediction: Prediction,
-    features: Sequence[Features],
-    matcher: Matcher,
-    config: RefineConfig,
-    radius: float | None = None,
-) -> Callable[[Pair], PairMatches | None]:
-    """What matches and verifies a pair; with `radius`, near where the prior expects its matches."""
-    sizes = [(frame.width, frame.height) for frame in prediction.frames.frames]
-
-    def check(pair: Pair) -> PairMatches | None:
-        i, j = pair
-        near = None
-        if radius is not None:
-            near = Near(expected_xy(prediction, i, j, features[i].xy), radius * max(sizes[j]))
-        matches = matcher.match(features[i], features[j], (sizes[i], sizes[j]), near)
-        seed = int(np.random.SeedSequence([config.seed, *pair]).generate_state(1)[0] >> 1)
-        return verify_matches(pair, features, sizes, matches, config.verification, seed)
-
-    return check
-
-
-def _closer(
-    prediction: Prediction,
-    features: tuple[Features, ...],
-    pairs: list[PairMatches],
-    config: RefineConfig,
-    pool: Executor,
-    progress: Progress,
-) -> tuple[tuple[Features, ...], list[PairMatches]]:
-    """With many more keypoints where frames hang on few matches, and their pairs with the frames most like them anew.
-
-    What was matched stays: a pair is replaced where the closer look verifies more of it. Wide baselines leave few of
-    any number of keypoints, so that how many are looked for decides what holds together.
-    """
-    plan, count = config.pairs, len(features)
-    weak = weak_frames(count, pairs, plan.weak_matches)
-    if config.matcher != "sift" or not (plan.weak_matches and weak.any()):
-        return features, pairs
-    appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)
-    linked = [(pair.i, pair.j) for pair in pairs if weak[[pair.i, pair.j]].any()]
-    wanted = sorted({*linked, *propose([appearance], plan.closer_partners, weak, [])})
-    involved = np.zeros(count, bool)
-    involved[np.array(wanted, np.int64).reshape(-1)] = True
-    many = config.features.max_features * config.features.closer_factor
-    matcher = make_matcher(config.model_copy(update={"features": _with_most(config.features, many)}))
-    frames = [prediction.frames.frames[k] for k in np.flatnonzero(involved).tolist()]
-    found = dict(zip(np.flatnonzero(involved).tolist(), _all_features(frames, matcher, pool, progress), strict=True))
-    features = tuple(few.with_more(found[k]) if k in found else few for k, few in enumerate(features))
-    best = {(pair.i, pair.j): pair for pair in pairs}
-    for matched in pool.map(_checker(prediction, features, matcher, config), wanted):
-        if matched is not None and len(matched) > len(best.get((matched.i, matched.j), ())):
-            best[matched.i, matched.j] = matched
-    return features, list(best.values())
-
-
-def _with_most(features: FeatureConfig, count: int) -> FeatureConfig:
-    return features.model_copy(update={"max_features": count})
-
-
-def _sources(prediction: Prediction, features: tuple[Features, ...], config: RefineConfig) -> list[Float]:
-    """Score matrices that propose pairs; the prior's only when it agrees with appearance."""
-    plan = config.pairs
-    appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)
-    prior = _near_in_prior(prediction, plan)
-    sources = [appearance, sequence_scores(prediction.frames.frames, plan.sequence_reach)]
-    return [*sources, prior] if prior_is_useful(prior, appearance, plan) else sources
-
-
-def _near_in_prior(prediction: Prediction, plan: PairConfig) -> Float:
-    return prior_scores(prediction.cam_from_world, plan.max_viewing_angle_deg)
 
 
 def _first_batch(count: int, sources: Sequence[Float], plan: PairConfig) -> list[Pair]:

@@ -55,6 +55,18 @@ class Features:
             np.concatenate([self.descriptors, others.descriptors[new]]),
         )
 
+    def with_places(self, others: Features) -> Features:
+        """These, and after them the places of another matcher's, whose descriptors mean nothing here.
+
+        They get zeros, which are alike to all descriptors and so distinct from none: no match is made of them.
+        """
+        width = self.descriptors.shape[1]
+        return Features(
+            np.concatenate([self.xy, others.xy]),
+            np.concatenate([self.scale_px, others.scale_px]),
+            np.concatenate([self.descriptors, np.zeros((len(others), width), self.descriptors.dtype)]),
+        )
+
     def _rows(self) -> Bytes:
         """(K, B) what tells keypoints apart: place, scale and descriptor."""
         parts = (self.xy, self.scale_px[:, None], self.descriptors)

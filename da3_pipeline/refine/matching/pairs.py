@@ -12,8 +12,9 @@ from scipy.spatial.distance import cdist
 
 from ...arrays import Bool, Float, Float32, Int
 from ...geometry import centres
-from ...types import Frame
-from ..config import PairConfig
+from ...types import Frame, Prediction
+from ..config import PairConfig, RefineConfig
+from .descriptors import matching_device
 from .features import DESCRIPTOR_NORM, Features
 from .verification import PairMatches
 
@@ -22,11 +23,13 @@ __all__ = [
     "appearance_scores",
     "components",
     "link_scores",
+    "near_in_prior",
     "needy_frames",
     "prior_is_useful",
     "prior_scores",
     "propose",
     "sequence_scores",
+    "sources_of",
     "weak_frames",
 ]
 
@@ -55,6 +58,20 @@ def appearance_scores(features: Sequence[Features], plan: PairConfig, device: to
         if len(others):
             scores[i, others] = scores[others, i] = _mutual_counts(bank[i], bank[others], plan.probe_ratio)
     return scores
+
+
+def sources_of(prediction: Prediction, features: Sequence[Features], config: RefineConfig) -> list[Float]:
+    """(N, N) scores that propose pairs: appearance, capture order, and the prior where it agrees with appearance."""
+    plan = config.pairs
+    appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)
+    prior = near_in_prior(prediction, plan)
+    sources = [appearance, sequence_scores(prediction.frames.frames, plan.sequence_reach)]
+    return [*sources, prior] if prior_is_useful(prior, appearance, plan) else sources
+
+
+def near_in_prior(prediction: Prediction, plan: PairConfig) -> Float:
+    """(N, N) `prior_scores` of the prediction's own poses."""
+    return prior_scores(prediction.cam_from_world, plan.max_viewing_angle_deg)
 
 
 def prior_scores(cam_from_world: Float, max_viewing_angle_deg: float) -> Float:
