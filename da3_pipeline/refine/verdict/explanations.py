@@ -40,7 +40,8 @@ _TWO = "two views fit many scenes alike: depth would be a guess"
 @dataclass(frozen=True)
 class Explanation:
     """meaning: what is measured. finding: what is wrong at `{where}`, a sentence. consequence: for a trained splat.
-    remedy: the one thing to do about it, at `{where}`, too. locate: finds the place."""
+    remedy: the one thing to do about it, at `{where}`, too. locate: finds the place. None begins with a name, which a
+    capital letter would change."""
 
     meaning: str
     finding: str
@@ -77,7 +78,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "bare views": Explanation(
         meaning="share of neighbouring cameras that find next to nothing of each other's points",
-        finding="{where} stand at one place and share next to nothing: they may show places that look alike",
+        finding="cameras at one place share next to nothing, and may show places that look alike: {where}",
         consequence="two places would be painted over one another",
         remedy="mask what looks alike in {where}",
         locate=between_pairs(lambda traces: traces.bare),
@@ -133,28 +134,28 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "focal vs EXIF": Explanation(
         meaning="log ratio of focal lengths",
-        finding="{where} came out with another focal length than its EXIF says",
+        finding="another focal length than EXIF's came out for {where}",
         consequence=_UNIT,
         remedy="give the focal length of {where} with --intrinsics, or add images from nearer and farther away",
         locate=of_camera(_log_ratios(lambda traces: traces.exif)),
     ),
     "focal vs prior": Explanation(
         meaning="log ratio of focal lengths",
-        finding="{where} came out with another focal length than the prior sees in its pictures",
+        finding="another focal length than the prior sees in the pictures came out for {where}",
         consequence=_UNIT,
         remedy="add images from nearer and farther away with {where}, or give its focal length with --intrinsics",
         locate=of_camera(_log_ratios(lambda traces: traces.prior)),
     ),
     "narrow view": Explanation(
         meaning="degrees of field of view",
-        finding="{where} came out with a view as narrow as a telescope's",
+        finding="a view as narrow as a telescope's came out for {where}",
         consequence=_UNIT,
         remedy="add images from the sides and from nearer with {where}, or give its focal length with --intrinsics",
         locate=_FOV,
     ),
     "wide view": Explanation(
         meaning="degrees of field of view",
-        finding="{where} came out with a view wider than lenses have",
+        finding="a view wider than lenses have came out for {where}",
         consequence=_UNIT,
         remedy="add images from the sides and from nearer with {where}, or give its focal length with --intrinsics",
         locate=_FOV,
@@ -238,14 +239,14 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "points of two views": Explanation(
         meaning="points that both views see",
-        finding="{where} share few points",
+        finding="few points are in both of {where}",
         consequence=_TWO,
         remedy="add pictures between {where}",
         locate=least(lambda traces: traces.observations),
     ),
     "parallax of two views": Explanation(
         meaning="degrees between the rays of the median point",
-        finding="{where} were taken from nearly one place",
+        finding="taken from nearly one place: {where}",
         consequence=_TWO,
         remedy="add pictures from a step or two to the side of {where}",
         locate=least(lambda traces: traces.parallax_deg),

@@ -137,7 +137,7 @@ def test_a_failed_gate_says_where_what_it_means_and_what_to_do(room: Any, tmp_pa
     text = Page(lead).text
     wanted = (
         "1 of 3 gates failed.",
-        "A lens was found.",
+        "a lens was found",
         "It parts at b.png <i>.",
         "b.png",
         "All is double.",

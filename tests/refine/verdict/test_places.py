@@ -286,6 +286,9 @@ def test_every_gate_is_explained_and_has_a_scene_in_which_it_fails() -> None:
         assert min(len(text) for text in (about.meaning, about.finding, about.consequence, about.remedy)) > 10
         assert not (about.finding + about.consequence + about.remedy).endswith(".")
         for text in (about.finding, about.remedy):
+            assert not text.startswith("{where}"), (
+                "the report begins sentences with a capital letter, names keep theirs"
+            )
             assert {field for _, field, _, _ in string.Formatter().parse(text)} <= {"where", None}
         assert "{" not in about.consequence + about.meaning
 
