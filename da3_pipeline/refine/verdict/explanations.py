@@ -71,7 +71,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "refuted overlap": Explanation(
         meaning="share of pairs whose matches the poses refute though both pictures show the same",
-        finding="{where} should show the same and match by something else: things look alike here",
+        finding="images that should show the same match by something else, things look alike here: {where}",
         consequence="two places would be painted over one another",
         remedy="mask what looks alike in {where}, or film the way from one to the other",
         locate=between_pairs(lambda traces: _pairs_of(traces, traces.doubled)),
