@@ -39,7 +39,7 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
     estimate = settle(apart.problem, _as_before(solution, apart), config).estimate
     focal_px = apart.problem.focal_px(estimate)
     agree = frame_agreement(apart.problem, match_errors_px(apart.problem, estimate))
-    groups = {}
+    groups: dict[int, str] = {}
     for name in sorted({solution.frames[k].camera_id for k in frames.tolist()}):
         mine = np.array([k for k in frames.tolist() if solution.frames[k].camera_id == name])
         setting = settings_of_zoom(focal_px[mine], agree[mine] >= zoom.firm_agreement, zoom)
