@@ -21,6 +21,7 @@ from .amendments.exif_focal import exif_judged, without_refuted_exif
 from .amendments.fisheye import through_fisheye
 from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
+from .amendments.off_centre import with_centres_found
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
 from .amendments.solution import Amendment, Solution
@@ -47,6 +48,7 @@ OF_THE_WINNER: tuple[Amendment, ...] = (
     second_look,
     turned_as_matches_say,
     through_fisheye,
+    with_centres_found,
     with_known_poses,
     with_gps,
     exif_judged,

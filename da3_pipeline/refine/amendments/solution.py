@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ...arrays import Bool
+from ...arrays import Bool, Int
 from ...progress import Progress
 from ...types import Frame, Prediction, PriorTrust
 from ..config import RefineConfig
@@ -60,6 +60,31 @@ class Solution:
             prior=replace(problem.prior, cameras=self.problem.prior.cameras),
         )
         return replace(self, prediction=prediction, correspondences=correspondences, problem=problem, candidates=())
+
+    def regrouped(self, camera_ids: dict[int, str], config: RefineConfig) -> Solution:
+        """With frames, by number, of these cameras, each as its frames' old one was predicted; nothing has competed yet
+        for it."""
+        frames = tuple(
+            replace(frame, camera_id=camera_ids[k], lens=None) if k in camera_ids else frame
+            for k, frame in enumerate(self.frames)
+        )
+        predicted = self.prediction.cameras
+        own = {new.camera_id: predicted[old.camera_id] for new, old in zip(frames, self.frames, strict=True)}
+        chosen = replace(self.prediction.frames, frames=frames)
+        prediction = replace(self.prediction, frames=chosen, cameras=own)
+        problem = pose_problem(prediction, self.correspondences, config.features.max_long_side_px, config.solve.lens)
+        told = {name: px for name, px in problem.exif_focal_px.items() if name in self.problem.exif_focal_px}
+        problem = replace(problem, exif_focal_px=told)
+        return replace(self, prediction=prediction, problem=problem, candidates=())
+
+    def a_camera_each(self, frames: Int) -> dict[int, str]:
+        """New camera ids for frames of these numbers."""
+        return {k: f"{self.frames[k].camera_id} {self.frames[k].name}" for k in frames.tolist()}
+
+    def estimate_of(self, regrouped: Solution) -> Estimate:
+        """The winner's estimate with the cameras of another grouping."""
+        refined, pairs = self.winner.fit.estimate, zip(regrouped.frames, self.frames, strict=True)
+        return replace(refined, cameras={new.camera_id: refined.cameras[old.camera_id] for new, old in pairs})
 
     def won_by(self, fit: Fit, figures: dict[str, float] | None = None) -> Solution:
         """With the winner's fit replaced."""

@@ -15,10 +15,9 @@ import numpy as np
 from ...arrays import Bool, Float, Int
 from ...geometry import Camera
 from ...progress import Progress
-from ...types import Frame, Prediction
 from ..config import RefineConfig, ZoomConfig
 from ..initialisation.two_view import relative_poses
-from ..solve.problem import Estimate, Problem, pose_problem
+from ..solve.problem import Problem
 from ..solve.score import frame_agreement, match_errors_px
 from .solution import Solution, settle
 
@@ -34,9 +33,8 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
     frames = np.flatnonzero(~np.isin(problem.camera_index, _told(problem)))
     if problem.rigs is not None or not 2 * zoom.fewest <= len(frames) or problem.num_frames > zoom.most_frames:
         return
-    each = {k: f"{solution.frames[k].camera_id} {solution.frames[k].name}" for k in frames.tolist()}
-    apart = _regrouped(solution, each, config)
-    estimate = settle(apart.problem, _as_before(solution, apart), config).estimate
+    apart = solution.regrouped(solution.a_camera_each(frames), config)
+    estimate = settle(apart.problem, solution.estimate_of(apart), config).estimate
     focal_px = apart.problem.focal_px(estimate)
     agree = frame_agreement(apart.problem, match_errors_px(apart.problem, estimate))
     groups: dict[int, str] = {}
@@ -49,7 +47,7 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
         setting = _all_told(problem, mine, setting, lengths, config)
         groups |= {k: f"{name} zoom {at + 1}" for k, at in zip(mine.tolist(), setting.tolist(), strict=True)}
     if groups:
-        yield _regrouped(solution, groups, config)
+        yield solution.regrouped(groups, config)
 
 
 def settings_of_zoom(focal_px: Float, firm: Bool, config: ZoomConfig) -> Int:
@@ -95,33 +93,3 @@ def _told(problem: Problem) -> Int:
     """Numbers of the cameras whose focal length somebody tells."""
     told = problem.known_cameras | problem.exif_focal_px.keys()
     return np.array([k for k, name in enumerate(problem.camera_names) if name in told], np.int64)
-
-
-def _regrouped(solution: Solution, camera_ids: dict[int, str], config: RefineConfig) -> Solution:
-    """Nothing has competed yet for the solution whose frames, by number, have these cameras."""
-    frames = tuple(
-        replace(frame, camera_id=camera_ids[k], lens=None) if k in camera_ids else frame
-        for k, frame in enumerate(solution.frames)
-    )
-    prediction = _with_frames(solution.prediction, frames)
-    problem = pose_problem(prediction, solution.correspondences, config.features.max_long_side_px, config.solve.lens)
-    told = {name: px for name, px in problem.exif_focal_px.items() if name in solution.problem.exif_focal_px}
-    problem = replace(problem, exif_focal_px=told)
-    return replace(solution, prediction=prediction, problem=problem, candidates=())
-
-
-def _with_frames(prediction: Prediction, frames: tuple[Frame, ...]) -> Prediction:
-    own = {
-        new.camera_id: prediction.cameras[old.camera_id]
-        for new, old in zip(frames, prediction.frames.frames, strict=True)
-    }
-    return replace(prediction, frames=replace(prediction.frames, frames=frames), cameras=own)
-
-
-def _as_before(solution: Solution, apart: Solution) -> Estimate:
-    """The winner's estimate with the cameras of `apart`."""
-    refined = solution.winner.fit.estimate
-    own = {
-        new.camera_id: refined.cameras[old.camera_id] for new, old in zip(apart.frames, solution.frames, strict=True)
-    }
-    return replace(refined, cameras=own)

@@ -7,7 +7,15 @@ format, from physics or from the precision of numbers is no setting and stands w
 
 from __future__ import annotations
 
-from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig, ZoomConfig
+from .amendments import (
+    ConventionConfig,
+    ExifConfig,
+    FisheyeConfig,
+    GpsConfig,
+    OffCentreConfig,
+    RepeatConfig,
+    ZoomConfig,
+)
 from .initialisation import InitialisationConfig, TrustConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
@@ -25,6 +33,7 @@ __all__ = [
     "InitialisationConfig",
     "LensConfig",
     "MatchConfig",
+    "OffCentreConfig",
     "PairConfig",
     "PriorConfig",
     "QualityConfig",

@@ -6,7 +6,15 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["ConventionConfig", "ExifConfig", "FisheyeConfig", "GpsConfig", "RepeatConfig", "ZoomConfig"]
+__all__ = [
+    "ConventionConfig",
+    "ExifConfig",
+    "FisheyeConfig",
+    "GpsConfig",
+    "OffCentreConfig",
+    "RepeatConfig",
+    "ZoomConfig",
+]
 
 
 class ConventionConfig(Settings):
@@ -164,3 +172,32 @@ class ZoomConfig(Settings):
         default=1.1, gt=1, description="between those of two settings: breathing and weak geometry stay under it"
     )
     fewest: int = Field(default=3, ge=2, description="pictures that make a setting (chosen)")
+
+
+class OffCentreConfig(Settings):
+    """When the optical centres of pictures are looked for, each by itself (see `off_centre`)."""
+
+    most_frames: int = Field(
+        default=300, ge=2, description="in a capture: a centre each is adjusted for all of them (chosen)"
+    )
+    fewest_frames: int = Field(default=5, ge=3, description="with a pose: of fewer, centres are anyone's (chosen)")
+    fewest_observations: int = Field(default=100, ge=20, description="of a picture that is asked (chosen)")
+    least_pull: float = Field(
+        default=0.004,
+        gt=0,
+        description="of the longer side, that one linear step moves a centre: 0.009 to 0.021 in pictures cropped by a "
+        "tenth to one side, up to 0.001 in others (castle-P19)",
+    )
+    least_explained: float = Field(
+        default=0.03, ge=0, lt=1, description="of its squared errors, that the step removes: 0.05 and more there"
+    )
+    rounds: int = Field(default=4, ge=1, description="adjustments with free centres; they move far (chosen)")
+    least_gone: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="of all squared errors, then: 0.48 where half of the pictures were cropped, 0.05 where none was",
+    )
+    aside: float = Field(
+        default=0.02, gt=0, description="of the longer side, from the others' centre: lenses stay under it (chosen)"
+    )

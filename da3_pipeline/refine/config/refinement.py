@@ -7,7 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from ...settings import Settings
-from .amendments import ConventionConfig, ExifConfig, FisheyeConfig, GpsConfig, RepeatConfig, ZoomConfig
+from .amendments import (
+    ConventionConfig,
+    ExifConfig,
+    FisheyeConfig,
+    GpsConfig,
+    OffCentreConfig,
+    RepeatConfig,
+    ZoomConfig,
+)
 from .initialisation import InitialisationConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .solve import PriorConfig, SolveConfig
@@ -39,6 +47,7 @@ class RefineConfig(Settings):
     convention: ConventionConfig = ConventionConfig()
     exif: ExifConfig = ExifConfig()
     zoom: ZoomConfig = ZoomConfig()
+    off_centre: OffCentreConfig = OffCentreConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
     contradictions: ContradictionConfig = ContradictionConfig()
