@@ -105,7 +105,7 @@ def _derivatives(camera: Camera, seen: Float) -> Float:
 def _residual(columns: Float, target: Float) -> tuple[float, Float]:
     """Squares that least squares leave, and their solution."""
     matrix = columns.reshape(len(target), -1)
-    step = np.linalg.lstsq(matrix, target, rcond=None)[0]
+    step: Float = np.linalg.lstsq(matrix, target, rcond=None)[0].astype(float)
     return float(((target - matrix @ step) ** 2).sum()), step
 
 
