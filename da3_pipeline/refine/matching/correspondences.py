@@ -20,7 +20,7 @@ from .features import Features
 from .matchers import Matcher, make_matcher
 from .pairs import (
     Pair,
-    components,
+    blocks,
     link_scores,
     near_in_prior,
     needy_frames,
@@ -144,8 +144,11 @@ def _first_batch(count: int, sources: Sequence[Float], plan: PairConfig) -> list
 def _next_batch(
     count: int, sources: Sequence[Float], verified: Sequence[Pair], tried: Sequence[Pair], plan: PairConfig
 ) -> list[Pair]:
-    """Further pairs for the needy: frames apart from the largest component look across to other components first."""
-    labels = components(count, verified)
+    """Further pairs for the needy: frames apart from the largest block look across to other blocks first.
+
+    What a single frame joins bends with the pose of that frame, however many partners those on either side have.
+    """
+    labels = blocks(count, verified)
     degree = np.bincount(np.array(verified, np.int64).ravel(), minlength=count)
     needy = needy_frames(labels, degree, plan.least_partners)
     if not needy.any():

@@ -19,7 +19,7 @@ from ..config import FeatureConfig, RefineConfig
 from .descriptors import matching_device
 from .features import Features
 from .matchers import Matcher, make_matcher
-from .pairs import Pair, appearance_scores, components, propose, sources_of, weak_frames
+from .pairs import Pair, appearance_scores, blocks, propose, sources_of, weak_frames
 from .two_views import all_features, checker, pair_seed
 from .verification import PairMatches, verify_matches
 
@@ -73,7 +73,7 @@ def looked_closer(
 
 
 def left_weak(count: int, pairs: Sequence[PairMatches], config: RefineConfig) -> Bool:
-    """(N,) frames that hang on little, or hold together with others, but not with the most of them."""
+    """(N,) frames that hang on little, or that at most one frame joins to the most of them."""
     least = config.pairs.weak_matches
     return weak_frames(count, pairs, least) | _apart(count, pairs, least) if least else np.zeros(count, bool)
 
@@ -88,7 +88,7 @@ def escalated(
     pool: Executor,
     progress: Progress,
 ) -> tuple[tuple[Features, ...], list[PairMatches], Escalation]:
-    """With the matches of a learned matcher, `named` for reports, of `weak` (N,) frames and across components.
+    """With the matches of a learned matcher, `named` for reports, of `weak` (N,) frames and across blocks.
 
     Weak frames are matched with those that each source of pairs finds nearest, and the frames that they are joined to
     with one another: a track of two frames would tell nothing of the distance to the others. A pair's learned matches
@@ -118,8 +118,8 @@ def escalated(
 
 
 def _apart(count: int, pairs: Sequence[PairMatches], least: int) -> Bool:
-    """(N,) frames that hold together with others, by pairs of `least` matches, but not with the most of them."""
-    labels = components(count, _strong(pairs, least))
+    """(N,) frames of a block, by pairs of `least` matches, that no two frames or more join to the largest one."""
+    labels = blocks(count, _strong(pairs, least))
     sizes = np.bincount(labels)
     return (labels != sizes.argmax()) & (sizes[labels] > 1)
 
@@ -131,7 +131,7 @@ def _likely(
     weak: Bool,
     config: RefineConfig,
 ) -> list[Pair]:
-    """Pairs of weak frames with the likeliest others, and of those of a component apart most like others' frames.
+    """Pairs of weak frames with the likeliest others, and of those of a block apart most like others' frames.
 
     Where many frames are weak each has fewer.
     """
@@ -140,7 +140,7 @@ def _likely(
     for pair in pairs:
         matched[pair.i, pair.j] = matched[pair.j, pair.i] = len(pair)
     sources = [*sources_of(prediction, features, config), matched]
-    labels, across = components(count, _strong(pairs, plan.weak_matches)), np.zeros(count, bool)
+    labels, across = blocks(count, _strong(pairs, plan.weak_matches)), np.zeros(count, bool)
     apart = _apart(count, pairs, plan.weak_matches) & ~weak
     for label in np.unique(labels[apart]).tolist():
         mine = labels == label

@@ -21,6 +21,7 @@ from .verification import PairMatches
 __all__ = [
     "Pair",
     "appearance_scores",
+    "blocks",
     "components",
     "link_scores",
     "near_in_prior",
@@ -147,8 +148,53 @@ def components(count: int, pairs: Sequence[Pair]) -> Int:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
+def blocks(count: int, pairs: Sequence[Pair]) -> Int:
+    """(count,) label of each frame's block: frames that stay joined whichever single one of the others is taken away.
+
+    A frame that joins several blocks is in the one of most frames. Frames that hang on a single frame are a block of
+    their own; the search in depth is Hopcroft and Tarjan's (1973), linear in the pairs.
+    """
+    neighbours: list[list[int]] = [[] for _ in range(count)]
+    for i, j in pairs:
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    entered, lowest = np.full(count, -1), np.full(count, -1)
+    found: list[list[int]] = []
+    clock = 0
+    for root in range(count):
+        if entered[root] >= 0:
+            continue
+        entered[root] = lowest[root] = clock
+        clock += 1
+        path, trail, place = [(root, iter(neighbours[root]))], [root], {root: 0}
+        while path:
+            frame, rest = path[-1]
+            other = next(rest, None)
+            if other is None:
+                path.pop()
+                if not path:
+                    continue
+                parent = path[-1][0]
+                lowest[parent] = min(lowest[parent], lowest[frame])
+                if lowest[frame] >= entered[parent]:
+                    found.append([parent, *trail[place[frame] :]])
+                    del trail[place[frame] :]
+            elif entered[other] < 0:
+                entered[other] = lowest[other] = clock
+                clock += 1
+                path.append((other, iter(neighbours[other])))
+                place[other] = len(trail)
+                trail.append(other)
+            else:
+                lowest[frame] = min(lowest[frame], entered[other])
+    labels = np.arange(len(found), len(found) + count)
+    for number, members in sorted(enumerate(found), key=lambda block: len(block[1])):
+        labels[members] = number
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
 def needy_frames(labels: Int, degree: Int, least_degree: int) -> Bool:
-    """(N,) frames outside the largest component, or with fewer than `least_degree` verified partners."""
+    """(N,) frames outside the largest block, or with fewer than `least_degree` verified partners."""
     return (labels != np.bincount(labels).argmax()) | (degree < least_degree)
 
 

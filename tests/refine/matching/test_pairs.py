@@ -13,10 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry import identity
 from da3_pipeline.refine.config import PairConfig
+from da3_pipeline.refine.matching import correspondences
 from da3_pipeline.refine.matching import pairs as module
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.pairs import (
     appearance_scores,
+    blocks,
     components,
     link_scores,
     needy_frames,
@@ -212,3 +214,54 @@ def test_residuals_are_those_to_the_nearest_word() -> None:
     expected = np.zeros((2, 128))
     expected[0, 2:4], expected[1, 4] = [0.6, 0.8], 1.0
     np.testing.assert_allclose(found, expected / np.sqrt(2), atol=1e-6)
+
+
+def clique(members: range) -> list[tuple[int, int]]:
+    return [(i, j) for i in members for j in members if i < j]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blocks_are_what_no_single_frame_tears(seed: int) -> None:
+    """Against taking each frame away in turn, on sparse random graphs."""
+    rng = np.random.default_rng(seed)
+    count = 14
+    joined = [(i, j) for i in range(count) for j in range(i + 1, count) if rng.random() < 0.17]
+    labels, whole = blocks(count, joined), components(count, joined)
+    torn = np.zeros((count, count), bool)
+    bridge = np.zeros(count, bool)
+    for gone in range(count):
+        parts = components(count, [pair for pair in joined if gone not in pair])
+        apart = (parts[:, None] != parts) & (whole[:, None] == whole)
+        apart[gone] = apart[:, gone] = False
+        torn |= apart
+        bridge[gone] = apart.any()
+    together = (whole[:, None] == whole) & ~torn
+    plain = ~bridge[:, None] & ~bridge
+    np.testing.assert_array_equal((labels[:, None] == labels)[plain], together[plain])
+    sizes = np.bincount(labels)
+    assert bridge.any() and not bridge.all() and sizes.sum() == count
+
+
+def test_a_frame_between_blocks_is_in_the_greater_one() -> None:
+    labels = blocks(9, [*clique(range(5)), *clique(range(4, 7)), (7, 8)])
+    assert len(set(labels[:5].tolist())) == 1 and labels[5] == labels[6] != labels[4]
+    assert labels[7] == labels[8] not in labels[:7].tolist()
+    assert blocks(3, []).tolist() == [0, 1, 2]
+
+
+def test_long_chains_and_rings_are_no_recursion() -> None:
+    chain = [(k, k + 1) for k in range(4999)]
+    assert len(set(blocks(5000, chain).tolist())) == 4999
+    assert len(set(blocks(5000, [*chain, (0, 4999)]).tolist())) == 1
+
+
+def test_pairs_are_sought_across_a_bridge_of_one_frame() -> None:
+    """Two groups, all of whose frames have partners enough, share frame 9 alone."""
+    verified = [*clique(range(10)), *clique(range(9, 16))]
+    alike = np.where(np.eye(16, dtype=bool), -np.inf, 1.0)
+    alike[8, 10] = alike[10, 8] = 9.0
+    batch = correspondences._next_batch(16, [alike], verified, verified, PairConfig(neighbours=2))
+    assert (8, 10) in batch and all(i < 9 < j for i, j in batch)
+    assert len(batch) <= 2 * 6
+    held = [*verified, (8, 10), (7, 11)]
+    assert correspondences._next_batch(16, [alike], held, held, PairConfig(neighbours=2)) == []
