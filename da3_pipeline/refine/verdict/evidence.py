@@ -85,6 +85,7 @@ def gather_evidence(
         refuted_overlap=_share(traces.doubled, total >= config.contradictions.fewest_matches),
         look_alikes=None if traces.alike is None else _share(traces.alike, total),
         bare_views=float(bare.mean()) if len(bare) else None,
+        cropped=float(len(traces.cropped)) or None,
     )
     if traces.few is not None:
         evidence = _of_few_views(evidence, traces, traces.few, _of(np.min, agree), config)

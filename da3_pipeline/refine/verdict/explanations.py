@@ -23,6 +23,7 @@ from .places import (
     lost,
     most,
     of_camera,
+    of_frames,
     whole_capture,
 )
 from .traces import Traces
@@ -299,6 +300,13 @@ EXPLANATIONS: dict[str, Explanation] = {
         consequence=_GUESS,
         remedy="add pictures from nearer and from the sides with {where}",
         locate=of_camera(lambda traces: traces.focal_sigmas),
+    ),
+    "cropped pictures": Explanation(
+        meaning="pictures whose optical centre lies aside",
+        finding="pictures were cropped to one side, and where their centres went is known to a few percent: {where}",
+        consequence="their cameras may be turned by a degree or two",
+        remedy="give the uncropped originals of {where}",
+        locate=lambda traces, _: of_frames(traces, traces.cropped),
     ),
     "free lens": Explanation(
         meaning="degrees that cameras turn when lenses may bend as they like",

@@ -43,6 +43,8 @@ class Evidence:
     bare_views: share of the pairs of cameras at
     nearly one place that find next to nothing of each other's points (see `contradictions`).
 
+    cropped: pictures cropped to one side; None without any.
+
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
     frame whose own matches agree least; let_bend_deg, how far the cameras turn when lenses may bend as they like,
@@ -78,6 +80,7 @@ class Evidence:
     refuted_overlap: float | None = None
     look_alikes: float | None = None
     bare_views: float | None = None
+    cropped: float | None = None
     linking_points: float | None = None
     weakest_of_few: float | None = None
     let_bend_deg: float | None = None
@@ -215,6 +218,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What few views, and pictures of look-alikes, must show: what is wrong with them shows in nothing else."""
     pair = e.frames == 2
     return [
+        _Row("cropped pictures", e.cropped, "<=", 0.0, proof=True),
         _Row("known focal", e.known_focal, ">=", 1.0, proof=True),
         _Row("relief", e.relief, ">=", c.min_pair_relief, proof=True),
         _Row(

@@ -70,6 +70,12 @@ class Traces:
     few: FewViews | None = None
 
     @property
+    def cropped(self) -> Int:
+        """Numbers of the frames whose camera nobody gave and `off_centre` found: cropped to one side."""
+        held = [self.problem.camera_of(k) in self.problem.known_cameras for k in range(len(self.frames))]
+        return np.flatnonzero(np.array(held) & [frame.known_camera is None for frame in self.frames])
+
+    @property
     def agreement(self) -> Float:
         return self._refined(frame_agreement(self.problem, self.errors_px))
 

@@ -224,6 +224,11 @@ CASES: dict[str, Case] = {
         {},
         exactly(1),
     ),
+    "cropped pictures": (
+        lambda make: Broken(some := clean(make, 6), replace(some.problem(), known_cameras=frozenset({"portrait"}))),
+        {},
+        exactly(1, 3, 5),
+    ),
     "relief": (lambda make: Broken(clean(make, 2, surface="plane")), {}, first(0, 1)),
     "points of two views": (lambda make: Broken(clean(make, 2)), {"min_pair_observations": 1e6}, first(0, 1)),
     "parallax of two views": (lambda make: Broken(clean(make, 2)), {"min_pair_parallax_deg": 179.0}, first(0, 1)),
