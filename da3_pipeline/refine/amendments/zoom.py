@@ -17,8 +17,11 @@ from ...geometry import Camera
 from ...progress import Progress
 from ..config import RefineConfig, ZoomConfig
 from ..initialisation.two_view import relative_poses
-from ..solve.problem import Problem
+from ..solve.adjustment import Adjustment, adjust
+from ..solve.problem import Estimate, Problem
+from ..solve.rounds import fit_points, loose_cauchy_px
 from ..solve.score import frame_agreement, match_errors_px
+from ..solve.tracks import spread_subset
 from .solution import Solution, settle
 
 __all__ = ["settings_of_zoom", "with_lenses_apart"]
@@ -34,6 +37,8 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
     if problem.rigs is not None or not 2 * zoom.fewest <= len(frames) or problem.num_frames > zoom.most_frames:
         return
     apart = solution.regrouped(solution.a_camera_each(frames), config)
+    if not _spread_out(apart.problem, solution.estimate_of(apart), frames, config):
+        return
     estimate = settle(apart.problem, solution.estimate_of(apart), config).estimate
     focal_px = apart.problem.focal_px(estimate)
     agree = frame_agreement(apart.problem, match_errors_px(apart.problem, estimate))
@@ -48,6 +53,20 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
         groups |= {k: f"{name} zoom {at + 1}" for k, at in zip(mine.tolist(), setting.tolist(), strict=True)}
     if groups:
         yield solution.regrouped(groups, config)
+
+
+def _spread_out(problem: Problem, estimate: Estimate, frames: Int, config: RefineConfig) -> bool:
+    """Whether the focal lengths of `frames` go apart at once, on few observations, when each is free."""
+    solve = config.solve
+    few = problem.with_observations(
+        spread_subset(problem.observations, config.initialisation.observations_to_position, problem.size_px)
+    )
+    fit = fit_points(few, estimate, solve.min_ray_spread_deg)
+    how = Adjustment(loose_cauchy_px(fit, solve), solve.adjustment, max_iterations=solve.max_iterations)
+    free, _ = adjust(few, estimate, fit.points, fit.kept, how)
+    focal_px = problem.focal_px(free)[frames[free.posed[frames]]]
+    low, high = np.quantile(focal_px, (0.1, 0.9)) if len(focal_px) else (1.0, 1.0)
+    return bool(high > config.zoom.spread_ratio * low)
 
 
 def settings_of_zoom(focal_px: Float, firm: Bool, config: ZoomConfig) -> Int:

@@ -162,6 +162,12 @@ class ZoomConfig(Settings):
     most_frames: int = Field(
         default=300, ge=2, description="in a capture: a camera each is adjusted for all of them (chosen)"
     )
+    spread_ratio: float = Field(
+        default=1.05,
+        gt=1,
+        description="of nine in ten focal lengths to one in ten, each free for a few steps, from which settings are "
+        "looked for: half of that of two settings (chosen)",
+    )
     firm_agreement: float = Field(
         default=0.6, gt=0, le=1, description="of a picture's own matches, for its focal length to count (chosen)"
     )
