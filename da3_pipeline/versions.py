@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 20,
+    "refine": 21,
     "georegister": 3,
     "export": 13,
 }
