@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 21,
+    "refine": 22,
     "georegister": 3,
     "export": 13,
 }

@@ -69,7 +69,7 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
         figures = {"matching_s": time.perf_counter() - began}
         scene = refine_matched(prediction, correspondences, config, progress, figures)
         asked = config.matcher == "auto" and config.pairs.weak_matches
-        return _escalated(scene, correspondences, config, progress) if asked else scene
+        return _escalated(scene, prediction, correspondences, config, progress) if asked else scene
 
 
 def refine_matched(
@@ -97,13 +97,16 @@ def refine_matched(
     return _judge(solution, assembly, config, progress)
 
 
-def _escalated(scene: Scene, correspondences: Correspondences, config: RefineConfig, progress: Progress) -> Scene:
+def _escalated(
+    scene: Scene, prediction: Prediction, correspondences: Correspondences, config: RefineConfig, progress: Progress
+) -> Scene:
     """The scene, or a better one with a learned matcher where SIFT leaves frames weak and the scene shows it.
 
     The other must pass every gate that this one passes, and pass as a whole or hold more frames: where things look
     alike, learned matchers join what does not belong together even more readily. Without the package it is said.
+    `prediction`: as it came, for the scene's may have been amended, and what was found out is found out again.
     """
-    prediction, began = scene.prediction, time.perf_counter()
+    began = time.perf_counter()
     lost = np.array([source not in ("refined", "guided") for source in scene.pose_source])
     weak = lost | left_weak(len(lost), correspondences.pairs, config)
     if not weak.any() or (scene.verdict.passed and not lost.any()):

@@ -11,6 +11,7 @@ from scenes import Make, Synthetic
 
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, refinement, run
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.matching.escalation import Escalation
 from da3_pipeline.refine.matching.matchers import escalation_matcher
@@ -46,9 +47,11 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, sift: Correspondences, learned: Correspondences | None) -> None:
         self.weak: list[list[int]] = []
+        self.predictions: list[object] = []
 
-        def escalate(_prediction: object, _found: object, weak: np.ndarray, *_: object) -> Correspondences:
+        def escalate(prediction: object, _found: object, weak: np.ndarray, *_: object) -> Correspondences:
             self.weak.append(np.flatnonzero(weak).tolist())
+            self.predictions.append(prediction)
             assert learned is not None
             return learned
 
@@ -70,6 +73,21 @@ def test_a_frame_that_sift_loses_is_joined_and_it_is_said(make_capture: Make, mo
     rotation_deg, shift = capture.pose_errors(scene.cam_from_world)
     assert rotation_deg < 0.2 and shift < 0.01
     assert scene.figures["escalation_s"] > 0
+
+
+def test_what_was_found_out_of_the_cameras_is_found_out_again(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else pictures that were found cropped, and flagged for it, would be cameras like any other the second time."""
+    capture = make_capture()
+    asked = Asked(monkeypatch, lost_to_sift(capture), joined_by_learned(capture))
+
+    def renamed(solution: Solution, *_: object) -> Solution:
+        return replace(solution, prediction=replace(solution.prediction, source="amended"))
+
+    monkeypatch.setattr(refinement, "OF_THE_WINNER", (renamed,))
+    assert asked(capture).prediction.source == "amended"
+    assert asked.predictions == [capture.prediction]
 
 
 def test_nothing_is_asked_where_the_scene_holds(make_capture: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,9 @@ def _derivatives(camera: Camera, seen: Float) -> Float:
     base = camera.project(seen)
     moved = [seen @ Rotation.from_rotvec(_STEP * axis).as_matrix().T for axis in np.eye(3)]
     moved += [seen + _STEP * float(np.median(seen[:, 2])) * axis for axis in np.eye(3)]
-    longer = replace(camera, params=(camera.params[0] * (1 + _STEP), *camera.params[1:]))
+    focal = camera.to_pycolmap().focal_length_idxs()
+    grown = tuple(value * (1 + _STEP) if place in focal else value for place, value in enumerate(camera.params))
+    longer = replace(camera, params=grown)
     columns = [(pixels - base) / _STEP for pixels in (*map(camera.project, moved), longer.project(seen))]
     columns += [np.tile(axis, (len(seen), 1)) for axis in np.eye(2)]
     return np.stack(columns, axis=-1)
@@ -137,7 +139,7 @@ def _aside(problem: Problem, freed: Estimate, grouped: Problem, frames: Int, lea
     for k in frames.tolist():
         camera = freed.cameras[problem.camera_of(k)]
         middle = np.array([camera.width, camera.height]) / 2
-        places[k] = (np.array(camera.params[1:3]) - middle) / max(camera.width, camera.height)
+        places[k] = (camera.K[:2, 2] - middle) / max(camera.width, camera.height)
     off: Bool = np.zeros(problem.num_frames, bool)
     for number in np.unique(grouped.camera_index[frames]).tolist():
         mine = frames[grouped.camera_index[frames] == number]

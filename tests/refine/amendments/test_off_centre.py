@@ -11,7 +11,7 @@ from scenes import LANDSCAPE, WORKING_PX, Make, Synthetic
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, refinement
-from da3_pipeline.refine.amendments.off_centre import centre_pulls
+from da3_pipeline.refine.amendments.off_centre import _aside, _derivatives, centre_pulls
 from da3_pipeline.refine.config import OffCentreConfig
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.rounds import refine_estimate
@@ -89,3 +89,26 @@ def test_the_pull_is_where_the_centre_went(make_capture: Make) -> None:
     assert pull[2] == pytest.approx(0.02, rel=0.2) and explained[2] > 0.5
     np.testing.assert_allclose(np.delete(pull, 2), np.delete(still, 2))
     assert not centre_pulls(moved, fit, 10**6)[0].any()
+
+
+@pytest.mark.parametrize("model", ["SIMPLE_RADIAL", "OPENCV_FISHEYE"])
+def test_the_centre_is_where_the_lens_model_has_it(make_capture: Make, model: str) -> None:
+    """Models keep it in different places of their parameters, and some have two focal lengths before it."""
+    capture = make_capture(frames=6, lenses=(lens(),))
+    problem, (name, camera) = capture.problem(), next(iter(capture.truth.cameras.items()))
+    focal, cx, cy, _ = camera.params
+    params = (focal, focal, cx, cy, 0.0, 0.0, 0.0, 0.0) if model == "OPENCV_FISHEYE" else camera.params
+    middle = replace(camera, model=model, params=params)
+    each = {f"{name} {k}": middle for k in range(6)}
+    own = replace(problem, camera_names=tuple(each), camera_index=np.arange(6))
+    found = replace(capture.truth, cameras=each)
+    assert not len(_aside(own, found, problem, np.arange(6), 0.02))
+    moved = list(params)
+    moved[params.index(cx)] += 0.1 * camera.width
+    found = replace(found, cameras=each | {f"{name} 4": replace(middle, params=tuple(moved))})
+    assert _aside(own, found, problem, np.arange(6), 0.02).tolist() == [4]
+    seen = np.random.default_rng(0).uniform((-1, -1, 4), (1, 1, 8), (50, 3))
+    longer = middle.to_pycolmap().focal_length_idxs()
+    bigger = replace(middle, params=tuple(1.01 * v if k in longer else v for k, v in enumerate(params)))
+    by_focal = _derivatives(middle, seen)[:, :, 6]
+    np.testing.assert_allclose(by_focal, (bigger.project(seen) - middle.project(seen)) / 0.01, atol=1e-3 * focal)
