@@ -9,9 +9,9 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 3,
-    "refine": 22,
-    "georegister": 3,
-    "export": 13,
+    "refine": 23,
+    "georegister": 4,
+    "export": 14,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 

@@ -13,15 +13,15 @@ __all__ = ["Up", "rotation_between", "up_from_cameras", "up_from_gimbals"]
 
 _PITCH_SIGMA = np.radians(20.0)  # a whole capture may look up or down by so much
 _LEAST_ROLL_SIGMA = np.radians(1.5)
-# Roll goes with heading: hands hold a camera alike while it looks one way (two filmed orbits: over 15 degrees). Cameras
-# whose x axes lie so near are one piece of evidence. Chosen with the usual roll on kitchen and monstree, one in five of
-# whose parts had up off by more than two sigmas when each of ten cameras counted.
+_INDEPENDENT, _FEW, _SWAY = 10, 2.0, 2.0  # cameras that count, and that the usual roll is worth; headings' least sway
+# How certain that is, is another matter. Roll goes with heading: hands hold a camera alike while it looks one way (two
+# filmed orbits: over 15 degrees). Cameras whose x axes lie so near are one piece of evidence. Chosen with the usual roll
+# on kitchen and monstree, one in five of whose parts had up off by more than two sigmas when each camera counted.
 _ALIKE = np.cos(np.radians(30.0))
 _USUAL_ROLL, _USUAL_WORTH = np.radians(3.5), 3.0  # and how many of these that is worth, beside what a capture shows
-_SWAY = 1.4  # sigmas of roll that headings must vary by (chosen)
+_CERTAIN_SWAY = 1.4  # sigmas of roll that headings must vary by (chosen)
 _ACROSS = 0.54  # of the smaller variance, which makes two sigmas of a plane error hold 95 % of equal ones, too
-_LEFT_OF_SQUARES = 0.73  # of a normal distribution's, by the weights of `_fit`
-_SIDEWAYS = 3.0  # usual rolls: pictures further off are held otherwise, however far
+_LEFT_OF_SQUARES = 0.73  # of a normal distribution's, by the weights of `_weights`
 _SAME_AXIS, _NODDED = 0.95, 0.88  # mean of x axes that lie one way, and of looks that fan out over 95 degrees
 _ROUNDS = 20
 _FEWEST_GIMBALS, _GIMBAL_SIGMA_DEG, _MOST_GIMBAL_SPREAD_DEG = 3, 0.5, 10.0
@@ -53,14 +53,10 @@ def up_from_cameras(cam_from_world: Float) -> Up | None:
     across = axes[:, 0]
     if _lie_on_their_side(axes):
         return None
-    pieces = _pieces_of_evidence(across)
-    if usual is None:
-        fits = [_fit(across, pieces, np.zeros((3, 3)), _least_spread(across))]
-    else:
-        level = (np.eye(3) - np.outer(usual, usual)) / _PITCH_SIGMA**2
-        fits = [_fit(across, pieces, level, start) for start in (usual, _least_spread(across))]
-    direction, information, _ = min(fits, key=lambda fit: fit[2])
-    least, *others = np.linalg.eigvalsh(information)
+    level = np.zeros((3, 3)) if usual is None else (np.eye(3) - np.outer(usual, usual)) / _PITCH_SIGMA**2
+    starts = [_least_spread(across)] if usual is None else [usual, _least_spread(across)]
+    direction, _ = min((_fit(across, level, start) for start in starts), key=lambda fit: fit[1])
+    least, *others = np.linalg.eigvalsh(_certainty(across, level, direction))
     worse, better = (1 / max(float(other - least), 1e-12) for other in others)
     if worse > np.radians(45.0) ** 2:
         return None
@@ -130,27 +126,40 @@ def _pieces_of_evidence(across: Float) -> int:
     return count
 
 
-def _fit(across: Float, pieces: int, level: Float, start: Float) -> tuple[Float, Float, float]:
-    """Up by iteratively reweighted least squares, its information matrix (3, 3) per square radian, and its cost.
-
-    pieces: of evidence, that all cameras together count as.
-    """
-    direction, information = start, level
+def _fit(across: Float, level: Float, start: Float) -> tuple[Float, float]:
+    """Up by iteratively reweighted least squares, and its cost."""
+    direction = start
     for _ in range(_ROUNDS):
         roll = across @ direction
-        scale = max(1.4826 * float(np.median(np.abs(roll))), _LEAST_ROLL_SIGMA)
-        weight = 1 / (1 + (roll / (3 * scale)) ** 2) ** 2
-        weight *= pieces / len(weight)
+        weight = _weights(roll)
         total = float(weight.sum())
-        # Two of the pieces of evidence went into the direction itself, and large rolls count for less than they are.
-        squares = float(weight @ roll**2) / _LEFT_OF_SQUARES
-        variance = (squares + _USUAL_WORTH * _USUAL_ROLL**2) / (max(total - 2, 0.0) + _USUAL_WORTH)
-        variance = max(variance, _LEAST_ROLL_SIGMA**2)
-        spread, basis = np.linalg.eigh((across * weight[:, None]).T @ across / total)
-        # Heading that varies no more than roll does is no evidence: the two sway together as one walks.
-        spread = np.maximum(spread - _SWAY**2 * variance, 0)
-        information = total / variance * (basis * spread) @ basis.T + level
+        # Weighted-down rolls understate the spread a little; the usual roll stands in where cameras are few.
+        variance = max(float(weight @ roll**2 + _FEW * np.radians(3.0) ** 2) / (total + _FEW), _LEAST_ROLL_SIGMA**2)
+        information = _information(across, weight, min(total, _INDEPENDENT), variance, _SWAY) + level
         direction = np.linalg.eigh(information)[1][:, 0]
-    off = np.minimum(np.abs(across @ direction) / _USUAL_ROLL, _SIDEWAYS)
-    cost = float(pieces * (off**2).mean() + direction @ level @ direction)
-    return np.asarray(direction), information, cost
+    cost = float(np.minimum((across @ direction / np.radians(10.0)) ** 2, 1).sum() + direction @ level @ direction)
+    return np.asarray(direction), cost
+
+
+def _certainty(across: Float, level: Float, direction: Float) -> Float:
+    """The information (3, 3), per square radian, that the x axes and `level` hold of `direction`."""
+    roll, pieces = across @ direction, _pieces_of_evidence(across)
+    weight = _weights(roll)
+    count = pieces * float(weight.mean())
+    # Two of the pieces of evidence went into the direction itself, and large rolls count for less than they are.
+    squares = count * float(weight @ roll**2 / weight.sum()) / _LEFT_OF_SQUARES
+    variance = (squares + _USUAL_WORTH * _USUAL_ROLL**2) / (max(count - 2, 0.0) + _USUAL_WORTH)
+    return _information(across, weight, count, max(variance, _LEAST_ROLL_SIGMA**2), _CERTAIN_SWAY) + level
+
+
+def _weights(roll: Float) -> Float:
+    """(N,) of cameras, less where a picture is held on its side."""
+    scale = max(1.4826 * float(np.median(np.abs(roll))), _LEAST_ROLL_SIGMA)
+    return np.asarray(1 / (1 + (roll / (3 * scale)) ** 2) ** 2)
+
+
+def _information(across: Float, weight: Float, count: float, variance: float, sway: float) -> Float:
+    """Of `count` rolls of this variance. Heading that varies no more than roll does is no evidence: the two sway
+    together as one walks."""
+    spread, basis = np.linalg.eigh((across * weight[:, None]).T @ across / weight.sum())
+    return np.asarray(count / variance * (basis * np.maximum(spread - sway**2 * variance, 0)) @ basis.T)

@@ -62,7 +62,7 @@ def quarter_of_them_on_their_side(rng: np.random.Generator) -> Float:
 CAPTURES = {
     hand_held: 2.5,
     turntable: 0.5,
-    quarter_circle: 3.5,
+    quarter_circle: 3.0,
     forward_walk: 9.0,
     drone_that_turns_back: 4.0,
     drone_of_all_headings: 1.0,
@@ -168,7 +168,7 @@ def test_gimbals_say_where_up_is_and_a_minority_of_wrong_ones_does_no_harm() -> 
 
 def test_an_up_that_is_given_is_known_to_45_degrees() -> None:
     """Handfuls of cameras turned anyhow: some leave it open by more, and are told nothing."""
-    found = [up_from_cameras(_turned(Rotation.random(8, random_state=seed).as_matrix())) for seed in range(200)]
+    found = [up_from_cameras(_turned(Rotation.random(3, random_state=seed).as_matrix())) for seed in range(300)]
     sigmas = np.array([up.sigma_deg for up in found if up is not None])
     assert None in found
     assert 35 < sigmas.max() <= 45.0 * np.sqrt(1.54)
