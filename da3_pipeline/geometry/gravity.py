@@ -15,8 +15,8 @@ _PITCH_SIGMA = np.radians(20.0)  # a whole capture may look up or down by so muc
 _LEAST_ROLL_SIGMA = np.radians(1.5)
 _INDEPENDENT, _FEW, _SWAY = 10, 2.0, 2.0  # cameras that count, and that the usual roll is worth; headings' least sway
 # How certain that is, is another matter. Roll goes with heading: hands hold a camera alike while it looks one way (two
-# filmed orbits: over 15 degrees). Cameras whose x axes lie so near are one piece of evidence. Chosen with the usual roll
-# on kitchen and monstree, one in five of whose parts had up off by more than two sigmas when each camera counted.
+# filmed orbits: over 15 degrees). Cameras whose x axes lie so near are one piece of evidence. This and the usual roll
+# were chosen on kitchen and monstree: up was off by more than two sigmas in one of five of their parts before.
 _ALIKE = np.cos(np.radians(30.0))
 _USUAL_ROLL, _USUAL_WORTH = np.radians(3.5), 3.0  # and how many of these that is worth, beside what a capture shows
 _CERTAIN_SWAY = 1.4  # sigmas of roll that headings must vary by (chosen)
