@@ -209,7 +209,7 @@ def test_missing_and_forbidden_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def forbid(path: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("da3_pipeline.imageio.sniff_format", forbid)
+    monkeypatch.setattr("da3_pipeline.imageio.containers.sniff_format", forbid)
     with pytest.raises(UnreadableImageError, match="permission denied"):
         read_rgb(tmp_path / "none.jpg")
 

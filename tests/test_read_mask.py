@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from da3_pipeline.imageio import UnreadableImageError, _same_shape, read_mask, write_mask
+from da3_pipeline.imageio import UnreadableImageError, read_mask, write_mask
+from da3_pipeline.imageio.masks import same_shape
 
 WIDTH, HEIGHT = 60, 40
 ORIENTATION = 0x0112
@@ -131,7 +132,7 @@ def test_a_mask_reduced_by_anyone_has_the_shape_of_its_picture(width: int, heigh
     for rounded in (int(short), round(short), int(short) + 1):
         if short >= 20:
             size = (side, rounded) if width >= height else (rounded, side)
-            assert _same_shape(size, (width, height))
+            assert same_shape(size, (width, height))
 
 
 @pytest.mark.parametrize("size", [(40, 60), (60, 60), (64, 40), (60, 44), (3, 3), (1920, 1088)])
