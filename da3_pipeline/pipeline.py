@@ -117,7 +117,7 @@ def _refined(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -
 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     frames = chosen = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
-    if config.mask.people or masks:
+    if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
         frames = stages.once("mask", mask, config.mask, describe, usable=_masks_exist)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 3,
+    "ingest": 4,
     "select": 8,
     "mask": 1,
     "infer": 3,

@@ -195,18 +195,21 @@ def test_people_without_weights_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_data_sets_own_masks_are_used_when_asked_for(rendered_capture: Path, tmp_path: Path, cli: Run) -> None:
+def test_a_data_sets_own_masks_are_used_unless_none_is_asked_for(
+    rendered_capture: Path, tmp_path: Path, cli: Run
+) -> None:
     """nerfstudio's layout: images/ and masks/ side by side, the root given as the source."""
     shutil.copytree(rendered_capture / "images", tmp_path / "scene" / "images")
     (tmp_path / "scene" / "masks").mkdir()
     for image in (tmp_path / "scene" / "images").iterdir():
         Image.fromarray(lower_half()).save(tmp_path / "scene" / "masks" / image.name)
-    code, _, _ = cli("run", tmp_path / "scene", "--output", tmp_path / "plain", "--no-refine")
+    code, _, _ = cli("run", tmp_path / "scene", "--output", tmp_path / "out", "--no-refine")
     assert code == 3
-    report = json.loads((tmp_path / "plain" / "report.json").read_text())
-    assert report["world"]["masked"] is None
-    assert {"frame": "masks/", "reason": "masks are used where --masks names them"} in report["dropped"]
-    masks = tmp_path / "scene" / "masks"
-    cli("run", tmp_path / "scene", "--output", tmp_path / "out", "--no-refine", "--masks", masks)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["world"]["masked"] == {"images": 10, "whole": 0, "share": 0.5}
+    (entry,) = report["dropped"]
+    assert entry["frame"] == "masks/" and "used as the mask of images/" in entry["reason"]
+    cli("run", tmp_path / "scene", "--output", tmp_path / "plain", "--no-refine", "--masks", "none")
+    report = json.loads((tmp_path / "plain" / "report.json").read_text())
+    assert report["world"]["masked"] is None
+    assert "not used" in report["dropped"][0]["reason"]

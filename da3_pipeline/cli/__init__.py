@@ -62,7 +62,8 @@ def run(
         Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored.")
+        Path | None,
+        typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored. Or none."),
     ] = None,
     mask_people: Annotated[bool, typer.Option("--mask-people", help="Find people and ignore them.")] = False,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
@@ -98,7 +99,7 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "masks": masks},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, **_masks(masks)},
             "select": {"max_frames": max_frames},
             "mask": {"people": mask_people, "device": device},
             "infer": {
@@ -215,6 +216,13 @@ def train_student(
     from ..training.student import train
 
     train(settings_of(preset).model_copy(update={"seed": seed}), folder)
+
+
+def _masks(masks: Path | None) -> dict[str, Any]:
+    """`none` refuses those that lie beside the photographs, unless there is a file of that name."""
+    if masks == Path("none") and not masks.exists():
+        return {"masks": None, "masks_beside": False}
+    return {"masks": masks}
 
 
 def _show_licence(model: str) -> None:

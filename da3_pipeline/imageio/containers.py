@@ -11,11 +11,24 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError, features
 
-__all__ = ["DRAFTED", "LOSSY", "ORIENTATION", "UnreadableImageError", "one_line", "opened", "sniff_format"]
+__all__ = [
+    "DRAFTED",
+    "LOSSY",
+    "ORIENTATION",
+    "RAW_SUFFIXES",
+    "UnreadableImageError",
+    "one_line",
+    "opened",
+    "sniff_format",
+]
 
 ORIENTATION = 0x0112
 DRAFTED = ("JPEG", "MPO")  # decoded at reduced size where that is enough
 LOSSY = ("JPEG", "HEIF", "AVIF", "WEBP")
+_RAW = "dng cr2 cr3 crw nef nrw arw srf sr2 raf rw2 orf pef srw x3f 3fr iiq"
+RAW_SUFFIXES = frozenset(f".{word}" for word in _RAW.split(" "))
+"""Of camera raw formats: most of them are TIFF by their first bytes, so that here the name has to tell."""
+
 _MAX_MEGAPIXELS = 400  # a 28,000 x 14,000 panorama; 1.2 GB as RGB
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")

@@ -26,4 +26,7 @@ class IngestConfig(Settings):
     masks: Path | None = Field(
         default=None, description="what to ignore: a mask for every frame, or a folder of masks; black is ignored"
     )
+    masks_beside: bool = Field(
+        default=True, description="masks that lie beside the photographs are used, where `masks` names none"
+    )
     min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..arrays import Bytes
 from ..imageio import UnreadableImageError, probe_image
 from ..types import Dropped, Exposure, GpsPosition
 from .exif import CameraFacts, read_camera_facts, read_exposure, read_gps
@@ -33,7 +34,7 @@ class Photo:
     """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
 
     up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
-    quarter_turns: see `Frame`.
+    quarter_turns: see `Frame`. thumbnail: see `ImageInfo`.
     """
 
     file: FoundFile
@@ -43,6 +44,7 @@ class Photo:
     facts: CameraFacts
     gps: GpsPosition | None
     exposure: Exposure | None
+    thumbnail: Bytes
     up: tuple[float, float, float] | None = None
     quarter_turns: int | None = None
 
@@ -78,7 +80,7 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
     orientation = image.exif.get(_ORIENTATION)
     up = read_up(image.xmp) if orientation in (None, 1) else None
     turns = _QUARTER_TURNS.get(orientation) if isinstance(orientation, int) else None
-    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, up, turns)
+    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, image.thumbnail, up, turns)
 
 
 def _facts(

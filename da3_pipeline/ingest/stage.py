@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
@@ -15,6 +16,7 @@ from .masks import with_masks
 from .photos import Photo, read_photos
 from .rigs import with_rigs
 from .scan import Listing, scan
+from .sorting import sort_out, without_doubles
 from .videos import Video, other_streams, pixels_of, read_video
 
 __all__ = ["run"]
@@ -26,30 +28,42 @@ _READ = "JPEG, PNG, TIFF, HEIC, WebP; MP4, MOV, MKV, AVI, WEBM"
 def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclude: Path | None = None) -> Capture:
     """Read photographs and videos from files and folders; see docs/CAPTURE.md for what is taken and what is not.
 
+    Masks that lie beside photographs under their names are theirs, unless `config` names others.
+
     Every file is opened and decoded far enough to know that it is usable; one that is not becomes a Dropped.
     `exclude` is a folder that is not looked into: the output of this run, should it lie inside a source.
     Raises CaptureError, in one line, where a source cannot be read, nothing usable is left, or the intrinsics, poses,
     rigs or masks of `config` do not fit the capture.
     """
-    listing = scan(sources, exclude, config.masks)
-    cameras = CameraRegister()
-    photos: list[Frame] = []
-    clips: list[VideoClip] = []
-    dropped = list(listing.dropped)
-    for result in _read(listing, config, progress):
-        if isinstance(result, Dropped):
-            dropped.append(result)
-        elif isinstance(result, Photo):
-            photos.append(_frame(result, cameras))
-        elif twin := _still_of(result, photos):
-            dropped.append(Dropped(result.file.name, f"the moving half of the live photo {twin}"))
-        else:
-            clips.append(_clip(result, cameras))
-            dropped += other_streams(result)
+    use_masks = config.masks is None and config.masks_beside
+    found = sort_out(scan(sources, exclude, config.masks), use_masks)
+    photos, clips, dropped = _usable(found.listing, config, progress)
     if not photos and not clips:
         raise CaptureError(_nothing(sources, dropped))
-    capture = with_known_cameras(Capture(tuple(photos), tuple(clips), tuple(dropped)), config.intrinsics, config.poses)
-    return with_masks(with_rigs(capture, config.rig), config.masks)
+    capture = with_known_cameras(Capture(photos, clips, dropped), config.intrinsics, config.poses)
+    capture = with_masks(with_rigs(capture, config.rig), config.masks)
+    if not use_masks:
+        return capture
+    return replace(capture, photos=tuple(replace(photo, mask=found.masks.get(photo.name)) for photo in capture.photos))
+
+
+def _usable(
+    listing: Listing, config: IngestConfig, progress: Progress
+) -> tuple[tuple[Frame, ...], tuple[VideoClip, ...], tuple[Dropped, ...]]:
+    """Photographs and videos that can be decoded, each shot once, and what else was listed."""
+    results = _read(listing, config, progress)
+    read, doubles = without_doubles([result for result in results if isinstance(result, Photo)])
+    dropped = [*listing.dropped, *(result for result in results if isinstance(result, Dropped)), *doubles]
+    cameras = CameraRegister()
+    photos = [_frame(photo, cameras) for photo in read]
+    clips: list[VideoClip] = []
+    for video in (result for result in results if isinstance(result, Video)):
+        if twin := _still_of(video, photos):
+            dropped.append(Dropped(video.file.name, f"the moving half of the live photo {twin}"))
+        else:
+            clips.append(_clip(video, cameras))
+            dropped += other_streams(video)
+    return tuple(photos), tuple(clips), tuple(dropped)
 
 
 def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Photo | Video | Dropped]:

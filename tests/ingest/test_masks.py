@@ -172,16 +172,19 @@ def test_masks_inside_a_source_are_no_pictures(tmp_path: Path, photo: MakePhoto)
         ingest(folder, folder)
 
 
-def test_masks_beside_images_are_used_when_asked_for_and_else_named(
-    tmp_path: Path, photo: MakePhoto, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_masks_beside_images_are_used_unless_others_are_named_or_none(tmp_path: Path, photo: MakePhoto) -> None:
     photo(tmp_path / "images" / "1.jpg")
-    folder = folder_of(tmp_path / "masks", "1.png")
+    beside, other = folder_of(tmp_path / "masks", "1.png"), folder_of(tmp_path.with_name("other"), "1.png")
     plain = ingest(tmp_path, None)
-    assert [frame.mask for frame in plain.photos] == [None]
+    assert [frame.mask for frame in plain.photos] == [beside / "1.png"]
     assert [(item.frame, item.reason) for item in plain.dropped] == [
-        ("masks/", "masks are used where --masks names them")
+        ("masks/1.png", "used as the mask of images/1.jpg: white is used, black is ignored")
     ]
-    assert f"add --masks '{folder}'" in caplog.text
-    asked = ingest(tmp_path, folder)
-    assert ([frame.mask for frame in asked.photos], asked.dropped) == ([folder / "1.png"], ())
+    asked = ingest(tmp_path, beside)
+    assert ([frame.mask for frame in asked.photos], asked.dropped) == ([beside / "1.png"], ())
+    others = ingest(tmp_path, other)
+    assert [frame.mask for frame in others.photos] == [other / "1.png"]
+    assert "not used: --masks says otherwise" in others.dropped[0].reason
+    none = run([tmp_path], IngestConfig(masks_beside=False), SilentProgress())
+    assert [frame.mask for frame in none.photos] == [None]
+    assert [frame.name for frame in none.photos] == ["images/1.jpg"]

@@ -56,7 +56,8 @@ def test_up_is_read_from_the_gimbal_of_upright_pictures(tmp_path: Path) -> None:
 
 def test_one_camera_per_device_lens_focal_length_and_size(tmp_path: Path, photo: MakePhoto) -> None:
     def shot(name: str, model: str, focal_mm: float, serial: str = "", size: tuple[int, int] = (96, 64)) -> None:
-        photo(tmp_path / name, size, tags={0x010F: "ACME", 0x0110: model}, exif={0x920A: focal_mm, 0xA431: serial})
+        tags, exif = {0x010F: "ACME", 0x0110: model}, {0x920A: focal_mm, 0xA431: serial}
+        photo(tmp_path / name, size, seed=int(name[0]), tags=tags, exif=exif)
 
     shot("1.jpg", "One", 24.0)
     shot("2.jpg", "One", 24.0)
@@ -220,15 +221,15 @@ def test_real_captures() -> None:
 def test_one_lens_whatever_the_size_and_the_way_it_is_held(tmp_path: Path, photo: MakePhoto) -> None:
     def shot(name: str, focal_mm: float, size: tuple[int, int] = (96, 64), turned: int = 1, zoom: float = 1.0) -> None:
         tags = {0x010F: "ACME", 0x0110: "One", 0x0112: turned}
-        photo(tmp_path / name, size, tags=tags, exif={0x920A: focal_mm, 0xA404: zoom})
+        photo(tmp_path / name, size, seed=int(name[0]), tags=tags, exif={0x920A: focal_mm, 0xA404: zoom})
 
     shot("1.jpg", 24.0)
     shot("2.jpg", 24.0, turned=6)
     shot("3.jpg", 24.0, turned=8, size=(192, 128))
     shot("4.jpg", 70.0)
     shot("5.jpg", 24.0, zoom=2.0)
-    photo(tmp_path / "6.jpg")
-    photo(tmp_path / "7.jpg", (64, 96))
+    photo(tmp_path / "6.jpg", seed=6)
+    photo(tmp_path / "7.jpg", (64, 96), seed=7)
     frames = run(tmp_path).photos
     lenses = [frame.lens for frame in frames]
     assert len({*lenses[:3]}) == 1 and len({*lenses[3:6]}) == 3 and lenses[0] not in lenses[3:]
