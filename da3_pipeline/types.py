@@ -97,7 +97,7 @@ class Frame:
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
-    `pixels`: what was done to those of its video to show them as a player does, a clause each.
+    `pixels`: what was done to those of its file to show them as players and viewers do, a clause each.
     `lens` is equal for frames of one physical lens at one setting, whatever the size and the way the device was held;
     None where that is not known. `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown.
     """

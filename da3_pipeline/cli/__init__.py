@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import signal
 import sys
 from dataclasses import asdict
@@ -20,6 +19,7 @@ import typer
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
+from .console import open_console, printable
 from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
 from .view import view
 
@@ -268,7 +268,7 @@ def _tell(outcome: Outcome, which: str) -> None:
         typer.echo(f"  {gate.name}: {gate.finding}; {gate.remedy}")
     if len(others) > _MOST_TOLD:
         typer.echo(f"  and {len(others) - _MOST_TOLD} more in the report")
-    typer.echo(f"report: {outcome.result.folder / 'report.html'}")
+    typer.echo(f"report: {printable(str(outcome.result.folder / 'report.html'))}")
 
 
 class _Interrupted(BaseException):
@@ -277,7 +277,7 @@ class _Interrupted(BaseException):
 
 def main() -> None:
     """Entry point: every expected failure becomes one line on stderr and its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    open_console()
     signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
@@ -296,5 +296,5 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"\nerror: {' '.join(message.split())}\n")
+    sys.stderr.write(f"\nerror: {printable(message)}\n")
     sys.exit(code)

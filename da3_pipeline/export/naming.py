@@ -14,6 +14,7 @@ from .config import ExportConfig
 __all__ = ["image_stems", "usable_frames"]
 
 _LEAST_FOR_TRAINING = 2
+_LONGEST_BYTES = 235  # of 255: a mask is called NAME.jpeg.png, and names that are taken get a number
 
 
 def usable_frames(scene: Scene, config: ExportConfig) -> tuple[list[int], list[Dropped]]:
@@ -78,7 +79,8 @@ def image_stems(names: Iterable[str]) -> list[str]:
 
     They are the frames' own paths, made unique without regard to case or suffix: trainers change suffixes when
     they shrink images, and data sets are moved to file systems that ignore case. No path is the end of another
-    either ("2" of "walk/2"): Brush looks an image up by the end of its path.
+    either ("2" of "walk/2"): Brush looks an image up by the end of its path. Names are short enough for suffixes and
+    for what makes them unique.
     """
     stems: list[str] = []
     taken: set[str] = set()
@@ -86,12 +88,18 @@ def image_stems(names: Iterable[str]) -> list[str]:
     for name in names:
         path = PurePosixPath(*(part for part in PurePosixPath(name).parts if part not in ("/", "..")))
         stem = path.with_suffix("").as_posix() if path.stem else "image"
+        stem = "/".join(_shortened(part) for part in stem.split("/"))
         candidates = chain((stem, f"{stem}_{path.suffix.lstrip('.')}"), (f"{stem}_{k}" for k in count(2)))
         unique = next(name for name in candidates if name.casefold() not in ends and taken.isdisjoint(_ends(name)))
         taken.add(unique.casefold())
         ends.update(_ends(unique))
         stems.append(unique)
     return stems
+
+
+def _shortened(part: str) -> str:
+    """The beginning of a folder's or file's name that leaves room within the 255 bytes of file systems."""
+    return part.encode()[:_LONGEST_BYTES].decode(errors="ignore")
 
 
 def _ends(stem: str) -> list[str]:

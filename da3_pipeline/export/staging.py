@@ -76,10 +76,13 @@ def finish_interrupted(folder: Path) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside its place and rename it in. Raises ExportError where the disk does not take it."""
+    """Write a text file beside its place and rename it in. Raises ExportError where the disk does not take it.
+
+    Bytes of paths that are no UTF-8 (lone surrogates in the text) are written as '?'.
+    """
     fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8", errors="replace")
         os.replace(fresh, path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -6,7 +6,8 @@ What a file holds is decided by its first bytes, never by its name. Every way of
 
 from __future__ import annotations
 
-from .containers import RAW_SUFFIXES, UnreadableImageError, sniff_format
+from .containers import RAW_SUFFIXES, sniff_format
+from .errors import UnreadableImageError
 from .masks import read_mask, write_mask
 from .reading import Header, ImageInfo, probe_image, read_grid, read_header, read_rgb
 from .writing import JPEG_QUALITY, copy_upright, upright_suffix, write_rgb

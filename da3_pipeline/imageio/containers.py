@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import struct
 import threading
-import zlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError, features
 
+from .deep import deep_png, odd_tiff
+from .errors import UnreadableImageError, UnsupportedPixelsError
+from .raw import develop
+
 __all__ = [
     "DRAFTED",
     "LOSSY",
     "ORIENTATION",
     "RAW_SUFFIXES",
-    "UnreadableImageError",
+    "exif_of",
     "one_line",
     "opened",
+    "orientation_of",
     "sniff_format",
 ]
 
 ORIENTATION = 0x0112
 DRAFTED = ("JPEG", "MPO")  # decoded at reduced size where that is enough
-LOSSY = ("JPEG", "HEIF", "AVIF", "WEBP")
+LOSSY = ("JPEG", "HEIF", "AVIF", "WEBP", "JXL", "RAW")
 _RAW = "dng cr2 cr3 crw nef nrw arw srf sr2 raf rw2 orf pef srw x3f 3fr iiq"
 RAW_SUFFIXES = frozenset(f".{word}" for word in _RAW.split(" "))
 """Of camera raw formats: most of them are TIFF by their first bytes, so that here the name has to tell."""
@@ -38,23 +42,21 @@ _heif_lock = threading.Lock()
 Image.MAX_IMAGE_PIXELS = _MAX_MEGAPIXELS * 1_000_000
 
 
-class UnreadableImageError(OSError):
-    """A file that cannot be decoded in full. `reason` is one clause without the path."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
-
-
 def sniff_format(path: Path) -> str | None:
-    """JPEG, PNG, TIFF, WEBP, BMP, HEIF or AVIF by the first bytes of the file; None for anything else."""
+    """JPEG, PNG, TIFF, WEBP, BMP, HEIF, AVIF or JXL by the first bytes of the file; None for anything else.
+
+    RAW by the name, where the bytes do not speak against it.
+    """
     with open(path, "rb") as file:
         head = file.read(32)
     if head[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         return "PNG"
+    if head and path.suffix.lower() in RAW_SUFFIXES:
+        return "RAW"
+    if head[:2] == b"\xff\x0a" or head[:12] == b"\0\0\0\x0cJXL \r\n\x87\n":
+        return "JXL"
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "TIFF"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -70,20 +72,26 @@ def sniff_format(path: Path) -> str | None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """The file as an undecoded Pillow image; turns everything that Pillow raises into UnreadableImageError."""
+def opened(path: Path, stored: bool = False) -> Iterator[Image.Image]:
+    """The file as an undecoded Pillow image, or one in 8 bits; whatever goes wrong becomes UnreadableImageError.
+
+    stored: as far as it goes with the values of the file, for masks.
+    """
+    # Of EXIF that is damaged Pillow warns and goes on; the picture is whole. (A filter that is there is not added.)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     try:
         container = sniff_format(path)
         if container is None:
             raise UnreadableImageError(path, _not_an_image(path))
-        _register(container, path)
-        with Image.open(path, formats=[container]) as image:
+        with _image(path, container, stored) as image:
             width, height = image.size
             if width * height > _MAX_MEGAPIXELS * 1_000_000:
                 raise UnreadableImageError(path, f"{width} x {height} px is beyond {_MAX_MEGAPIXELS} megapixels")
             yield image
-    except UnreadableImageError:
+    except (UnreadableImageError, MemoryError):
         raise
+    except UnsupportedPixelsError as error:
+        raise UnreadableImageError(path, str(error)) from error
     except PermissionError as error:
         raise UnreadableImageError(path, "permission denied") from error
     except FileNotFoundError as error:
@@ -92,8 +100,44 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise UnreadableImageError(path, "damaged: its header cannot be read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableImageError(path, f"beyond {_MAX_MEGAPIXELS} megapixels") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, RuntimeError) as error:
+    except Exception as error:  # decoders raise anything on damaged files
         raise UnreadableImageError(path, f"truncated or damaged ({one_line(error)})") from error
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """What EXIF the picture has, empty where it cannot be read: nothing of it is worth a picture."""
+    parsed = image.info.get("parsed_exif")
+    if isinstance(parsed, Image.Exif):
+        return parsed
+    try:
+        return image.getexif()
+    except Exception:  # EXIF is written by anything
+        return Image.Exif()
+
+
+def orientation_of(image: Image.Image) -> int:
+    """1 to 8; 1 where EXIF says anything else."""
+    value = exif_of(image).get(ORIENTATION)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+@contextmanager
+def _image(path: Path, container: str, stored: bool) -> Iterator[Image.Image]:
+    if container == "RAW":
+        yield develop(path)
+        return
+    if container == "TIFF" and (odd := odd_tiff(path, stored)) is not None:
+        yield odd
+        return
+    _register(container, path)
+    with Image.open(path, formats=[container]) as image:
+        deep = deep_png(path, image) if container == "PNG" and not stored and _is_deep_png(path) else None
+        yield image if deep is None else deep
+
+
+def _is_deep_png(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(25)[24:] == b"\x10"
 
 
 def one_line(error: Exception) -> str:
@@ -104,7 +148,7 @@ def one_line(error: Exception) -> str:
 def _not_an_image(path: Path) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
-    return "not an image: its content is none of JPEG, PNG, TIFF, HEIC, WebP, AVIF, BMP"
+    return "not an image: its content is none of JPEG, PNG, TIFF, HEIC, WebP, AVIF, JPEG XL, BMP"
 
 
 def _register(container: str, path: Path) -> None:
@@ -115,5 +159,12 @@ def _register(container: str, path: Path) -> None:
 
             if "HEIF" not in Image.OPEN:
                 pillow_heif.register_heif_opener()
+    elif container == "JXL":
+        try:
+            import pillow_jxl  # noqa: F401 - it makes itself known to Pillow
+        except ImportError as error:
+            raise UnreadableImageError(
+                path, "JPEG XL is read with an extra: pip install 'da3-pipeline[jxl]', or convert it to JPEG or PNG"
+            ) from error
     elif container == "AVIF" and not features.check("avif"):
         raise UnreadableImageError(path, "AVIF needs Pillow 11.3 or newer: pip install -U pillow")

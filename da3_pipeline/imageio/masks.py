@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..arrays import Bool
-from .containers import LOSSY, ORIENTATION, UnreadableImageError, opened
-from .pixels import ALPHA_MODES
+from .containers import LOSSY, opened, orientation_of
+from .errors import UnreadableImageError
+from .pixels import ALPHA_MODES, turned_upright
 from .writing import appearing
 
 __all__ = ["read_mask", "same_shape", "write_mask"]
@@ -26,10 +27,9 @@ def read_mask(path: Path, width: int, height: int) -> Bool:
     A mask of another size is enlarged by the nearest pixel, or reduced by the majority of the area.
     Raises UnreadableImageError for a file that cannot be decoded in full, or of another shape than width x height.
     """
-    with opened(path) as image:
+    with opened(path, stored=True) as image:
         used = Image.fromarray(_used_pixels(image).astype(np.uint8) * 255)
-        used.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
-        used = ImageOps.exif_transpose(used)
+        used = turned_upright(used, orientation_of(image))
     if not same_shape(used.size, (width, height)):
         shape = f"{used.width} x {used.height} px, another shape than the picture's {width} x {height}"
         raise UnreadableImageError(path, shape)

@@ -9,8 +9,12 @@ import numpy as np
 from PIL import Image
 
 from ..arrays import Bytes
-from .containers import DRAFTED, ORIENTATION, opened
+from .colour import described_profile
+from .containers import DRAFTED, exif_of, opened, orientation_of, sniff_format
+from .deep import tiff_header
+from .errors import UnreadableImageError, UnsupportedPixelsError
 from .pixels import upright_rgb
+from .raw import raw_size
 
 __all__ = ["Header", "ImageInfo", "probe_image", "read_grid", "read_header", "read_rgb"]
 
@@ -21,7 +25,8 @@ _THUMBNAIL = 16
 class ImageInfo:
     """Size of the upright image in pixels, container format in Pillow's names, EXIF, and XMP as it is written.
 
-    thumbnail: (16, 16) uint8, the whole upright picture in grey.
+    thumbnail: (16, 16) uint8, the whole upright picture in grey. pixels: what was done to those of the file beyond
+    decoding them, a clause each.
     """
 
     width: int
@@ -30,6 +35,7 @@ class ImageInfo:
     exif: Image.Exif
     thumbnail: Bytes
     xmp: bytes = b""
+    pixels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,22 +59,32 @@ def probe_image(path: Path) -> ImageInfo:
         container = image.format or ""
         image.draft(image.mode, (max(1, width // 8), max(1, height // 8)))
         image.load()
-        exif = image.getexif()
+        exif = exif_of(image)
         if container not in DRAFTED:
             width, height = image.size  # TIFF and HEIF turn themselves upright while loading
-        if exif.get(ORIENTATION, 1) in (5, 6, 7, 8):
+        if orientation_of(image) in (5, 6, 7, 8):
             width, height = height, width
         xmp = image.info.get("xmp", b"")
         thumbnail = np.asarray(upright_rgb(image, (_THUMBNAIL, _THUMBNAIL)).convert("L"))
-        return ImageInfo(width, height, container, exif, thumbnail, xmp if isinstance(xmp, bytes) else b"")
+        pixels = (*image.info.get("pixels", ()), *described_profile(image))
+        return ImageInfo(width, height, container, exif, thumbnail, xmp if isinstance(xmp, bytes) else b"", pixels)
 
 
 def read_header(path: Path) -> Header:
     """What the first bytes tell, without decoding. Raises UnreadableImageError where they are no picture's."""
-    with opened(path) as image:
-        return Header(
-            *image.size, len(image.getbands()) if image.mode != "P" else 3, _bits(image, path), image.format or ""
-        )
+    try:
+        container = sniff_format(path)
+        if container == "RAW":
+            return Header(*raw_size(path), 3, 16, container)
+        if container == "TIFF" and (told := tiff_header(path)) is not None:
+            return Header(*told, container)
+    except UnsupportedPixelsError as error:
+        raise UnreadableImageError(path, str(error)) from error
+    except OSError as error:
+        raise UnreadableImageError(path, error.strerror or str(error)) from error
+    with opened(path, stored=True) as image:
+        channels = 3 if image.mode == "P" else len(image.getbands())
+        return Header(*image.size, channels, _bits(image, path), image.format or "")
 
 
 def read_grid(path: Path, side: int) -> Bytes:
@@ -76,7 +92,7 @@ def read_grid(path: Path, side: int) -> Bytes:
 
     Palettes are looked up; 16 bits stay 16. Raises UnreadableImageError for a file that cannot be decoded in full.
     """
-    with opened(path) as image:
+    with opened(path, stored=True) as image:
         image.load()
         if image.mode == "P":
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -89,8 +105,9 @@ def read_grid(path: Path, side: int) -> Bytes:
 def read_rgb(path: Path, max_side_px: int | None = None) -> Bytes:
     """(H, W, 3) uint8 RGB, upright.
 
-    Grey, palette, CMYK and 16-bit pixels are converted (16 bits scaled by 255/65535). Transparent pixels are
-    laid over black, the background that splat trainers assume unless told otherwise.
+    Grey, palette, CMYK and 16-bit pixels are converted, and by their colour profile to sRGB; 12 bits that are stored in
+    16 have their own white. Transparent pixels are laid over black, the background that splat trainers assume unless
+    told otherwise.
 
     With `max_side_px`, an image whose longer side exceeds it is reduced to exactly that side; JPEG is then decoded
     at reduced size, several times faster. The result always covers the whole image, so that

@@ -12,7 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from ..arrays import Bytes
-from .containers import DRAFTED, LOSSY, ORIENTATION, UnreadableImageError, one_line, opened, sniff_format
+from .colour import is_srgb
+from .containers import DRAFTED, LOSSY, one_line, opened, orientation_of, sniff_format
+from .errors import UnreadableImageError
 from .pixels import upright_rgb
 
 __all__ = ["JPEG_QUALITY", "appearing", "copy_upright", "upright_suffix", "write_rgb"]
@@ -38,7 +40,7 @@ def copy_upright(source: Path, destination: Path) -> Path:
     """Put an upright 8-bit RGB JPEG or PNG of `source` at `destination`, whose suffix is made to say which.
 
     A file that is one already is copied byte for byte (of a multi-picture JPEG, as phones and drones write, the bytes
-    of its first picture); the rest (turned by EXIF, grey, CMYK, 16-bit, alpha, palette, TIFF, HEIC, WebP) is decoded
+    of its first picture); the rest (turned by EXIF, not sRGB, grey, CMYK, 16-bit, alpha, TIFF, HEIC, WebP) is decoded
     as `read_rgb` does and written at quality 95 or as PNG. The size is the one `probe_image` reports.
     Folders are made as needed. Returns the path written: `destination` where its suffix fits (see `upright_suffix`).
     """
@@ -64,7 +66,8 @@ def copy_upright(source: Path, destination: Path) -> Path:
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """A file to write beside `path`, which takes its place when the block ends well and vanishes otherwise."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    # Not made from the name, which may be as long as file systems allow; a thread writes one file at a time.
+    partial = path.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield partial
         os.replace(partial, path)
@@ -92,7 +95,7 @@ def _is_plain(image: Image.Image, path: Path) -> bool:
     elif image.format not in DRAFTED:
         return False
     image.load()
-    return bool(image.getexif().get(ORIENTATION, 1) == 1)
+    return orientation_of(image) == 1 and is_srgb(image)
 
 
 def _first_picture(image: Image.Image, data: bytes) -> bytes:
@@ -112,6 +115,6 @@ def _first_picture(image: Image.Image, data: bytes) -> bytes:
 def _save(image: Image.Image, path: Path, quality: int) -> None:
     with appearing(path) as partial:
         if path.suffix.lower() == ".png":
-            image.save(partial, format="PNG", compress_level=4)
+            image.save(partial, format="PNG", compress_level=4, icc_profile=None)
         else:
-            image.save(partial, format="JPEG", quality=quality, subsampling=0)
+            image.save(partial, format="JPEG", quality=quality, subsampling=0, icc_profile=None)

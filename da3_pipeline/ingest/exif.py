@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class CameraFacts:
 
 def read_camera_facts(exif: Image.Exif, width: int, height: int) -> CameraFacts:
     """Device, lens and focal length; `width` and `height` are those of the upright image."""
-    tags = {**exif, **exif.get_ifd(_EXIF_IFD)}
+    tags = {**_readable(exif), **_readable(exif, _EXIF_IFD)}
     focal_mm, focal_35mm = _positive(tags, _FOCAL_MM), _positive(tags, _FOCAL_35MM)
     if focal_35mm and not _there_is(focal_px_from_35mm(focal_35mm, width, height), width, height):
         focal_35mm = None  # 65535 and 1 are how some say that they do not know
@@ -83,7 +84,7 @@ def focal_px_from_35mm(focal_35mm: float, width: int, height: int) -> float:
 
 def read_exposure(exif: Image.Exif) -> Exposure | None:
     """Exposure time, ISO and aperture; None where EXIF has none of them."""
-    tags = exif.get_ifd(_EXIF_IFD)
+    tags = _readable(exif, _EXIF_IFD)
     found = [_positive(tags, tag) for tag in (_EXPOSURE_S, _ISO, _F_NUMBER)]
     if not any(found):
         return None
@@ -92,7 +93,7 @@ def read_exposure(exif: Image.Exif) -> Exposure | None:
 
 def read_gps(exif: Image.Exif) -> GpsPosition | None:
     """WGS84 position, None where it is missing, out of range, or the (0, 0) of a receiver without a fix."""
-    tags = exif.get_ifd(_GPS_IFD)
+    tags = _readable(exif, _GPS_IFD)
     latitude, longitude = _degrees(tags.get(2), tags.get(1), "S"), _degrees(tags.get(4), tags.get(3), "W")
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
         return None
@@ -103,6 +104,20 @@ def read_gps(exif: Image.Exif) -> GpsPosition | None:
         altitude = -altitude
     error = _number(tags.get(_POSITIONING_ERROR))
     return GpsPosition(latitude, longitude, altitude, error if error is not None and error > 0 else None)
+
+
+def _readable(exif: Image.Exif, ifd: int | None = None) -> dict[int, Any]:
+    """The tags of the main directory, or of another one, that can be decoded."""
+    tags: dict[int, Any] = {}
+    try:
+        directory: Any = exif if ifd is None else exif.get_ifd(ifd)
+        numbers = list(directory)
+    except Exception:  # EXIF is written by anything
+        return tags
+    for number in numbers:
+        with contextlib.suppress(Exception):
+            tags[number] = directory[number]
+    return tags
 
 
 def _focal_px(
@@ -120,7 +135,7 @@ def _focal_px(
     if abs(taken[1] / taken[0] * short_side / long_side - 1) > 0.02:
         return None
     pitch_px = None
-    per_unit, unit_mm = _positive(tags, _PLANE_X_RESOLUTION), _MM_PER_UNIT.get(tags.get(_PLANE_UNIT, 2))
+    per_unit, unit_mm = _positive(tags, _PLANE_X_RESOLUTION), _MM_PER_UNIT.get(int(_positive(tags, _PLANE_UNIT) or 2))
     if focal_mm and per_unit and unit_mm:
         pitch_px = focal_mm * _zoom(tags) * per_unit / unit_mm * long_side / taken[1]
     if focal_35mm is None:

@@ -34,7 +34,7 @@ class Photo:
     """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
 
     up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
-    quarter_turns: see `Frame`. thumbnail: see `ImageInfo`.
+    quarter_turns: see `Frame`. thumbnail, pixels: see `ImageInfo`.
     """
 
     file: FoundFile
@@ -47,6 +47,7 @@ class Photo:
     thumbnail: Bytes
     up: tuple[float, float, float] | None = None
     quarter_turns: int | None = None
+    pixels: tuple[str, ...] = ()
 
 
 def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
@@ -80,7 +81,9 @@ def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
     orientation = image.exif.get(_ORIENTATION)
     up = read_up(image.xmp) if orientation in (None, 1) else None
     turns = _QUARTER_TURNS.get(orientation) if isinstance(orientation, int) else None
-    return Photo(file, image.width, image.height, fingerprint, facts, gps, exposure, image.thumbnail, up, turns)
+    return Photo(
+        file, image.width, image.height, fingerprint, facts, gps, exposure, image.thumbnail, up, turns, image.pixels
+    )
 
 
 def _facts(

@@ -108,6 +108,7 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         up_in_camera=photo.up,
         lens=cameras.lens_of_photo(photo),
         quarter_turns=photo.quarter_turns,
+        pixels=photo.pixels,
     )
 
 

@@ -31,6 +31,15 @@ def test_names_that_differ_only_in_suffix_or_case_stay_apart() -> None:
     assert image_stems(["a.jpg", "a.png", "A.JPG", "a_png.jpg"]) == ["a", "a_png", "A_JPG", "a_png_jpg"]
 
 
+def test_long_names_leave_room_for_suffixes() -> None:
+    names = [f"{'写' * 83}{number}.jpg" for number in range(3)] + [f"{'a' * 251}.jpg", f"{'b' * 255}/1.jpg"]
+    stems = image_stems(names)
+    assert len(set(stems)) == len(names)
+    assert all(len(f"{part}.jpeg.png".encode()) <= 255 for stem in stems for part in stem.split("/"))
+    assert stems[0] == "写" * 78 and stems[3] == "a" * 235
+    assert image_stems(["a" * 230 + ".jpg"]) == ["a" * 230]
+
+
 def test_no_name_is_the_end_of_another() -> None:
     assert image_stems(["walk/2.jpg", "2.jpg", "b/walk/2.jpg", "c/2.jpg"]) == [
         "walk/2",

@@ -171,7 +171,7 @@ def bad_heic(path: Path) -> None:
 
 
 def bad_float(path: Path) -> None:
-    Image.fromarray(np.ones((64, 64), np.float32)).save(path, format="TIFF")
+    Image.fromarray(np.full((64, 64), 100, np.float32)).save(path, format="TIFF")
 
 
 @pytest.mark.parametrize(
