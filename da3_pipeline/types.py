@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
+from .geometry.equirectangular import Equirectangular
 from .geometry.geodesy import GpsPosition
 from .grouping import Groups
 
@@ -32,6 +33,7 @@ __all__ = [
     "GpsPosition",
     "MetricScale",
     "NotMeasured",
+    "PanoramaView",
     "Place",
     "Prediction",
     "PriorTrust",
@@ -85,6 +87,18 @@ class RigPlace:
 
 
 @dataclass(frozen=True)
+class PanoramaView:
+    """The panorama that a frame was rendered from: its name and file in the capture, the part of the sphere that it
+    shows, its mask, and the rotation (3, 3) from its axes into the frame's camera."""
+
+    name: str
+    path: Path
+    area: Equirectangular
+    mask: Path | None
+    view_from_panorama: Float
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -100,6 +114,8 @@ class Frame:
     `pixels`: what was done to those of its file to show them as players and viewers do, a clause each.
     `lens` is equal for frames of one physical lens at one setting, whatever the size and the way the device was held;
     None where that is not known. `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown.
+    `panorama`: what of a sphere the picture shows, if it is a panorama; there are none after selection, which renders
+    pinhole views of them. `view_of`: the panorama that such a view was rendered from.
     """
 
     name: str
@@ -125,6 +141,8 @@ class Frame:
     pixels: tuple[str, ...] = ()
     lens: str | None = None
     quarter_turns: int | None = None
+    panorama: Equirectangular | None = None
+    view_of: PanoramaView | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +168,7 @@ class VideoClip:
     frame_masks: dict[int, Path] = field(default_factory=dict)
     pixels: tuple[str, ...] = ()
     lens: str | None = None
+    panorama: Equirectangular | None = None
 
 
 @dataclass(frozen=True)

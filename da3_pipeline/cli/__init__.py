@@ -20,7 +20,22 @@ from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
 from .console import open_console, printable
-from .options import AsJson, Device, Matcher, Model, Output, Quiet, Seed, configuration
+from .options import (
+    AsJson,
+    Device,
+    Equirectangular,
+    Every,
+    Fps,
+    From,
+    Matcher,
+    Model,
+    Output,
+    Panorama,
+    Quiet,
+    Seed,
+    To,
+    configuration,
+)
 from .view import view
 
 if TYPE_CHECKING:
@@ -65,8 +80,13 @@ def run(
         Path | None,
         typer.Option(help="What to ignore: a mask for every frame or a folder of them; black is ignored. Or none."),
     ] = None,
+    panorama: Panorama = "auto",
     mask_people: Annotated[bool, typer.Option("--mask-people", help="Find people and ignore them.")] = False,
     max_frames: Annotated[int, typer.Option(min=2, help="Budget of frames taken from videos.")] = 300,
+    fps: Fps = None,
+    every: Every = None,
+    from_: From = 0.0,
+    to: To = None,
     keep_unverified: Annotated[
         bool, typer.Option("--keep-unverified", help="Export frames, too, whose pose nothing verified.")
     ] = False,
@@ -76,6 +96,7 @@ def run(
     undistort: Annotated[
         bool, typer.Option("--undistort", help="Write images, masks and depth maps of pinhole cameras.")
     ] = False,
+    equirectangular: Equirectangular = False,
     depths: Annotated[bool, typer.Option("--depths", help="Write depth maps, too.")] = False,
     gaussians: Annotated[
         bool, typer.Option("--gaussians", help="Also write Gaussians: gaussians.ply, .spz, a film (giant, nested).")
@@ -99,8 +120,8 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, **_masks(masks)},
-            "select": {"max_frames": max_frames},
+            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "panorama": panorama, **_masks(masks)},
+            "select": {"max_frames": max_frames, "fps": fps, "every": every, "start_s": from_, "end_s": to},
             "mask": {"people": mask_people, "device": device},
             "infer": {
                 "model": model,
@@ -117,7 +138,12 @@ def run(
                 "solve": {"poses_as": poses_as},
             },
             "georegister": {"metric": metric, "distance": distance or []},
-            "export": {"undistort": undistort, "depths": depths, "keep_unverified": keep_unverified},
+            "export": {
+                "undistort": undistort,
+                "depths": depths,
+                "keep_unverified": keep_unverified,
+                "equirectangular": equirectangular,
+            },
         }
     )
     if predictions is None:

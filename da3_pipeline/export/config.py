@@ -245,6 +245,9 @@ class ExportConfig(Settings):
         default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"
     )
     depths: bool = Field(default=False, description="write depth maps, too; undistorted data sets always have them")
+    equirectangular: bool = Field(
+        default=False, description="write panoramas with their poses, too, as a data set of nerfstudio's in a folder"
+    )
     keep_unverified: bool = Field(
         default=False, description="export frames, too, whose pose is the prior's, with nothing that speaks for it"
     )

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain, count
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Float
-from ..geometry import Camera, Sim3, centres, invert, nearest_rotation
+from ..geometry import Camera, Sim3, centres, compose, invert, nearest_rotation
 from ..geometry.gravity import rotation_between, up_from_cameras
+from ..imageio import copy_upright, upright_suffix
+from ..types import PanoramaView, RigPlace
 
-__all__ = ["PosedImage", "TrainerWorld", "read_trainer_world", "trainer_world", "write_transforms"]
+__all__ = [
+    "PosedImage",
+    "TrainerWorld",
+    "read_trainer_world",
+    "trainer_world",
+    "write_panoramas",
+    "write_transforms",
+]
 
 
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0])
@@ -23,13 +34,17 @@ _DISTORTION = {"PINHOLE": (), "OPENCV": ("k1", "k2", "p1", "p2"), "OPENCV_FISHEY
 
 @dataclass(frozen=True)
 class PosedImage:
-    """An image of the data set: path below images/, ids in the COLMAP model, camera (in a trainer's model), pose."""
+    """An image of the data set: path below images/, ids in the COLMAP model, camera (in a trainer's model), pose.
+
+    rig, view_of: as of its frame."""
 
     name: str
     image_id: int
     camera_id: int
     camera: Camera
     cam_from_world: Float
+    rig: RigPlace | None = None
+    view_of: PanoramaView | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +122,7 @@ def write_transforms(
     shared = len({image.camera for image in images}) == 1
     if shared:
         document.update(_intrinsics(images[0].camera))
-    document["applied_transform"] = world.applied_transform.tolist()
-    if world.offset.any():
-        document["world_offset"] = world.offset.tolist()
-    document["ply_file_path"] = ply_name
+    document.update(_of_world(world, ply_name))
     document["frames"] = [
         {
             "file_path": f"images/{image.name}",
@@ -123,6 +135,50 @@ def write_transforms(
         for image in images
     ]
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_panoramas(folder: Path, images: Sequence[PosedImage], world: TrainerWorld, ply: Path) -> int:
+    """Write the whole panoramas that the images are views of into an empty folder, as a data set of nerfstudio's own.
+
+    Its EQUIRECTANGULAR cameras have fx = width / 2 and fy = height and look along -z in the middle of the picture, with
+    y up (Cameras.generate_rays of 1.1.5): OpenCV's axes of the panorama turned to OpenGL's, as for any camera. Gives
+    their number; nothing is written of none.
+    """
+    views = {image.view_of.name: (image, image.view_of) for image in images if image.view_of is not None}
+    whole = {name: pair for name, pair in views.items() if pair[1].area.is_whole}
+    if not whole:
+        return 0
+    stems = _plain_names(whole)
+    frames = []
+    for name, (image, view) in whole.items():
+        written = copy_upright(view.path, folder / "images" / f"{stems[name]}{upright_suffix(view.path)}")
+        turn = np.column_stack([view.view_from_panorama.T, np.zeros(3)])
+        pose = compose(turn, world.from_model.apply_to_cameras(image.cam_from_world))
+        size = (view.area.width, view.area.height)
+        lens = {"fl_x": size[0] / 2, "fl_y": float(size[1]), "cx": size[0] / 2, "cy": size[1] / 2}
+        entry = {"file_path": written.relative_to(folder).as_posix(), "transform_matrix": _opengl_pose(pose)}
+        frames.append(entry | lens | {"w": size[0], "h": size[1]})
+    shutil.copyfile(ply, folder / ply.name)
+    document = {"camera_model": "EQUIRECTANGULAR", **_of_world(world, ply.name), "frames": frames}
+    (folder / "transforms.json").write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
+    return len(frames)
+
+
+def _plain_names(panoramas: Iterable[str]) -> dict[str, str]:
+    """A file name without suffix for each, unique whatever the case: their paths with folders joined by underscores."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in panoramas:
+        plain = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
+        unique = next(n for n in chain([plain], (f"{plain}_{k}" for k in count(2))) if n.casefold() not in taken)
+        taken.add(unique.casefold())
+        names[name] = unique
+    return names
+
+
+def _of_world(world: TrainerWorld, ply_name: str) -> dict[str, Any]:
+    offset = {"world_offset": world.offset.tolist()} if world.offset.any() else {}
+    return {"applied_transform": world.applied_transform.tolist(), **offset, "ply_file_path": ply_name}
 
 
 def _camera_model(images: Sequence[PosedImage]) -> str:

@@ -27,7 +27,7 @@ from .ignored import IgnoredPixels
 from .images import ImageColours, copy_images
 from .masks import Ignored, write_masks
 from .naming import image_stems, usable_frames
-from .nerfstudio import PosedImage, TrainerWorld, trainer_world, write_transforms
+from .nerfstudio import PosedImage, TrainerWorld, trainer_world, write_panoramas, write_transforms
 from .observations import ModelTracks, model_tracks
 from .ply import MODEL_PLY_NAME, PLY_NAME, offset_comments, write_ply
 from .staging import staged
@@ -126,8 +126,12 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
         by_frame = {view.frame: view for view in content.views}
         depths = write_depths(new, images, [by_frame.get(frame) for frame in frames], lenses)
     write_transforms(new / "transforms.json", images, world, PLY_NAME, masks, depths)
+    panoramas = write_panoramas(new / "equirectangular", images, world, new / PLY_NAME) if config.equirectangular else 0
+    if config.equirectangular and not panoramas:
+        raise ExportError(f"{new.parent.parent}: there are no panoramas of a whole sphere; leave --equirectangular out")
     gaussians = write_gaussians(new, scene, frames, content.ignored, world.offset, config, progress)
     counts = {"masks": len(masks), "depth_maps_written": len(depths)}
+    counts |= {"panoramas_written": panoramas} if panoramas else {}
     told = dict(zip(("offset_x", "offset_y", "offset_z"), world.offset.tolist(), strict=True))
     return seeds, counts | (told if world.offset.any() else {}) | gaussians
 
@@ -168,6 +172,8 @@ def _posed_images(scene: Scene, frames: Sequence[int], lenses: Mapping[str, Undi
             numbers[frame.camera_id],
             cameras[frame.camera_id],
             scene.cam_from_world[index],
+            frame.rig,
+            frame.view_of,
         )
         for image_id, (index, frame, stem) in enumerate(zip(frames, chosen, stems, strict=True), start=1)
     ]

@@ -24,7 +24,7 @@ __all__ = ["OUTPUTS", "check_folder", "finish_interrupted", "staged", "write_ato
 
 OUTPUTS = (
     *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply", "init.ply"),
-    *("gaussians.ply", "gaussians.spz", "orbit.mp4"),
+    *("gaussians.ply", "gaussians.spz", "orbit.mp4", "equirectangular"),
 )
 """What an export replaces, and nothing else."""
 

@@ -1,4 +1,4 @@
-"""Which way is up in a picture, as the gimbal of a drone measured it."""
+"""Which way is up in a picture, as a drone's gimbal or a panorama's camera measured it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 
 __all__ = ["read_up"]
 
-_ANGLE = r"""drone-dji:Gimbal{}Degree\s*(?:=\s*["']|>)\s*([+-]?[0-9.]+)"""
+_ANGLE = r"""(?:drone-dji:Gimbal{0}Degree|GPano:Pose{0}Degrees)\s*(?:=\s*["']|>)\s*([+-]?[0-9.]+)"""
 _ROLL, _PITCH = (re.compile(_ANGLE.format(name)) for name in ("Roll", "Pitch"))
 
 
 def read_up(xmp: bytes) -> tuple[float, float, float] | None:
-    """Unit vector in the camera (x right, y down, z ahead) from DJI's XMP; None where it does not tell.
+    """Unit vector in the camera (x right, y down, z ahead) from DJI's XMP or GPano's; None where it does not tell.
 
     Pitch is 0 level and -90 straight down, roll positive with the right side down: degrees against the horizon. Of a
     picture that is stored on its side the vector is that of the picture as stored.

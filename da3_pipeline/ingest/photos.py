@@ -15,8 +15,10 @@ from PIL import Image
 from ..arrays import Bytes
 from ..imageio import UnreadableImageError, probe_image
 from ..types import Dropped, Exposure, GpsPosition
+from .config import IngestConfig
 from .exif import CameraFacts, read_camera_facts, read_exposure, read_gps
 from .gimbal import read_up
+from .panoramas import FLAT, Recognised, photo_panorama
 from .scan import FoundFile
 
 __all__ = ["Photo", "content_hash", "read_photos"]
@@ -34,7 +36,7 @@ class Photo:
     """A photograph that can be decoded in full; `width` and `height` are those of the upright image.
 
     up: where up is in the camera by its gimbal; None where it has none or the picture is stored on its side.
-    quarter_turns: see `Frame`. thumbnail, pixels: see `ImageInfo`.
+    quarter_turns: see `Frame`. thumbnail, pixels: see `ImageInfo`. panorama: whether it is one.
     """
 
     file: FoundFile
@@ -48,12 +50,13 @@ class Photo:
     up: tuple[float, float, float] | None = None
     quarter_turns: int | None = None
     pixels: tuple[str, ...] = ()
+    panorama: Recognised = FLAT
 
 
-def read_photos(files: Sequence[FoundFile], min_side_px: int) -> Iterator[Photo | Dropped]:
+def read_photos(files: Sequence[FoundFile], config: IngestConfig) -> Iterator[Photo | Dropped]:
     """One result a file, in their order, read by a few threads (Pillow decodes outside the interpreter lock)."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(lambda file: _read_photo(file, min_side_px), files)
+        yield from pool.map(lambda file: _read_photo(file, config), files)
 
 
 def content_hash(path: Path) -> str:
@@ -65,24 +68,38 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_photo(file: FoundFile, min_side_px: int) -> Photo | Dropped:
+def _read_photo(file: FoundFile, config: IngestConfig) -> Photo | Dropped:
     try:
         image = probe_image(file.path)
         fingerprint = content_hash(file.path)
+        panorama = photo_panorama(file.path, image, config.panorama, config.panoramas)
     except UnreadableImageError as error:
         return Dropped(file.name, error.reason)
     except OSError as error:
         return Dropped(file.name, error.strerror or str(error))
     except MemoryError:
         return Dropped(file.name, "too large for this machine's memory")
-    if min(image.width, image.height) < min_side_px:
-        return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {min_side_px} px")
+    if min(image.width, image.height) < config.min_side_px:
+        return Dropped(file.name, f"{image.width} x {image.height} px: a side is shorter than {config.min_side_px} px")
+    if panorama.refused:
+        return Dropped(file.name, panorama.refused)
     facts, gps, exposure = _facts(file.name, image.exif, image.width, image.height)
     orientation = image.exif.get(_ORIENTATION)
     up = read_up(image.xmp) if orientation in (None, 1) else None
     turns = _QUARTER_TURNS.get(orientation) if isinstance(orientation, int) else None
     return Photo(
-        file, image.width, image.height, fingerprint, facts, gps, exposure, image.thumbnail, up, turns, image.pixels
+        file,
+        image.width,
+        image.height,
+        fingerprint,
+        facts,
+        gps,
+        exposure,
+        image.thumbnail,
+        up,
+        turns,
+        image.pixels,
+        panorama,
     )
 
 

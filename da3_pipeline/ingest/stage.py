@@ -72,11 +72,11 @@ def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Ph
     video_files = [file for file in listing.files if file.kind == "video"]
     total = len(listing.files)
     results: list[Photo | Video | Dropped] = []
-    for result in read_photos(photo_files, config.min_side_px):
+    for result in read_photos(photo_files, config):
         results.append(result)
         progress.step(len(results), total, "files")
     for file in video_files:
-        results.append(read_video(file, config.min_side_px))
+        results.append(read_video(file, config))
         progress.step(len(results), total, file.name)
     return results
 
@@ -95,6 +95,9 @@ def _is_phone_format(path: PurePosixPath) -> bool:
 
 
 def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
+    """A panorama has no focal length, whatever EXIF says of the lenses that it was taken with."""
+    flat = photo.panorama.area is None
+    around = () if flat else (f"360 degrees {photo.panorama.told_by}, seen through pinhole views",)
     return Frame(
         name=photo.file.name,
         path=photo.file.path,
@@ -102,18 +105,19 @@ def _frame(photo: Photo, cameras: CameraRegister) -> Frame:
         height=photo.height,
         camera_id=cameras.photo(photo),
         fingerprint=photo.fingerprint,
-        exif_focal_px=photo.facts.focal_px,
+        exif_focal_px=photo.facts.focal_px if flat else None,
         gps=photo.gps,
         exposure=photo.exposure,
         up_in_camera=photo.up,
-        lens=cameras.lens_of_photo(photo),
+        lens=cameras.lens_of_photo(photo) if flat else None,
         quarter_turns=photo.quarter_turns,
-        pixels=photo.pixels,
+        pixels=(*photo.pixels, *around),
+        panorama=photo.panorama.area,
     )
 
 
 def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
-    info = video.info
+    info, flat = video.info, video.panorama.area is None
     return VideoClip(
         name=video.file.name,
         path=video.file.path,
@@ -123,10 +127,11 @@ def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
         times_s=info.times_s,
         camera_id=cameras.clip(video.file.name, video.facts, info.width, info.height),
         fingerprint=video.fingerprint,
-        exif_focal_px=video.facts.focal_px,
+        exif_focal_px=video.facts.focal_px if flat else None,
         gps=video.gps,
-        pixels=pixels_of(info),
-        lens=cameras.lens_of_clip(video.facts),
+        pixels=pixels_of(video),
+        lens=cameras.lens_of_clip(video.facts) if flat else None,
+        panorama=video.panorama.area,
     )
 
 

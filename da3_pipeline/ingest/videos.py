@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from ..types import Dropped, GpsPosition
 from ..videoio import UnreadableVideoError, VideoInfo, probe_video
+from .config import IngestConfig
 from .exif import CameraFacts, focal_px_from_35mm
+from .panoramas import FLAT, Recognised, video_panorama
 from .photos import content_hash
 from .scan import FoundFile
 
@@ -28,21 +30,25 @@ class Video:
     fingerprint: str
     facts: CameraFacts
     gps: GpsPosition | None
+    panorama: Recognised = FLAT
 
 
-def read_video(file: FoundFile, min_side_px: int) -> Video | Dropped:
+def read_video(file: FoundFile, config: IngestConfig) -> Video | Dropped:
     """Probe one video; Dropped with the reason where no frame can be used."""
     try:
         info = probe_video(file.path)
         fingerprint = content_hash(file.path)
+        panorama = video_panorama(file.path, info, config.panorama, config.panoramas)
     except UnreadableVideoError as error:
         return Dropped(file.name, error.reason)
     except OSError as error:
         return Dropped(file.name, error.strerror or str(error))
-    if min(info.width, info.height) < min_side_px:
-        return Dropped(file.name, f"{info.width} x {info.height} px: a side is shorter than {min_side_px} px")
+    if min(info.width, info.height) < config.min_side_px:
+        return Dropped(file.name, f"{info.width} x {info.height} px: a side is shorter than {config.min_side_px} px")
+    if panorama.refused:
+        return Dropped(file.name, panorama.refused)
     facts = _camera_facts(info.metadata, info.width, info.height)
-    return Video(file, info, fingerprint, facts, _position(info.metadata))
+    return Video(file, info, fingerprint, facts, _position(info.metadata), panorama)
 
 
 def other_streams(video: Video) -> list[Dropped]:
@@ -53,12 +59,14 @@ def other_streams(video: Video) -> list[Dropped]:
     ]
 
 
-def pixels_of(info: VideoInfo) -> tuple[str, ...]:
+def pixels_of(video: Video) -> tuple[str, ...]:
     """What is done to a video's pixels to show them as a player does, a clause each; see `Frame.pixels`."""
+    info = video.info
     clauses = (
         (info.hdr, f"HDR ({info.hdr}), tone-mapped to SDR"),
         (info.interlaced, "interlaced, made whole from one field a frame"),
         (info.mirrored, "stored mirrored, mirrored back"),
+        (video.panorama.area, f"360 degrees {video.panorama.told_by}, seen through pinhole views"),
     )
     return tuple(clause for applies, clause in clauses if applies)
 

@@ -13,10 +13,11 @@ from ..videoio import decode_frames
 from .config import SelectConfig
 from .measures.cuts import CutFinder
 from .measures.exposure import measured_exposure
-from .measures.flow import reduced
 from .measures.motion import MotionTracker, Step
+from .measures.moved import moved_of
 from .measures.places import Places
 from .measures.sharpness import sharpness
+from .panorama_views import views_of
 
 __all__ = ["VideoAnalysis", "analyse"]
 
@@ -29,7 +30,8 @@ class VideoAnalysis:
     sharpness: see `sharpness`. travelled: image motion since the start of the clip, in shares of the diagonal.
     shot: number of the shot, counted from 0; a cut begins a new one. visits: how often before the frame's place was
     shown, 2 for more than once. exposures: by frame. other_shapes, resized: (width, height) in the file of the frames
-    whose shape is not the clip's, and of those of its shape that were brought to its size.
+    whose shape is not the clip's, and of those of its shape that were brought to its size. outside: frames that were
+    not asked for. images: how many a frame becomes: of a panorama its views.
     """
 
     decoded: Bool
@@ -40,11 +42,14 @@ class VideoAnalysis:
     exposures: dict[int, Exposure]
     other_shapes: dict[int, tuple[int, int]] = field(default_factory=dict)
     resized: dict[int, tuple[int, int]] = field(default_factory=dict)
+    outside: frozenset[int] = frozenset()
+    images: int = 1
 
 
 def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None]) -> VideoAnalysis:
     """Decode a clip once at low resolution, a frame in memory at a time; `heard` is told each index passed.
 
+    What lies outside the stretch that `config` asks for is not looked at.
     Raises UnreadableVideoError when the file can no longer be opened.
     """
     count = len(clip.times_s)
@@ -55,14 +60,21 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     other_shapes: dict[int, tuple[int, int]] = {}
     resized_from: dict[int, tuple[int, int]] = {}
     visited: list[tuple[int, int]] = []
-    tracker, cutter, places, next_place = MotionTracker(config), CutFinder(config), Places(config), 0.0
+    moved, next_place = moved_of(clip.panorama, config.motion), 0.0
+    tracker, cutter, places = MotionTracker(config, moved), CutFinder(config), Places(config, moved)
+    side_px = config.sharpness.side_px * (1 if clip.panorama is None else config.panoramas.finer)
+    asked = config.asked_for(clip.times_s)
     for frame in decode_frames(clip.path, clip.times_s):
+        if not asked[frame.index]:
+            if asked[: frame.index].any():
+                break
+            continue
         fitted = frame.fitted(clip.width, clip.height)
         if (frame.width, frame.height) != (clip.width, clip.height):
             differs = other_shapes if fitted is frame else resized_from
             differs[frame.index] = (frame.width, frame.height)
-        grey = fitted.grey(config.sharpness.side_px)
-        small = reduced(grey, config.motion.side_px)
+        grey = fitted.grey(side_px)
+        small = moved.seen(grey)
         decoded[frame.index] = True
         sharp[frame.index] = sharpness(grey, config.sharpness)
         step = steps[frame.index] = tracker.step(small)
@@ -79,7 +91,16 @@ def analyse(clip: VideoClip, config: SelectConfig, heard: Callable[[int], None])
     travelled = np.zeros(count)
     travelled[found] = [step.travelled for step in in_order]
     return VideoAnalysis(
-        decoded, sharp, travelled, shot, _visits(visited, count), exposures, other_shapes, resized_from
+        decoded,
+        sharp,
+        travelled,
+        shot,
+        _visits(visited, count),
+        exposures,
+        other_shapes,
+        resized_from,
+        frozenset(np.flatnonzero(~asked).tolist()),
+        1 if clip.panorama is None else len(views_of(clip.panorama, config.panoramas)),
     )
 
 

@@ -42,15 +42,21 @@ def choose(analyses: Sequence[VideoAnalysis], times_s: Sequence[Float], config: 
     give theirs.
     What a clip shows for the third time is never taken; what it shows for the second time is taken as if it were new
     while the budget lasts, and else at three times the step and for the poses only.
-    `times_s` are told in the reasons.
+    `times_s` are told in the reasons. A rate that `config` asks for is followed to the frame, whatever they show and
+    however many they are.
     """
+    if config.fps is not None or config.every is not None:
+        return [_at_rate(analysis, times, config) for analysis, times in zip(analyses, times_s, strict=True)]
     shots = _all_shots(analyses, 1.0)
-    scarce = sum(shot.count(config.min_motion) for shot in shots) > config.max_frames
+    scarce = sum(shot.count(config.min_motion) * shot.images for shot in shots) > config.max_frames
     if scarce:
         shots = _all_shots(analyses, config.spacing.again)
     kept: list[list[Shot]] = [[] for _ in analyses]
-    for shot in sorted(shots, key=lambda shot: -shot.motion)[: config.max_frames]:
-        kept[shot.clip].append(shot)
+    left = config.max_frames
+    for shot in sorted(shots, key=lambda shot: -shot.motion):
+        if left > 0:  # the first one is kept whatever it costs
+            kept[shot.clip].append(shot)
+        left -= shot.images
     step = common_step([shot for of_clip in kept for shot in of_clip], config)
     choices = [_choice(of_clip, step, scarce, config) for of_clip in kept]
     full = f"over the budget of {config.max_frames} frames" if scarce else ""
@@ -58,6 +64,25 @@ def choose(analyses: Sequence[VideoAnalysis], times_s: Sequence[Float], config: 
         _with_reasons(choice, _reasons(choice, analysis, times, full, config))
         for choice, analysis, times in zip(choices, analyses, times_s, strict=True)
     ]
+
+
+def _at_rate(analysis: VideoAnalysis, times_s: Float, config: SelectConfig) -> Choice:
+    """Every so many frames, or those nearest to equal times, from the first one on."""
+    frames = np.flatnonzero(analysis.decoded)
+    if config.every is not None or not len(frames):
+        taken = frames[:: config.every]
+    else:
+        own_s = times_s[frames]
+        aims_s = np.arange(own_s[0], own_s[-1] + 1e-9, 1 / (config.fps or 1.0))
+        after = np.searchsorted(own_s, aims_s).clip(1, max(len(own_s) - 1, 1))
+        before_s, after_s = own_s[after - 1], own_s[np.minimum(after, len(own_s) - 1)]
+        nearest = np.where(aims_s - before_s <= after_s - aims_s, after - 1, after)
+        taken = frames[np.unique(nearest.clip(0, len(own_s) - 1))]
+    rate = f"every {config.every} frames" if config.every is not None else f"{config.fps:g} frames a second"
+    why = Reasons(analysis, times_s, taken, 0.0, np.zeros(len(times_s)), 0.0, "")
+    rest = sorted(set(range(len(times_s))) - set(taken.tolist()))
+    reasons = {k: f"{rate} were asked for" if analysis.decoded[k] else why.of(k) for k in rest}
+    return Choice(taken, reasons)
 
 
 def _reasons(choice: Choice, analysis: VideoAnalysis, times_s: Float, full: str, config: SelectConfig) -> Reasons:

@@ -6,8 +6,10 @@ docs/CAPTURE.md (rendered scenes, `bench selection`) were made with all of them 
 
 from __future__ import annotations
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, model_validator
 
+from ..arrays import Bool, Float
 from ..settings import Settings
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "CutConfig",
     "ExposureConfig",
     "MotionConfig",
+    "PanoramaConfig",
     "PhotoConfig",
     "RevisitConfig",
     "SelectConfig",
@@ -22,6 +25,9 @@ __all__ = [
     "SpacingConfig",
     "TrainingConfig",
 ]
+
+
+_ROUNDING_S = 1e-6
 
 
 class SharpnessConfig(Settings):
@@ -65,6 +71,15 @@ class MotionConfig(Settings):
 
     side_px: int = Field(
         default=320, ge=64, description="longer side of the pictures in which corners are followed (chosen for speed)"
+    )
+    sphere_side_px: int = Field(
+        default=640, ge=64, description="that of panoramas, which show four times as much (chosen)"
+    )
+    sphere_field_deg: float = Field(
+        default=75.0,
+        gt=0,
+        le=180,
+        description="what counts as the diagonal of a panorama: that of a phone's video, so that steps are as fine",
     )
     corners: int = Field(
         default=150, ge=1, description="at most in a picture; their median moves as the picture does (chosen)"
@@ -321,10 +336,43 @@ class PhotoConfig(Settings):
     )
 
 
+class PanoramaConfig(Settings):
+    """The pinhole views that stand for a panorama."""
+
+    rings: tuple[tuple[float, int], ...] = Field(
+        default=((0.0, 4), (90.0, 1)),
+        min_length=1,
+        description="pitch in degrees above the horizon, and the number of views all around there",
+    )
+    fov_deg: float = Field(default=100.0, gt=20, le=120, description="of a view, across and down")
+    finer: int = Field(
+        default=2, ge=1, description="times the side at which sharpness is judged: a view is a quarter of it (chosen)"
+    )
+    quality: int = Field(default=96, ge=50, le=100, description="of the views' JPEG files, as of stills")
+    nadir_deg: float = Field(
+        default=40.0,
+        ge=0,
+        lt=90,
+        description="half of the cone straight down that is masked in every view: whoever carries the camera",
+    )
+    least_shown: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="of a view: of a part of a sphere views that show less are left out (chosen)",
+    )
+
+
 class SelectConfig(Settings):
     """Settings of the second stage. Photographs are all taken, whatever these say about number and motion."""
 
-    max_frames: int = Field(default=300, ge=2, description="most frames to take from all videos together")
+    max_frames: int = Field(
+        default=300, ge=2, description="most images from all videos together; a panorama counts for each of its views"
+    )
+    fps: float | None = Field(default=None, gt=0, description="take so many frames a second, whatever they show")
+    every: int | None = Field(default=None, ge=1, description="take every so many frames, whatever they show")
+    start_s: float = Field(default=0.0, ge=0, description="from where in each video, counted from its first frame")
+    end_s: float | None = Field(default=None, gt=0, description="up to where in each video")
     min_motion: float = Field(
         default=0.04, gt=0, le=1, description="image motion between frames taken, as a share of the picture's diagonal"
     )
@@ -341,6 +389,21 @@ class SelectConfig(Settings):
     training: TrainingConfig = TrainingConfig()
     photos: PhotoConfig = PhotoConfig()
     content: ContentConfig = ContentConfig()
+    panoramas: PanoramaConfig = PanoramaConfig()
+
+    @model_validator(mode="after")
+    def _one_rate_and_a_stretch(self) -> SelectConfig:
+        if self.fps is not None and self.every is not None:
+            raise ValueError("fps and every are two rates; give one of them")
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"the stretch ends at {self.end_s:g} s and begins at {self.start_s:g} s; it is empty")
+        return self
+
+    def asked_for(self, times_s: Float) -> Bool:
+        """(F,) which frames of a video with these times are in the stretch that is asked for."""
+        own_s = times_s - times_s[0]
+        inside = own_s >= self.start_s - _ROUNDING_S
+        return np.asarray(inside if self.end_s is None else inside & (own_s <= self.end_s + _ROUNDING_S))
 
     @property
     def anchor_step(self) -> float:

@@ -31,6 +31,8 @@ class Reasons:
     def of(self, frame: int) -> str:
         """One clause about a frame that was not taken, beside the one that was taken in its place."""
         analysis = self.analysis
+        if frame in analysis.outside:
+            return "outside the stretch that was asked for"
         if not analysis.decoded[frame]:
             return "it cannot be decoded"
         if analysis.visits[frame] > 1:

@@ -21,7 +21,7 @@ class Shot:
     """A stretch of one clip without a cut. (n,) each, of its frames that may be taken:
 
     frames: indices into the clip. travelled: image motion. covered: the same, but what was shown before counts less.
-    sharpness, visits: as in `VideoAnalysis`.
+    sharpness, visits: as in `VideoAnalysis`. images: how many a frame becomes.
     """
 
     clip: int
@@ -30,6 +30,7 @@ class Shot:
     covered: Float
     sharpness: Float
     visits: Int
+    images: int = 1
 
     @property
     def motion(self) -> float:
@@ -88,21 +89,25 @@ def shots_of(clip: int, analysis: VideoAnalysis, again: float) -> list[Shot]:
         if mine.any():
             frames = found[mine]
             visits, sharp = analysis.visits[frames], analysis.sharpness[frames]
-            shots.append(Shot(clip, frames, analysis.travelled[frames], covered[mine], sharp, visits))
+            shots.append(Shot(clip, frames, analysis.travelled[frames], covered[mine], sharp, visits, analysis.images))
     return shots
 
 
 def common_step(shots: Sequence[Shot], config: SelectConfig) -> float:
-    """`min_motion`, or the least step above it that gives no more than `max_frames`, or one below that gives a few."""
+    """`min_motion`, or the least step above it that gives no more than `max_frames` images, or one below that gives a
+    few frames."""
     min_motion, max_frames = config.min_motion, config.max_frames
 
     def total(step: float) -> int:
+        return sum(shot.count(step) * shot.images for shot in shots)
+
+    def frames(step: float) -> int:
         return sum(shot.count(step) for shot in shots)
 
     if total(min_motion) <= max_frames:
         closer = (float(step) for step in np.geomspace(min_motion, min_motion * config.spacing.closer, 9))
         fitting = [step for step in closer if total(step) <= max_frames]
-        return next((step for step in fitting if total(step) >= config.spacing.few), fitting[-1])
+        return next((step for step in fitting if frames(step) >= config.spacing.few), fitting[-1])
     low, high = min_motion, 2.1 * max(shot.motion for shot in shots)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

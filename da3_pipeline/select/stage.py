@@ -15,6 +15,7 @@ from .analysis import VideoAnalysis, analyse
 from .choose import Choice, choose
 from .config import SelectConfig
 from .names import frame_names
+from .panorama_views import with_views
 from .photos import looked_at, without_smeared
 from .stills import still_path, write_stills
 
@@ -29,7 +30,8 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
     Frames too blurred to train on, yet worth having for the poses, are in it with `training` False and a remark.
 
     Videos are decoded twice, a frame in memory at a time: once small, to see sharpness and motion, once to write the
-    chosen frames as JPEG files below `stills`. Those already there from an interrupted run are kept.
+    chosen frames as JPEG files below `stills`. Those already there from an interrupted run are kept. In the place of a
+    panorama come pinhole views that were rendered from it, likewise below `stills`.
     Every frame left out is in `FrameSet.dropped` with its reason, a video's under the name it would have had.
     Raises SelectionError where fewer than two frames are left.
     """
@@ -48,7 +50,8 @@ def run(capture: Capture, config: SelectConfig, progress: Progress, stills: Path
     if len(frames) < 2:
         raise SelectionError(_too_few(capture, frames, dropped))
     _write([clip for clip, _ in analysed], choices, stills, progress)
-    return FrameSet(tuple(_trainable(frames, config)), tuple(dropped))
+    seen, unread = with_views(_trainable(frames, config), config.panoramas, stills / "views", progress)
+    return FrameSet(tuple(seen), (*dropped, *unread))
 
 
 def _trainable(frames: Sequence[Frame], config: SelectConfig) -> Sequence[Frame]:
@@ -84,6 +87,9 @@ def _analysed(
         def heard(index: int, clip: VideoClip = clip, before: int = before) -> None:
             progress.step(before + index + 1, total, f"frames of {clip.name} looked at")
 
+        if not config.asked_for(clip.times_s).any():
+            dropped.append(Dropped(clip.name, _too_short(clip)))
+            continue
         try:
             results.append((clip, analyse(clip, config, heard)))
         except UnreadableVideoError as error:
@@ -127,6 +133,7 @@ def _frame(clip: VideoClip, name: str, analysis: VideoAnalysis, choice: Choice, 
         remark=choice.pose_only.get(index) or choice.remarks.get(index),
         exposure=analysis.exposures.get(index),
         pixels=(*clip.pixels, *_size_changes(clip, analysis, index)),
+        panorama=None if own else clip.panorama,
     )
 
 
@@ -138,9 +145,17 @@ def _size_changes(clip: VideoClip, analysis: VideoAnalysis, index: int) -> tuple
     return ()
 
 
+def _too_short(clip: VideoClip) -> str:
+    return (
+        f"it lasts {clip.times_s[-1] - clip.times_s[0]:.2f} s, which ends before the stretch that is asked for begins"
+    )
+
+
 def _too_few(capture: Capture, frames: Sequence[Frame], dropped: Sequence[Dropped]) -> str:
     """The one line for a capture that gives no two views."""
     left = f"{frames[0].name} is the only frame left" if frames else "no frame is left"
+    if not frames and len(dropped) == len(capture.videos) == 1:
+        return f"{dropped[0].frame}: {dropped[0].reason}; correct --from"
     if capture.videos and not capture.photos:
         return f"{left} of {len(dropped) + len(frames)}: the video shows one view; move the camera while filming"
     return f"{left}: reconstruction needs at least two different views; add photographs"

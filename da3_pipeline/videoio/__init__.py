@@ -7,5 +7,6 @@ SDR. PyAV speaks for FFmpeg; every way of failing is an `UnreadableVideoError`, 
 
 from .container import UnreadableVideoError
 from .frames import DecodedFrame, VideoInfo, decode_frames, probe_video
+from .spherical import Spherical
 
-__all__ = ["DecodedFrame", "UnreadableVideoError", "VideoInfo", "decode_frames", "probe_video"]
+__all__ = ["DecodedFrame", "Spherical", "UnreadableVideoError", "VideoInfo", "decode_frames", "probe_video"]

@@ -15,6 +15,7 @@ from ..arrays import Bytes, Float
 from .container import UnreadableVideoError, lacks_presentation_times, opened, packet_times, packets, unread_streams
 from .deinterlace import WholeFrame, without_comb
 from .display import Display, display_of
+from .spherical import Spherical, spherical_of
 from .tone_mapping import ToneMapper, hdr_kind
 
 __all__ = ["DecodedFrame", "VideoInfo", "decode_frames", "probe_video"]
@@ -30,7 +31,8 @@ class VideoInfo:
 
     rotation_deg: counter-clockwise, from the container, after left and right were swapped if it is `mirrored`.
     times_s (F,) presentation times on the container's clock, strictly increasing. `metadata` of container and stream.
-    hdr: 'HLG' or 'PQ'. unread: what the other video streams are, by their number in the file.
+    hdr: 'HLG' or 'PQ'. spherical: what the file says of video that shows all around. unread: what the other video
+    streams are, by their number in the file.
     """
 
     width: int
@@ -41,6 +43,7 @@ class VideoInfo:
     mirrored: bool = False
     hdr: str | None = None
     interlaced: bool = False
+    spherical: Spherical | None = None
     unread: dict[int, str] = field(default_factory=dict)
 
 
@@ -110,6 +113,7 @@ def probe_video(path: Path) -> VideoInfo:
         mirrored=first.display.mirrored,
         hdr=hdr_kind(first.frame),
         interlaced=first.deinterlaced,
+        spherical=spherical_of(first.frame),
         unread=unread,
     )
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 from ...arrays import Float, Int
-from ...imageio import write_mask, write_rgb
+from ...geometry import Camera
+from ...geometry.equirectangular import Equirectangular
+from ...imageio import read_rgb, write_mask, write_rgb
 from ...progress import Progress
 from ..truth.prior_noise import PriorNoise, perturbed_poses
 from ..truth.scene_truth import write_truth
@@ -25,7 +29,8 @@ _DEPTH_SIZE = (126, 168)  # rows and columns: multiples of 14, as a network's
 
 @dataclass(frozen=True)
 class ScenarioCapture:
-    """folder: images/, depth/, truth.json, masks/ where there are any. All arrays in the order of the names."""
+    """folder: images/, depth/, truth.json, masks/ where there are any, film.mp4 of a film. All arrays in the order of
+    the names, which are those of the frames that a run makes of the pictures; of a panorama the view ahead."""
 
     name: str
     folder: Path
@@ -38,6 +43,11 @@ class ScenarioCapture:
     @property
     def images(self) -> Path:
         return self.folder / "images"
+
+    @property
+    def source(self) -> Path:
+        """What a run is given."""
+        return self.folder / "film.mp4" if self.scenario.film else self.images
 
     @property
     def rig(self) -> Path | None:
@@ -60,9 +70,11 @@ def render_capture(name: str, scenario: Scenario, cache: Path, seed: int, progre
     for number, picture in enumerate(pictures):
         progress.step(number, len(pictures), f"rendering {name}")
         _render(picture, folder, scenario.masks)
-    names = tuple(picture.name for picture in pictures)
+    if scenario.film:
+        _encode([folder / "images" / picture.name for picture in pictures], folder / "film.mp4")
+    names = tuple(_frame_name(picture) if scenario.film else picture.name for picture in pictures)
     poses = np.stack([picture.cam_from_world for picture in pictures])
-    matrices = np.stack([picture.camera.K for picture in pictures])
+    matrices = np.stack([_pinhole(picture.camera).K for picture in pictures])
     write_truth(folder, names, poses, matrices)
     if scenario.rig:
         cameras = [
@@ -107,6 +119,34 @@ def _render(picture: Picture, folder: Path, masks: bool) -> None:
         write_mask(folder / "masks" / f"{picture.name}.png", ~np.isin(shot.solid, picture.ignored))
     image.parent.mkdir(parents=True, exist_ok=True)
     write_rgb(image, shot.rgb)  # last, and complete or not at all: where it is there, so is the rest
+
+
+def _frame_name(picture: Picture) -> str:
+    view = "view000/" if picture.camera.model == "EQUIRECTANGULAR" else ""
+    return f"film/{view}{Path(picture.name).stem}.jpg"
+
+
+def _pinhole(camera: Camera) -> Camera:
+    """The camera; of a panorama one that is as fine."""
+    if camera.model == "EQUIRECTANGULAR":
+        return Equirectangular.whole(camera.width, camera.height).view(90.0)
+    return camera
+
+
+def _encode(pictures: Sequence[Path], film: Path) -> None:
+    """H.264 at 30 frames a second, as good as a camera's."""
+    if film.exists():
+        return
+    partial = film.with_name("partial.mp4")
+    with av.open(str(partial), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
+        stream.pix_fmt = "yuv420p"
+        for picture in pictures:
+            rgb = read_rgb(picture)
+            stream.height, stream.width = rgb.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        container.mux(stream.encode())
+    partial.rename(film)
 
 
 def _depth_file(folder: Path, name: str) -> Path:

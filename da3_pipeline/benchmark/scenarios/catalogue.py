@@ -10,19 +10,22 @@ import numpy as np
 
 from ...arrays import Float
 from ...geometry import Camera, compose
+from ...geometry.equirectangular import Equirectangular
 from ...training.synthetic.atlas import Atlas, build_atlas
 from ...training.synthetic.building import Scene
 from ...training.synthetic.scenes import HELD_OUT_SEED
 from ...training.synthetic.viewpoints import look_at
 from ..peers.colmap import Cameras
-from .rendering import Shot, moved, take, turned
-from .worlds import World, corridor, empty_room, people, repeated_facade, showroom, stage, wall
+from .rendering import Shot, moved, take, take_panorama, turned
+from .worlds import World, corridor, empty_room, people, photographed, repeated_facade, showroom, stage, wall
 
 __all__ = ["SCENARIOS", "Picture", "Scenario", "arc", "pictures_along", "world_atlas", "world_seed"]
 
 
 _WIDTH, _HEIGHT = 640, 480
 _FRAMES = 24
+_FILMED = 72
+_SPHERE = (2048, 1024)
 _TEXTURES = 90
 _BLUR_DEG = 1.6
 
@@ -43,13 +46,16 @@ class Picture:
 @dataclass(frozen=True)
 class Scenario:
     """pictures: of a seed. lens: the camera model that a user of COLMAP would choose. masks: whether they are handed
-    over. cameras: which pictures share one, for COLMAP. rig: folders of its sensors."""
+    over. cameras: which pictures share one, for COLMAP. rig: folders of its sensors. film: the pictures are the frames
+    of a video.
+    """
 
     pictures: Callable[[int], Iterator[Picture]]
     lens: str = "OPENCV"
     masks: bool = False
     cameras: Cameras = "one"
     rig: tuple[str, ...] = ()
+    film: bool = False
 
 
 def arc(scene: Scene, seed: int, frames: int = _FRAMES, swing_deg: float = 50.0) -> Float:
@@ -179,6 +185,35 @@ def _people(seed: int) -> Iterator[Picture]:
         yield Picture(f"{k:03d}.png", pose, camera, partial(take, scene, world_atlas(), pose, camera, k), everyone)
 
 
+def _carried(scene: Scene, seed: int, frames: int) -> Float:
+    """(F, 3, 4) poses of something held above one's head while walking around the middle of a room, 5 cm a frame."""
+    rng, radius_m = np.random.default_rng([seed, 7]), 1.0
+    start, phase = rng.uniform(0, 2 * np.pi, 2)
+    poses = []
+    for k in range(frames):
+        angle, sway = start + 0.05 * k / radius_m, 0.4 * k + phase
+        out = radius_m * (1 + 0.15 * np.sin(2 * angle + phase))
+        centre = np.array([out * np.cos(angle), out * np.sin(angle), 1.85 + 0.02 * np.sin(sway)])
+        gaze = angle + np.pi / 2 + 0.1 * np.sin(0.7 * sway)
+        ahead = np.array([np.cos(gaze), np.sin(gaze), 0.03 * np.sin(1.3 * sway)])
+        poses.append(look_at(centre, centre + ahead, np.radians(1.5 * np.sin(0.9 * sway))))
+    return np.stack(poses)
+
+
+def _carried_film(seed: int, frames: int, camera: Camera | None = None) -> Iterator[Picture]:
+    """A film of all around, or through a pinhole, by somebody who walks under the camera."""
+    world = photographed(world_atlas(), world_seed(seed))
+    sphere = Equirectangular.whole(*_SPHERE)
+    for k, pose in enumerate(_carried(world.scene, seed, frames)):
+        centre, gaze = -pose[:, :3].T @ pose[:, 3], pose[2, :3]
+        scene = moved(world.scene, world.movable[0], np.array([*(centre - 0.35 * gaze)[:2], 0.0]))
+        if camera is None:
+            shot = partial(take_panorama, scene, world_atlas(), pose, sphere, k)
+            yield Picture(f"{k:06d}.png", pose, Camera("EQUIRECTANGULAR", *_SPHERE, tuple(map(float, _SPHERE))), shot)
+        else:
+            yield Picture(f"{k:06d}.png", pose, camera, partial(take, scene, world_atlas(), pose, camera, k))
+
+
 def pictures_along(world: World, poses: Float, camera: Camera, seed: int) -> Iterator[Picture]:
     """One picture a pose (F, 3, 4), named by its number."""
     for k, pose in enumerate(poses):
@@ -217,6 +252,8 @@ SCENARIOS: dict[str, Scenario] = {
     "two devices": Scenario(_two_devices, cameras="images"),
     "rig of two": Scenario(_rig_of_two, cameras="folders", rig=("left", "right")),
     "30 % blurred": Scenario(_blurred),
+    "360 film": Scenario(partial(_carried_film, frames=_FILMED), film=True),
+    "360 film, pinhole": Scenario(lambda seed: _carried_film(seed, _FILMED, _camera(70)), film=True),
     "moving people": Scenario(_people),
     "moving people, masked": Scenario(_people, masks=True),
 }

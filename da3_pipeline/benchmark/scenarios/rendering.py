@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from ...arrays import Bytes, Float, Float32, Int
-from ...geometry import Camera, compose
+from ...geometry import Camera, centres, compose
+from ...geometry.equirectangular import Equirectangular
 from ...training.synthetic.atlas import Atlas
 from ...training.synthetic.building import Scene
-from ...training.synthetic.render import find_borders, render_pixels
+from ...training.synthetic.render import find_borders, render_pixels, render_rays
 
-__all__ = ["Shot", "moved", "take", "turned"]
+__all__ = ["Shot", "moved", "take", "take_panorama", "turned"]
 
 
 _TILE_PX = 80
@@ -53,6 +54,27 @@ def take(
     return Shot(np.asarray((255 * colour + noise).clip(0, 255), np.uint8), depth, solid)
 
 
+def take_panorama(scene: Scene, atlas: Atlas, cam_from_world: Float, panorama: Equirectangular, seed: int) -> Shot:
+    """One equirectangular picture; its depth is the distance in metres."""
+    rows, columns = np.mgrid[0 : panorama.height, 0 : panorama.width]
+    places = np.stack([columns, rows], -1) + 0.5
+    colour = np.zeros((*rows.shape, 3), np.float32)
+    depth, solid = np.zeros(rows.shape, np.float32), np.zeros(rows.shape, np.int64)
+    for tile in _tiles(*rows.shape):
+        shape = rows[tile].shape
+        samples = _directed(scene, atlas, cam_from_world, panorama, places[tile].reshape(-1, 2))
+        colour[tile] = samples[0].reshape(*shape, 3)
+        depth[tile], solid[tile] = samples[1].reshape(shape), samples[2].reshape(shape)
+    edge = find_borders(torch.from_numpy(solid)).numpy()
+    for tile in _tiles(*rows.shape):
+        pixels = places[tile][edge[tile]]
+        if len(pixels):
+            fine = [_directed(scene, atlas, cam_from_world, panorama, pixels + shift)[0] for shift in _SUBSAMPLES]
+            colour[tile][edge[tile]] = np.mean(fine, 0)
+    noise = np.random.default_rng(seed).normal(0, _NOISE, (*rows.shape, 1))
+    return Shot(np.asarray((255 * colour + noise).clip(0, 255), np.uint8), depth, solid)
+
+
 def moved(scene: Scene, solids: Sequence[int], offset_m: Float) -> Scene:
     """The scene with some of its solids shifted by `offset_m` (3,)."""
     centre = scene.solids.centre.clone()
@@ -84,13 +106,11 @@ def _trace(scene: Scene, atlas: Atlas, pose: Float, camera: Camera, plane: Float
     colour = np.zeros((height, width, 3), np.float32)
     depth = np.zeros((height, width), np.float32)
     solid = np.zeros((height, width), np.int64)
-    for top in range(0, height, _TILE_PX):
-        for left in range(0, width, _TILE_PX):
-            tile = (slice(top, top + _TILE_PX), slice(left, left + _TILE_PX))
-            shape = plane[tile].shape[:2]
-            samples = _samples(scene, atlas, pose, camera, plane[tile].reshape(-1, 2))
-            colour[tile] = samples[0].reshape(*shape, 3)
-            depth[tile], solid[tile] = samples[1].reshape(shape), samples[2].reshape(shape)
+    for tile in _tiles(height, width):
+        shape = plane[tile].shape[:2]
+        samples = _samples(scene, atlas, pose, camera, plane[tile].reshape(-1, 2))
+        colour[tile] = samples[0].reshape(*shape, 3)
+        depth[tile], solid[tile] = samples[1].reshape(shape), samples[2].reshape(shape)
     return colour, depth, solid
 
 
@@ -101,6 +121,24 @@ def _samples(scene: Scene, atlas: Atlas, pose: Float, camera: Camera, plane: Flo
     pixels = torch.tensor(focal_px * plane, dtype=torch.float32)
     colour, depth, solid = render_pixels(scene, atlas, torch.tensor(pose, dtype=torch.float32), K, pixels)
     return colour.numpy(), depth.numpy(), solid.numpy()
+
+
+def _directed(
+    scene: Scene, atlas: Atlas, pose: Float, panorama: Equirectangular, pixels: Float
+) -> tuple[Float32, Float32, Int]:
+    """Colour (R, 3), distance (R,) and solid (R,) at positions (R, 2) of a panorama."""
+    rays = torch.tensor(panorama.rays(pixels) @ pose[:, :3], dtype=torch.float32)
+    origin = torch.tensor(centres(pose), dtype=torch.float32)
+    colour, depth, solid = render_rays(scene, atlas, origin, rays, panorama.focal_px)
+    return colour.numpy(), depth.numpy(), solid.numpy()
+
+
+def _tiles(height: int, width: int) -> list[tuple[slice, slice]]:
+    return [
+        (slice(top, top + _TILE_PX), slice(left, left + _TILE_PX))
+        for top in range(0, height, _TILE_PX)
+        for left in range(0, width, _TILE_PX)
+    ]
 
 
 def _between(corners: Float, shift: tuple[float, float]) -> Float:

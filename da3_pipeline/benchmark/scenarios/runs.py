@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import UsageError
@@ -65,8 +67,9 @@ def measure_scenarios(
             progress.step(0, 1, f"{name}, ours")
             ours, verdict = _ours(capture, seed)
             mode = ColmapMode(capture.scenario.lens, capture.scenario.cameras)
-            theirs = _colmap(capture, mode) if colmap else None
-            rows.append(ScenarioRow(name, seed, ours, verdict, theirs, str(mode) if colmap else ""))
+            beside = colmap and not capture.scenario.film  # which frames it would take of a film is no matter of poses
+            theirs = _colmap(capture, mode) if beside else None
+            rows.append(ScenarioRow(name, seed, ours, verdict, theirs, str(mode) if beside else ""))
     return rows
 
 
@@ -94,7 +97,9 @@ def scenarios_json(rows: Sequence[ScenarioRow]) -> str:
 
 
 def _ours(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
-    """The whole pipeline on the pictures, with a simulated network's predictions."""
+    """The whole pipeline on the pictures, with a simulated network's predictions; on a film, with da3-nano's."""
+    if capture.scenario.film:
+        return _of_film(capture, seed)
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         prior = Path(folder) / "prior.npz"
         write_network_prior(capture, prior, _NOISE, seed)
@@ -111,6 +116,21 @@ def _ours(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
     about = f"{capture.name}, seed {seed}"
     verdict = judge_data_set(about, truth, found, ours.set_aside, ours.passed, ours.verdict)
     return _outcome(capture, found, ours.wall_s), verdict
+
+
+def _of_film(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
+    """Scored on the frames that were taken."""
+    config = PipelineConfig.model_validate({"refine": {"threads": 1}})
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
+        ours = run_configured([capture.source], Path(folder) / "session", config)
+        found = ours.cam_from_world
+    taken = {frame["name"] for frame in ours.report["frames"]}
+    truth = {n: pose for n, pose in zip(capture.names, capture.cam_from_world, strict=True) if n in taken}
+    poses = {name: pose for name, pose in found.items() if name in truth}
+    about = f"{capture.name}, seed {seed}"
+    verdict = judge_data_set(about, truth, poses, ours.set_aside, ours.passed, ours.verdict)
+    score = score_poses(np.stack(list(truth.values())), stacked(tuple(truth), poses))
+    return Outcome(score, ours.wall_s), verdict
 
 
 def _colmap(capture: ScenarioCapture, mode: ColmapMode) -> Outcome:

@@ -19,6 +19,7 @@ __all__ = [
     "corridor",
     "empty_room",
     "people",
+    "photographed",
     "repeated_facade",
     "showroom",
     "stage",
@@ -55,6 +56,15 @@ def people(atlas: Atlas, seed: int) -> World:
         groups.append(tuple(range(first, first + 3)))
     figures = build.build("people", np.zeros(3), np.zeros((2, 3)), 1.0)
     return World(_joined(room, figures), tuple(tuple(len(room.solids) + k for k in group) for group in groups))
+
+
+def photographed(atlas: Atlas, seed: int) -> World:
+    """The showroom with somebody in it who carries the camera, at the origin."""
+    room, build = showroom(atlas, seed).scene, world_builder(atlas, seed, 7)
+    for height, half in ((0.4, (0.14, 0.14, 0.4)), (1.1, (0.25, 0.16, 0.36)), (1.55, (0.1, 0.12, 0.13))):
+        build.add(Kind.ELLIPSOID, [0, 0, height], list(half), styles=_RICH, metres_per_tile=0.6)
+    figure = build.build("photographer", np.zeros(3), np.zeros((2, 3)), 1.0)
+    return World(_joined(room, figure), (tuple(range(len(room.solids), len(room.solids) + 3)),))
 
 
 def corridor(atlas: Atlas, seed: int) -> World:

@@ -10,7 +10,8 @@ import numpy as np
 from ...arrays import Bytes, Float, Float32
 from ..config import SelectConfig
 from .exposure import linear_light
-from .flow import corners_in, followed, shift_between
+from .flow import corners_in, followed
+from .moved import Moved, OnPicture
 
 __all__ = ["MotionTracker", "Step"]
 
@@ -37,8 +38,10 @@ class MotionTracker:
     `config.anchor_step` (a share of the diagonal): a hand's tremor around one place does not add up, a walk does.
     """
 
-    def __init__(self, config: SelectConfig) -> None:
+    def __init__(self, config: SelectConfig, moved: Moved | None = None) -> None:
+        """moved: how far corners have; that of flat pictures unless given."""
         self._config = config
+        self._moved = moved or OnPicture(config.motion)
         self._previous: Bytes | None = None
         self._origin = self._corners = np.zeros((0, 2), np.float32)
         self._levels = np.zeros(0)
@@ -56,11 +59,10 @@ class MotionTracker:
             self._anchor(grey)
             return Step(self._travelled, 1.0, self._stops, reshaped=previous is not None)
         tracked = self._follow(previous, grey)
-        diagonal = float(np.hypot(*grey.shape))
         if len(self._corners) >= config.least_corners:
-            net = float(np.median(np.linalg.norm(self._corners - self._origin, axis=1))) / diagonal
+            net = float(np.median(self._moved.distances(self._origin, self._corners, grey.shape)))
         else:
-            net = self._travelled - self._anchored_at + _shift_px(previous, grey, config.least_response) / diagonal
+            net = self._travelled - self._anchored_at + self._moved.of_all(previous, grey)
         self._travelled = max(self._travelled, self._anchored_at + net)
         self._compare_light(grey)
         lost = len(self._corners) < max(config.least_corners, config.least_share * self._anchored)
@@ -99,9 +101,3 @@ def _levels(grey: Bytes, corners: Float32, patch_px: int) -> Float:
         return np.zeros(0)
     column, row = np.clip(corners.round().astype(np.intp), 0, (grey.shape[1] - 1, grey.shape[0] - 1)).T
     return cv2.blur(grey, (patch_px, patch_px))[row, column].astype(np.float64)
-
-
-def _shift_px(previous: Bytes, grey: Bytes, least_response: float) -> float:
-    """How far all of a picture has moved, for frames without corners; 0 where it is not credible."""
-    shift, response = shift_between(previous, grey)
-    return float(np.hypot(*shift)) if response > least_response else 0.0

@@ -10,6 +10,7 @@ import numpy as np
 from ...arrays import Bytes, Float32
 from ..config import SelectConfig
 from .flow import corners_in, followed, reduced, thumbnail
+from .moved import Moved, OnPicture
 
 __all__ = ["Places"]
 
@@ -27,10 +28,12 @@ class _Place:
 class Places:
     """The views of a clip, `config.anchor_step` apart at least, and how often each was come back to.
 
-    A view displaced by less than this share of the diagonal, in the median, shows the place.
+    A view displaced by less than this share of the diagonal, in the median, shows the place. moved: how far corners
+    are displaced; as in flat pictures unless given.
     """
 
     config: SelectConfig
+    moved: Moved | None = None
     _places: list[_Place] = field(default_factory=list)
     _thumbnails: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
@@ -74,7 +77,8 @@ class Places:
         there, found = followed(place, view, corners, self.config.motion)
         if found.mean() < config.least_found:
             return False
-        moved = np.linalg.norm(there[found] - corners[found], axis=1) / np.hypot(*view.shape)
+        distances = (self.moved or OnPicture(self.config.motion)).distances
+        moved = distances(corners[found], there[found], view.shape)
         return bool(np.median(moved) <= limit and np.quantile(moved, 0.8) <= config.spread * limit)
 
     def _remember(self, place: _Place, mark: Float32) -> None:

@@ -11,7 +11,7 @@ from .atlas import Atlas
 from .building import Scene
 from .raycast import Hits, cast, pixel_directions
 
-__all__ = ["View", "find_borders", "pixel_centres", "render_antialiased", "render_pixels", "render_view"]
+__all__ = ["View", "find_borders", "pixel_centres", "render_antialiased", "render_pixels", "render_rays", "render_view"]
 
 _TILE_PX = 160
 _SUBSAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
@@ -88,15 +88,21 @@ def render_pixels(
     """Colour (R, 3), depth (R,) and solid index (R,), -1 at the sky, at pixel positions (R, 2)."""
     rotation = cam_from_world[:, :3]
     origin = -cam_from_world[:, 3] @ rotation
-    rays = pixel_directions(K, rotation, pixels)
+    return render_rays(scene, atlas, origin, pixel_directions(K, rotation, pixels), float(K[0, 0]))
+
+
+def render_rays(
+    scene: Scene, atlas: Atlas, origin: Tensor, rays: Tensor, focal_px: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same of rays (R, 3) in the world from `origin` (3,): depth in their lengths, `focal_px` pixels a radian."""
     hits = cast(scene.solids, origin, rays)
     sky = hits.solid < 0
     if not sky.any():
-        colour = _surface(scene, atlas, hits, rays, float(K[0, 0]))
+        colour = _surface(scene, atlas, hits, rays, focal_px)
     else:
         colour = torch.empty_like(rays)
         colour[sky] = _sky(scene, atlas, rays[sky])
-        colour[~sky] = _surface(scene, atlas, hits.select(~sky), rays[~sky], float(K[0, 0]))
+        colour[~sky] = _surface(scene, atlas, hits.select(~sky), rays[~sky], focal_px)
     return colour.clamp(0, 1), torch.where(sky, 0.0, hits.depth), hits.solid
 
 

@@ -1,0 +1,154 @@
+"""Views of panoramas show what a pinhole would have seen, say where they stand, and leave out what is no world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from spheres import painted
+
+from da3_pipeline.arrays import Float
+from da3_pipeline.geometry import compose
+from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
+from da3_pipeline.imageio import read_mask, read_rgb
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.select.config import PanoramaConfig
+from da3_pipeline.select.panorama_views import View, render_view, views_of, with_views
+from da3_pipeline.types import Frame
+
+AREA = Equirectangular.whole(1024, 512)
+EVERYWHERE = PanoramaConfig(rings=((0.0, 4), (90.0, 1), (-90.0, 1), (40.0, 3)), nadir_deg=0)
+
+
+def frame(path: Path, area: Equirectangular = AREA, **fields: object) -> Frame:
+    return Frame("walk/a.png", path, area.width, area.height, "cam", "print", panorama=area, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def panorama(tmp_path: Path) -> Path:
+    Image.fromarray(painted(AREA)).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def seen_by(view: View) -> NDArray[np.uint8]:
+    """The painted world through the pinhole itself."""
+
+    class Pinhole(Equirectangular):
+        def rays(self, pixels: Float) -> Float:
+            plane = view.camera.unproject(pixels.reshape(-1, 2))
+            rays = np.column_stack([plane, np.ones(len(plane))]) @ view.view_from_panorama
+            return (rays / np.linalg.norm(rays, axis=1, keepdims=True)).reshape(*pixels.shape[:-1], 3)
+
+    side = view.camera.width
+    return painted(Pinhole(side, side, float(side), float(side)))
+
+
+@pytest.mark.parametrize("name", ["view000", "view180", "view270", "up", "down", "view120up40"])
+def test_a_view_is_what_a_pinhole_sees_there(name: str) -> None:
+    (view,) = (view for view in views_of(AREA, EVERYWHERE) if view.name == name)
+    off = np.abs(render_view(painted(AREA), AREA, view).astype(int) - seen_by(view))
+    assert np.quantile(off, 0.99) <= 6 and off.mean() < 1.5
+
+
+def test_the_cone_below_is_masked_where_it_is_seen() -> None:
+    views = {view.name: view for view in views_of(AREA, PanoramaConfig(rings=((0.0, 4), (-45.0, 1)), nadir_deg=40))}
+    assert views["view000"].used is not None or views["view000"].camera.fov_deg[1] <= 100.01
+    below = views["view000down45"]
+    assert below.used is not None
+    side = below.camera.width
+    middle = below.view_from_panorama @ np.array([0, 1.0, 0])
+    at = below.camera.project(middle[None])[0]
+    assert not below.used[int(min(at[1], side - 1)), int(at[0])]
+    angle = np.degrees(np.arccos(np.clip(_down(below), -1, 1)))
+    np.testing.assert_array_equal(below.used, angle > 40)
+
+
+def _down(view: View) -> Float:
+    """(side, side) cosine between each pixel's ray and straight down."""
+    y, x = np.mgrid[0 : view.camera.height, 0 : view.camera.width] + 0.5
+    plane = view.camera.unproject(np.column_stack([x.ravel(), y.ravel()]))
+    rays = np.column_stack([plane, np.ones(len(plane))]) @ view.view_from_panorama
+    return (rays[:, 1] / np.linalg.norm(rays, axis=1)).reshape(x.shape)
+
+
+def test_views_are_cameras_on_a_rig(panorama: Path, tmp_path: Path) -> None:
+    pose = np.column_stack([view_from_panorama(20, 5), [0.3, -0.2, 1.0]])
+    whole = frame(panorama, video="walk.mp4", time_s=2.0, known_cam_from_world=pose, up_in_camera=(0.0, -1.0, 0.0))
+    flat = replace(whole, name="b.png", panorama=None)
+    found, dropped = with_views([whole, flat], EVERYWHERE, tmp_path / "views", SilentProgress())
+    assert not dropped and found[0] == flat
+    names = [view.name for view in found[1:]]
+    assert names[:2] == ["walk/view000/a.jpg", "walk/view090/a.jpg"] and len(set(names)) == 9
+    assert len({view.camera_id for view in found[1:]}) == len({view.video for view in found[1:]}) == 9
+    assert sum(view.rig.reference for view in found[1:] if view.rig) == 1
+    for view in found[1:]:
+        assert view.rig is not None and view.view_of is not None and view.known_cam_from_world is not None
+        own = np.column_stack([view.view_of.view_from_panorama, np.zeros(3)])
+        np.testing.assert_allclose(view.rig.cam_from_rig, own, atol=1e-12)
+        np.testing.assert_allclose(view.known_cam_from_world, compose(own, pose), atol=1e-12)
+        np.testing.assert_allclose(np.array(view.up_in_camera), own[:, :3] @ (0, -1, 0), atol=1e-12)
+        assert view.rig.instant == "walk/a.png" and view.mask is None and view.panorama is None
+        assert read_rgb(view.path).shape[:2] == (view.height, view.width)
+
+
+def test_the_rig_is_told_from_its_reference_wherever_that_looks(panorama: Path, tmp_path: Path) -> None:
+    config = PanoramaConfig(rings=((30.0, 3),), nadir_deg=0)
+    found, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
+    first, second, _ = found
+    assert first.rig and second.rig and first.view_of and second.view_of
+    np.testing.assert_allclose(first.rig.cam_from_rig, np.eye(3, 4), atol=1e-12)
+    np.testing.assert_allclose(
+        second.rig.cam_from_rig[:, :3] @ first.view_of.view_from_panorama,  # type: ignore[index]
+        second.view_of.view_from_panorama,
+        atol=1e-12,
+    )
+
+
+def test_a_mask_of_the_panorama_is_seen_through_the_views(panorama: Path, tmp_path: Path) -> None:
+    used = np.full((512, 1024), 255, np.uint8)
+    used[200:300, 480:544] = 0  # ahead
+    Image.fromarray(used).save(tmp_path / "mask.png")
+    found, _ = with_views([frame(panorama, mask=tmp_path / "mask.png")], EVERYWHERE, tmp_path, SilentProgress())
+    masks = {view.name.split("/")[1]: read_mask(view.mask, view.width, view.height) for view in found if view.mask}
+    ahead = masks["view000"]
+    assert not ahead[ahead.shape[0] // 2, ahead.shape[1] // 2] and 0.005 < 1 - ahead.mean() < 0.08
+    assert masks["view180"].all()
+
+
+def test_of_a_part_there_are_the_views_that_show_it(tmp_path: Path) -> None:
+    part = Equirectangular(512, 256, 1024.0, 512.0, left=256.0, top=128.0)  # half around, ahead
+    Image.fromarray(painted(part)).save(tmp_path / "a.png")
+    found, _ = with_views([frame(tmp_path / "a.png", part)], PanoramaConfig(), tmp_path, SilentProgress())
+    names = [view.name.split("/")[1] for view in found]
+    assert "view000" in names and "view180" not in names
+    beside = next(view for view in found if "view090" in view.name)
+    assert beside.mask is not None and beside.rig is not None
+    used = read_mask(beside.mask, beside.width, beside.height)
+    assert used[:, : beside.width // 4].mean() > 0.5 and not used[:, -beside.width // 4 :].any()
+
+
+def test_what_is_there_is_not_rendered_again(panorama: Path, tmp_path: Path) -> None:
+    config = PanoramaConfig()
+    first, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
+    stamps = [view.path.stat().st_mtime_ns for view in first]
+    again, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
+    assert [view.path.stat().st_mtime_ns for view in again] == stamps
+    other, _ = with_views([frame(panorama)], config.model_copy(update={"fov_deg": 80.0}), tmp_path, SilentProgress())
+    assert {view.path for view in other}.isdisjoint(view.path for view in first)
+
+
+def test_a_panorama_that_cannot_be_read_is_left_out_by_name(panorama: Path, tmp_path: Path) -> None:
+    panorama.write_bytes(panorama.read_bytes()[:2000])
+    found, dropped = with_views([frame(panorama)], PanoramaConfig(), tmp_path, SilentProgress())
+    assert not found and dropped[0].frame == "walk/a.png" and "damaged" in dropped[0].reason
+
+
+def test_views_of_panoramas_that_differ_in_the_suffix_have_names_of_their_own(panorama: Path, tmp_path: Path) -> None:
+    one = frame(panorama)
+    other = replace(one, name="walk/a.jpg", fingerprint="other")
+    found, _ = with_views([one, other], PanoramaConfig(), tmp_path, SilentProgress())
+    assert len({view.name for view in found}) == len(found)
