@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -270,6 +271,8 @@ def _left_out(dropped: Sequence[Any]) -> str:
 
 def _describe_capture(capture: Capture) -> str:
     parts = [f"{len(capture.photos)} photographs"] if capture.photos else []
+    around = Counter(photo.pixels[-1] for photo in capture.photos if photo.panorama is not None)
+    parts += [f"{count} of them {seen}" for seen, count in around.items()]
     for clip in capture.videos:
         pixels = f" ({'; '.join(clip.pixels)})" if clip.pixels else ""
         parts.append(f"{clip.name}: {len(clip.times_s)} video frames{pixels}")
