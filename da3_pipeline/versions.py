@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 5,
+    "ingest": 6,
     "select": 8,
     "mask": 1,
     "infer": 3,
     "refine": 23,
     "georegister": 4,
-    "export": 14,
+    "export": 15,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 
