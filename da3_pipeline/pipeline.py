@@ -276,7 +276,7 @@ def _describe_capture(capture: Capture) -> str:
     for clip in capture.videos:
         pixels = f" ({'; '.join(clip.pixels)})" if clip.pixels else ""
         parts.append(f"{clip.name}: {len(clip.times_s)} video frames{pixels}")
-    return ", ".join(parts) + _left_out(capture.dropped)
+    return "; ".join([", ".join(parts) + _left_out(capture.dropped), *capture.told])
 
 
 def _describe_frames(frames: FrameSet) -> str:

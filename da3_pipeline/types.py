@@ -39,6 +39,7 @@ __all__ = [
     "PriorTrust",
     "RigPlace",
     "Scene",
+    "SensorDepth",
     "StageRecord",
     "Tracks",
     "Verdict",
@@ -99,6 +100,26 @@ class PanoramaView:
 
 
 @dataclass(frozen=True)
+class SensorDepth:
+    """A depth map that was measured or stored beside a picture: z-depth, before EXIF's orientation of the picture.
+
+    unit: length of one stored number, in metres, or, where `metric` is False, in units of the known poses.
+    shape: (rows, columns) of a file that does not tell it. confidence: an image of it, of the same shape; what is
+    below `least_confidence` is unknown there. pixel_map: from pixels of the depth map to those of the stored picture;
+    None where it covers the whole picture. quarter_turns: clockwise, from the stored picture to the upright one.
+    """
+
+    path: Path
+    unit: float
+    metric: bool = True
+    shape: tuple[int, int] | None = None
+    confidence: Path | None = None
+    least_confidence: float = 0.0
+    pixel_map: PixelMap | None = None
+    quarter_turns: int = 0
+
+
+@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -108,6 +129,8 @@ class Frame:
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
     `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
     `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
+    `known_pose_program`: whose project told it, as a prior; None where the user gave it to be kept.
+    `known_pose_metric`: its unit is the metre. `depth`: what a sensor measured.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
@@ -132,6 +155,9 @@ class Frame:
     known_camera: Camera | None = None
     known_cam_from_world: Float | None = None
     known_pose_form: str | None = None
+    known_pose_program: str | None = None
+    known_pose_metric: bool = False
+    depth: SensorDepth | None = None
     sharpness: float | None = None
     rig: RigPlace | None = None
     mask: Path | None = None
@@ -173,11 +199,15 @@ class VideoClip:
 
 @dataclass(frozen=True)
 class Capture:
-    """Everything readable in the given sources, photographs in natural order of their names."""
+    """Everything readable in the given sources, photographs in natural order of their names.
+
+    told: what is to be said of projects of other programs that were found there, a sentence each.
+    """
 
     photos: tuple[Frame, ...]
     videos: tuple[VideoClip, ...]
     dropped: tuple[Dropped, ...]
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,11 +227,15 @@ class FrameSet:
 
 @dataclass(frozen=True)
 class MetricScale:
-    """How long a unit of a world is, who says so, and how sure that is (one sigma, relative)."""
+    """How long a unit of a world is, who says so, and how sure that is (one sigma, relative).
+
+    measured: by a depth sensor, not guessed by a network.
+    """
 
     metres_per_unit: float
     relative_sigma: float
     source: str
+    measured: bool = False
 
 
 @dataclass(frozen=True)

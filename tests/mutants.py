@@ -1,6 +1,6 @@
 """How many small mistakes the tests notice: plants them one at a time and runs the tests that pass over the place.
 
-    python tests/mutants.py da3_pipeline/geometry da3_pipeline/ingest/calibration.py --per-file 12 --seed 0
+    python tests/mutants.py da3_pipeline/geometry da3_pipeline/ingest/projects --per-file 12 --seed 0
 
 By hand (`make mutants`), for it takes minutes a room. The tests are those of the file's room. They are run once to see
 which lines each passes over; a mutant then meets only the tests of its lines, the quickest first, up to the first that

@@ -72,7 +72,12 @@ def run(
         Path | None, typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.")
     ] = None,
     poses: Annotated[Path | None, typer.Option(help="Known poses: transforms.json or a COLMAP model folder.")] = None,
-    poses_as: Annotated[str, typer.Option(help="Known poses are 'fixed', or a 'prior' for the adjustment.")] = "fixed",
+    poses_as: Annotated[
+        str, typer.Option(help="Known poses are 'fixed' or a 'prior'; auto: fixed by --poses, priors by a project.")
+    ] = "auto",
+    no_project: Annotated[
+        bool, typer.Option("--no-project", help="Ignore what other programs' projects in a source know.")
+    ] = False,
     rig: Annotated[
         Path | None, typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.")
     ] = None,
@@ -104,7 +109,9 @@ def run(
     metric_model: Annotated[
         str | None, typer.Option(help="A metric network beside the model, for metres and sky: da3metric-large.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="Where metres come from: auto, distance, gps, network or none.")] = "auto",
+    metric: Annotated[
+        str, typer.Option(help="Where metres come from: auto, distance, sensor, gps, poses, network or none.")
+    ] = "auto",
     distance: Annotated[
         list[str] | None,
         typer.Option(help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'."),
@@ -120,7 +127,15 @@ def run(
     """Run the pipeline on one capture."""
     config = configuration(
         {
-            "ingest": {"intrinsics": intrinsics, "poses": poses, "rig": rig, "panorama": panorama, **_masks(masks)},
+            "ingest": {
+                "intrinsics": intrinsics,
+                "poses": poses,
+                "rig": rig,
+                "panorama": panorama,
+                "project": not no_project,
+                "project_poses": "fixed" if poses_as == "fixed" else "prior",
+                **_masks(masks),
+            },
             "select": {"max_frames": max_frames, "fps": fps, "every": every, "start_s": from_, "end_s": to},
             "mask": {"people": mask_people, "device": device},
             "infer": {

@@ -11,6 +11,7 @@ from .poses import (
     nearest_rotation,
     rotation_angle_deg,
     transform_points,
+    turned_camera,
 )
 from .sim3_algebra import (
     inverse_right_jacobian,
@@ -41,5 +42,6 @@ __all__ = [
     "sim3_matrix",
     "sim3_of",
     "transform_points",
+    "turned_camera",
     "umeyama",
 ]

@@ -11,6 +11,19 @@ from ..arrays import Float
 
 __all__ = ["Camera", "PixelMap"]
 
+_ISOTROPIC = frozenset(
+    [
+        *("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_DIVISION", "DIVISION", "FOV", "EUCM"),
+        *("SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "OPENCV_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE"),
+    ]
+)
+_VECTORS = {
+    "OPENCV": ((7, 6),),
+    "FULL_OPENCV": ((7, 6),),
+    "THIN_PRISM_FISHEYE": ((7, 6), (10, 11)),
+}
+"""Places of the x and y components of what is a vector in the image, by model; the other models have none."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -77,6 +90,30 @@ class Camera:
         camera = self.to_pycolmap()
         camera.rescale(width, height)
         return replace(Camera.from_pycolmap(camera), width=width, height=height)
+
+    def turned(self, quarter_turns: int) -> Camera:
+        """The camera of the same photograph turned clockwise by so many quarters (see `poses.turned_camera`).
+
+        Tangential and prism terms are vectors in the image, (p2, p1) and (sx1, sy1): they turn with it.
+        ValueError for a model whose two axes differ in another way.
+        """
+        camera = self
+        for _ in range(quarter_turns % 4):
+            camera = camera._turned_once()
+        return camera
+
+    def _turned_once(self) -> Camera:
+        model = self.to_pycolmap()
+        focal, centre = list(model.focal_length_idxs()), list(model.principal_point_idxs())
+        params = list(self.params)
+        params[focal[0]], params[focal[-1]] = self.params[focal[-1]], self.params[focal[0]]
+        params[centre[0]], params[centre[1]] = self.height - self.params[centre[1]], self.params[centre[0]]
+        if self.model not in _ISOTROPIC:
+            if self.model not in _VECTORS:
+                raise ValueError(f"a camera of model {self.model} cannot be turned")
+            for x, y in _VECTORS[self.model]:
+                params[x], params[y] = -self.params[y], self.params[x]
+        return Camera(self.model, self.height, self.width, tuple(params))
 
 
 @dataclass(frozen=True)

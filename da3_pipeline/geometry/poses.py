@@ -20,6 +20,7 @@ __all__ = [
     "nearest_rotation",
     "rotation_angle_deg",
     "transform_points",
+    "turned_camera",
 ]
 
 
@@ -49,6 +50,12 @@ def centres(cam_from_world: Float) -> Float:
 def transform_points(b_from_a: Float, points_a: Float) -> Float:
     """(N, 3) points of frame a, or (..., N, 3) for (..., 3, 4) poses, in frame b."""
     return points_a @ np.swapaxes(b_from_a[..., :3], -1, -2) + b_from_a[..., None, :, 3]
+
+
+def turned_camera(cam_from_world: Float, quarter_turns: int) -> Float:
+    """(..., 3, 4) poses of the same photographs turned clockwise by so many quarters: what was right is down then."""
+    once = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    return np.asarray(np.linalg.matrix_power(once, quarter_turns % 4) @ cam_from_world)
 
 
 def rotation_angle_deg(a: Float, b: Float) -> Float:

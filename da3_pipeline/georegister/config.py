@@ -49,8 +49,10 @@ class LengthConfig(Settings):
 class GeoregisterConfig(Settings):
     """Where metres come from."""
 
-    metric: Literal["auto", "gps", "distance", "network", "none"] = Field(
-        default="auto", description="auto: a given distance, else GPS, else the network, whichever is there"
+    metric: Literal["auto", "gps", "distance", "sensor", "poses", "network", "none"] = Field(
+        default="auto",
+        description="auto: a given distance, else a depth sensor, else GPS, else poses of another program that are in "
+        "metres, else the network, whichever is there",
     )
     distance: tuple[str, ...] = Field(
         default=(),
@@ -77,6 +79,15 @@ class GeoregisterConfig(Settings):
         gt=0,
         description="least uncertainty of the network's metres, relative: AbsRel of the metric network over five "
         "benchmarks is 0.07 to 0.13 (the paper, table 11)",
+    )
+    sensor_sigma: float = Field(
+        default=0.02,
+        gt=0,
+        description="likewise of a depth sensor: structured light and LiDAR of hand-held devices are within 1 to 2 % "
+        "(chosen)",
+    )
+    poses_sigma: float = Field(
+        default=0.03, gt=0, description="likewise of poses that a phone tracks: its inertial scale drifts (chosen)"
     )
     disagreement_sigmas: float = Field(
         default=2.0,

@@ -11,14 +11,18 @@ from typing import Literal
 import numpy as np
 
 from ..errors import UsageError
+from ..geometry import centres
+from ..geometry.robust_alignment import distance_ratio
 from ..types import Scene
 from .config import GeoregisterConfig
 
-__all__ = ["ScaleEstimate", "choose", "network_estimate", "warn_of_disagreement"]
+__all__ = ["ORDER", "ScaleEstimate", "choose", "depth_estimate", "poses_estimate", "warn_of_disagreement"]
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["distance", "gps", "network"]
+Kind = Literal["distance", "sensor", "gps", "poses", "network"]
+ORDER: tuple[Kind, ...] = ("distance", "sensor", "gps", "poses", "network")
+"""The most trusted first."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class ScaleEstimate:
     relative_sigma: float
 
 
-def network_estimate(scene: Scene, config: GeoregisterConfig) -> ScaleEstimate | None:
-    """The prior's own metres, carried into the scene by the depth scales, whose spread adds to the uncertainty."""
+def depth_estimate(scene: Scene, config: GeoregisterConfig) -> ScaleEstimate | None:
+    """The metres of the prior's depth, a sensor's or a network's, carried into the scene by the depth scales, whose
+    spread adds to the uncertainty."""
     metric = scene.prediction.metric
     posed = np.array([source != "none" for source in scene.pose_source], bool)
     scales = scene.depth_scale[posed & np.isfinite(scene.depth_scale) & (scene.depth_scale > 0)]
@@ -42,8 +47,25 @@ def network_estimate(scene: Scene, config: GeoregisterConfig) -> ScaleEstimate |
     middle = float(np.median(logs))
     spread = 1.4826 * float(np.median(np.abs(logs - middle)))
     own = metric.relative_sigma if np.isfinite(metric.relative_sigma) else 0.0
-    sigma = float(np.hypot(max(own, config.network_sigma), spread))
-    return ScaleEstimate("network", f"the network ({metric.source})", metric.metres_per_unit / np.exp(middle), sigma)
+    least = config.sensor_sigma if metric.measured else config.network_sigma
+    sigma = float(np.hypot(max(own, least), spread))
+    source = metric.source if metric.measured else f"the network ({metric.source})"
+    kind: Kind = "sensor" if metric.measured else "network"
+    return ScaleEstimate(kind, source, metric.metres_per_unit / float(np.exp(middle)), sigma)
+
+
+def poses_estimate(scene: Scene, config: GeoregisterConfig) -> ScaleEstimate | None:
+    """By the places of cameras that another program told in metres, against those of the scene."""
+    told = [
+        (frame.known_cam_from_world, pose, frame.known_pose_program)
+        for frame, pose in zip(scene.frames, scene.cam_from_world, strict=True)
+        if frame.known_pose_metric and frame.known_cam_from_world is not None and np.isfinite(pose).all()
+    ]
+    if len(told) < 2:
+        return None
+    known, found = (centres(np.array([pair[side] for pair in told], float)) for side in (0, 1))
+    ratio = distance_ratio(found, known)
+    return None if ratio is None else ScaleEstimate("poses", f"the poses of {told[0][2]}", ratio, config.poses_sigma)
 
 
 def choose(estimates: Sequence[ScaleEstimate], config: GeoregisterConfig) -> ScaleEstimate | None:
@@ -71,6 +93,8 @@ def choose(estimates: Sequence[ScaleEstimate], config: GeoregisterConfig) -> Sca
 _ABSENT = {
     "gps": "the photographs carry no GPS positions that tell places apart",
     "network": "this model does not know metres",
+    "sensor": "the capture has no depth that a sensor measured",
+    "poses": "the capture has no poses that another program measured in metres",
     "distance": "no distance is given",
 }
 

@@ -13,7 +13,7 @@ from ..progress import Progress
 from ..types import MetricScale, Scene
 from .config import GeoregisterConfig
 from .distance import distance_estimate
-from .estimates import ScaleEstimate, choose, network_estimate, warn_of_disagreement
+from .estimates import ORDER, ScaleEstimate, choose, depth_estimate, poses_estimate, warn_of_disagreement
 from .gps import GpsFix, gps_fix
 
 __all__ = ["run"]
@@ -22,7 +22,8 @@ __all__ = ["run"]
 def run(scene: Scene, config: GeoregisterConfig, progress: Progress) -> Scene:
     """The scene scaled to metres and turned so that +z is up; poses, tracks and depth scales move together.
 
-    Scale: a given distance, else GPS, else the network's metres; all that exist are compared. Orientation and origin:
+    Scale: a given distance, else a depth sensor, else GPS, else poses that another program measured in metres, else the
+    network's metres; all that exist are compared. Orientation and origin:
     GPS where it is certain enough (x east, y north, z up about the origin in `figures`), else the cameras' up, the
     origin staying where it is. The returned scene's unit is the metre (`metric.metres_per_unit` is 1), or, where no
     source is certain enough, what it was (`metric` None). A scene with given poses keeps its world: then `metric` says
@@ -37,8 +38,13 @@ def run(scene: Scene, config: GeoregisterConfig, progress: Progress) -> Scene:
     up, told_by = _scene_up(scene)
     gps = gps_fix(scene, up)
     by_length = distance_estimate(scene, config.distance, config.length)
-    found = (by_length, gps.estimate if gps else None, network_estimate(scene, config))
-    estimates = [estimate for estimate in found if estimate is not None]
+    found = (
+        by_length,
+        depth_estimate(scene, config),
+        gps.estimate if gps else None,
+        poses_estimate(scene, config),
+    )
+    estimates = sorted((estimate for estimate in found if estimate is not None), key=lambda e: ORDER.index(e.kind))
     chosen = choose(estimates, config)
     disagreement = warn_of_disagreement(estimates, config)
     if _is_given(scene):
@@ -76,7 +82,8 @@ def _scene_up(scene: Scene) -> tuple[Up | None, str]:
 
 
 def _is_given(scene: Scene) -> bool:
-    return any(frame.known_cam_from_world is not None for frame in scene.frames)
+    """Whether the user gave poses, whose world stays; what another program's project told was a prior."""
+    return any(frame.known_cam_from_world is not None and frame.known_pose_program is None for frame in scene.frames)
 
 
 def _kept(chosen: ScaleEstimate | None) -> _Placement:

@@ -284,6 +284,15 @@ class SequenceConfig(Settings):
     blending: BlendConfig = BlendConfig()
 
 
+class SensorConfig(Settings):
+    """How depth that a sensor measured is taken in."""
+
+    use: bool = Field(default=True, description="it takes the place of the network's depth, and brings metres")
+    fewest_pixels: int = Field(
+        default=50, ge=1, description="of the network's, with measured depth: fewer tell no scale (chosen)"
+    )
+
+
 class InferConfig(Settings):
     """Which network looks at the frames, at what size, on what machine; or which file speaks in its place."""
 
@@ -328,3 +337,4 @@ class InferConfig(Settings):
     views: ViewConfig = ViewConfig()
     cameras: CameraConfig = CameraConfig()
     sequence: SequenceConfig = SequenceConfig()
+    sensor: SensorConfig = SensorConfig()

@@ -41,7 +41,7 @@ _FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; 
 _SMALLEST_PUBLISHED_WIDTH = 384
 _WITHOUT_INFLUENCE = {
     "budget", "device", "loop_closure", "max_memory_gb", "max_views_per_pass", "predictions", "reading_threads",
-    "sequence",
+    "sensor", "sequence",
 }  # fmt: skip
 """Settings that do not change what a chunk of given frames and size says."""
 

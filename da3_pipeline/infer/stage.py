@@ -20,6 +20,7 @@ from .gaussian_views import cloud_of_views
 from .given_poses import onto_known_poses
 from .metric_depth import metric_scale_of
 from .prediction_file import read_predictions
+from .sensor_depth import with_sensor_depth
 from .views import RawViews
 
 __all__ = ["run"]
@@ -32,7 +33,8 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
     with a reason. Poses are in the world of the known poses where frames have them, else in the prior's own.
     `workspace`: a folder in which finished chunks are kept, so that an interrupted run resumes; the
     maps of a capture that takes several chunks stay there and are memory-mapped, so it must outlive the prediction.
-    Where the network knows metres, sky or Gaussians, the prediction has them.
+    Where the network knows metres, sky or Gaussians, the prediction has them. Depth that a sensor measured takes the
+    place of the network's.
     Raises InferenceError where no frame is left or the network has no cameras, WeightsError where it cannot be loaded,
     UsageError where Gaussians or metres are asked of what has none.
     """
@@ -48,11 +50,12 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
     result = views_from_network(frames.frames, config, progress, workspace)
     chosen = FrameSet(result.frames, frames.dropped)
     prediction = _prediction(chosen, result.views, result.pixel_maps, config, result.dropped, result.confidence)
-    return replace(
+    prediction = replace(
         prediction,
         metric=metric_scale_of(result.views, config.metric_model or config.model),
         gaussians=cloud_of_views(result.views),
     )
+    return with_sensor_depth(prediction, config.sensor) if config.sensor.use else prediction
 
 
 def _prediction(

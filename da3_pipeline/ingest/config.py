@@ -55,10 +55,16 @@ class IngestConfig(Settings):
     """Settings of the first stage."""
 
     intrinsics: Path | None = Field(
-        default=None, description="known cameras: a transforms.json, or a folder with a COLMAP model (bin or txt)"
+        default=None, description="known cameras: a transforms.json, a COLMAP model (bin or txt) or any project"
     )
     poses: Path | None = Field(
-        default=None, description="known poses: a transforms.json, or a folder with a COLMAP model (bin or txt)"
+        default=None, description="known poses: a transforms.json, a COLMAP model (bin or txt) or any project"
+    )
+    project: bool = Field(
+        default=True, description="what a project of another program in a source knows is read (docs/PROJECTS.md)"
+    )
+    project_poses: Literal["prior", "fixed", "none"] = Field(
+        default="prior", description="poses of such a project are a prior that matches judge, are kept, or are left out"
     )
     rig: Path | None = Field(
         default=None, description="cameras that are bolted together: a rig_config.json as COLMAP reads it"

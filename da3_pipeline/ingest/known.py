@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..errors import CaptureError
+from ..geometry import turned_camera
 from ..geometry.cameras import Camera
 from ..types import Capture, Frame, VideoClip
-from .calibration import Intrinsics, KnownView, read_calibration
 from .names import UniqueNames
+from .projects.name_matching import ambiguous_names, match_names
+from .projects.registry import read_views
+from .projects.views import Intrinsics, KnownView
 
-__all__ = ["comparable_names", "match_names", "with_known_cameras"]
+__all__ = ["quarter_turns", "with_intrinsics", "with_known_cameras", "with_poses"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,77 +28,27 @@ def with_known_cameras(capture: Capture, intrinsics: Path | None, poses: Path | 
     Raises CaptureError where a file cannot be read or fits no picture of the capture.
     """
     if intrinsics is not None:
-        capture = _with_intrinsics(capture, read_calibration(intrinsics), intrinsics)
+        capture = with_intrinsics(capture, read_views(intrinsics), intrinsics)
     if poses is not None:
-        capture = _with_poses(capture, read_calibration(poses), poses)
+        capture = with_poses(capture, read_views(poses), poses)
     return capture
 
 
-def match_names(names: Sequence[str], known: Sequence[str]) -> dict[str, str]:
-    """From names of the capture to names of a file, each name at most once.
-
-    By the whole path; then by its ending; then by the path without suffix, so that pictures converted to another
-    format are found; then by the stem alone. A weaker rule applies only to what is unique on both sides by that rule.
-    """
-    matched: dict[str, str] = {}
-    for rule in _RULES:
-        ours, theirs = _grouped(names, rule), _grouped(known, rule)
-        taken = set(matched.values())
-        for key, candidates in ours.items():
-            others = theirs.get(key, [])
-            if len(candidates) == len(others) == 1 and candidates[0] not in matched and others[0] not in taken:
-                matched[candidates[0]] = others[0]
-    return matched
-
-
-def comparable_names(name: str) -> tuple[str, ...]:
-    """The forms of a name of the capture in which a file may speak of it: the whole path, and that below `images/`."""
-    return tuple(dict.fromkeys((_whole(name), _below_images(name))))
-
-
-def _whole(name: str) -> str:
-    return unicodedata.normalize("NFC", name).removeprefix("./")
-
-
-def _below_images(name: str) -> str:
-    return _whole(name).removeprefix("images/")
-
-
-def _basename(name: str) -> str:
-    return PurePosixPath(_whole(name)).name
-
-
-def _without_suffix(name: str) -> str:
-    return str(PurePosixPath(_below_images(name)).with_suffix(""))
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(_whole(name)).stem
-
-
-_RULES: tuple[Callable[[str], str], ...] = (_whole, _below_images, _basename, _without_suffix, _stem)
-
-
-def _grouped(names: Sequence[str], rule: Callable[[str], str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        groups[rule(name)].append(name)
-    return groups
-
-
-def _with_intrinsics(capture: Capture, views: Sequence[KnownView], path: Path) -> Capture:
+def with_intrinsics(capture: Capture, views: Sequence[KnownView], path: Path, only_named: bool = False) -> Capture:
     """Matched frames get their view's camera, and so do the other frames of the same physical camera.
 
-    A file that describes one camera only is a calibration: it holds for every picture of its proportions.
+    A file that describes one camera only is a calibration: it holds for every picture of its proportions, unless
+    `only_named`.
     """
+    stored = any(view.stored for view in views)
     known = {view.name: view.intrinsics for view in views if view.intrinsics is not None}
     if not known:
         raise CaptureError(f"{path}: it tells no focal length; give a file with intrinsics")
     matched = match_names([photo.name for photo in capture.photos], list(known))
     by_name = {ours: known[theirs] for ours, theirs in matched.items()}
     distinct = set(known.values())
-    if len(distinct) == 1:
-        return _calibrated(capture, distinct.pop(), by_name, path)
+    if len(distinct) == 1 and not only_named:
+        return _calibrated(capture, distinct.pop(), by_name, path, stored)
     if not by_name:
         raise CaptureError(_no_match(path, list(known), capture))
     by_camera: dict[str, set[Intrinsics]] = defaultdict(set)
@@ -107,39 +59,61 @@ def _with_intrinsics(capture: Capture, views: Sequence[KnownView], path: Path) -
     photos = []
     for photo in capture.photos:
         intrinsics = by_name.get(photo.name, shared.get(photo.camera_id))
-        photos.append(photo if intrinsics is None else replace(photo, known_camera=_camera(intrinsics, photo, path)))
+        if intrinsics is not None:
+            photo = replace(photo, known_camera=_camera(intrinsics, photo, path, stored))
+        photos.append(photo)
     return replace(capture, photos=_split_cameras(photos))
 
 
-def _calibrated(capture: Capture, intrinsics: Intrinsics, named: dict[str, Intrinsics], path: Path) -> Capture:
+def _calibrated(
+    capture: Capture, intrinsics: Intrinsics, named: dict[str, Intrinsics], path: Path, stored: bool
+) -> Capture:
     """Every photograph and clip of the calibration's proportions with its camera; named ones must have them."""
-    photos = [
-        replace(photo, known_camera=(_camera if photo.name in named else _camera_if_fitting)(intrinsics, photo, path))
-        for photo in capture.photos
-    ]
-    clips = [replace(clip, known_camera=_camera_if_fitting(intrinsics, clip, path)) for clip in capture.videos]
+    photos = []
+    for photo in capture.photos:
+        find = _camera if photo.name in named else _camera_if_fitting
+        photos.append(replace(photo, known_camera=find(intrinsics, photo, path, stored)))
+    clips = [replace(clip, known_camera=_camera_if_fitting(intrinsics, clip, path, stored)) for clip in capture.videos]
     cameras = [photo.known_camera for photo in photos] + [clip.known_camera for clip in clips]
     if not any(cameras):
-        _camera(intrinsics, (capture.photos or capture.videos)[0], path)
+        _camera(intrinsics, (capture.photos or capture.videos)[0], path, stored)
     return replace(capture, photos=_split_cameras(photos), videos=tuple(clips))
 
 
-def _camera_if_fitting(intrinsics: Intrinsics, picture: Frame | VideoClip, path: Path) -> Camera | None:
+def quarter_turns(photo: Frame | VideoClip, intrinsics: Intrinsics | None, stored: bool) -> int:
+    """Clockwise, from the picture that a file speaks of to the upright one.
+
+    `stored`: its program does not apply EXIF's orientation. The shape of its camera says so, or the contrary, for any
+    program, where the picture lies on its side.
+    """
+    turns = (photo.quarter_turns or 0) if isinstance(photo, Frame) else 0
+    if turns % 2 and intrinsics is not None and intrinsics.width is not None:
+        upright, on_its_side = intrinsics.fits(photo.width, photo.height), intrinsics.fits(photo.height, photo.width)
+        if upright != on_its_side:
+            return turns if on_its_side else 0
+    return turns if stored else 0
+
+
+def _camera_if_fitting(
+    intrinsics: Intrinsics, picture: Frame | VideoClip, path: Path, stored: bool = False
+) -> Camera | None:
     try:
-        return _camera(intrinsics, picture, path)
+        return _camera(intrinsics, picture, path, stored)
     except CaptureError as error:
         logger.warning("%s", error)
         return None
 
 
-def _camera(intrinsics: Intrinsics, picture: Frame | VideoClip, path: Path) -> Camera:
+def _camera(intrinsics: Intrinsics, picture: Frame | VideoClip, path: Path, stored: bool = False) -> Camera:
+    turns = quarter_turns(picture, intrinsics, stored)
+    size = (picture.height, picture.width) if turns % 2 else (picture.width, picture.height)
     try:
-        camera = intrinsics.at(picture.width, picture.height)
+        camera = intrinsics.at(*size).turned(turns)
     except ValueError as error:
         raise CaptureError(
             f"{path}: its camera for {picture.name} {error}: another shape; give the intrinsics of this very picture"
         ) from error
-    if intrinsics.width is not None and intrinsics.width != picture.width:
+    if intrinsics.width is not None and intrinsics.width != size[0]:
         logger.info("%s: intrinsics for %s rescaled from width %d px", path, picture.name, intrinsics.width)
     return camera
 
@@ -161,21 +135,28 @@ def _split_cameras(photos: Sequence[Frame]) -> tuple[Frame, ...]:
     return tuple(replace(photo, camera_id=names[photo.camera_id, photo.known_camera]) for photo in photos)
 
 
-def _with_poses(capture: Capture, views: Sequence[KnownView], path: Path) -> Capture:
-    """Matched photographs with their poses. Frames of a video have no names yet: they cannot be matched."""
+def with_poses(capture: Capture, views: Sequence[KnownView], path: Path, quiet: bool = False) -> Capture:
+    """Matched photographs with their poses. Frames of a video have no names yet: they cannot be matched.
+
+    quiet: that photographs have none is no news.
+    """
     known = {view.name: view for view in views if view.cam_from_world is not None}
     if not known:
         raise CaptureError(f"{path}: it holds no poses; give a file with transform_matrix or registered images")
     matched = match_names([photo.name for photo in capture.photos], list(known))
     if not matched:
         raise CaptureError(_no_match(path, list(known), capture))
-    if len(matched) < len(capture.photos):
-        logger.warning("%s: poses for %d of %d photographs", path, len(matched), len(capture.photos))
+    if len(matched) < len(capture.photos) and not quiet:
+        unclear = ambiguous_names([photo.name for photo in capture.photos], list(known), matched)
+        told = f"; which is meant by the name of {unclear[0]} is ambiguous" if unclear else ""
+        logger.warning("%s: poses for %d of %d photographs%s", path, len(matched), len(capture.photos), told)
     photos = []
     for photo in capture.photos:
         if photo.name in matched:
             view = known[matched[photo.name]]
-            photo = replace(photo, known_cam_from_world=view.cam_from_world, known_pose_form=view.form)
+            turns = quarter_turns(photo, view.intrinsics, view.stored)
+            pose = None if view.cam_from_world is None else turned_camera(view.cam_from_world, turns)
+            photo = replace(photo, known_cam_from_world=pose, known_pose_form=view.form)
         photos.append(photo)
     return replace(capture, photos=tuple(photos))
 

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from ..errors import CaptureError
 from ..imageio import sniff_format
 from ..types import Capture, VideoClip
-from .known import match_names
 from .names import natural_key
+from .projects.name_matching import match_names
 
 __all__ = ["with_masks"]
 

@@ -23,9 +23,9 @@ from ..arrays import Float
 from ..errors import CaptureError
 from ..geometry.cameras import Camera
 from ..types import Capture, Frame, RigPlace
-from .calibration import Intrinsics
-from .known import comparable_names
 from .names import UniqueNames, identifier
+from .projects.name_matching import comparable_names
+from .projects.views import Intrinsics
 
 __all__ = ["RigCamera", "read_rigs", "with_rigs"]
 

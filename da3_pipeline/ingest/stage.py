@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from .config import IngestConfig
 from .known import with_known_cameras
 from .masks import with_masks
 from .photos import Photo, read_photos
+from .project import FoundProject, find_projects, missing_images, with_projects
 from .rigs import with_rigs
 from .scan import Listing, scan
 from .sorting import sort_out, without_doubles
@@ -36,15 +38,19 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
     rigs or masks of `config` do not fit the capture.
     """
     use_masks = config.masks is None and config.masks_beside
-    found = sort_out(scan(sources, exclude, config.masks), use_masks)
+    projects = find_projects(sources) if config.project else []
+    found = sort_out(_without(scan(sources, exclude, config.masks), projects), use_masks)
     photos, clips, dropped = _usable(found.listing, config, progress)
     if not photos and not clips:
-        raise CaptureError(_nothing(sources, dropped))
-    capture = with_known_cameras(Capture(photos, clips, dropped), config.intrinsics, config.poses)
+        raise CaptureError(missing_images(projects) or _nothing(sources, dropped))
+    poses = config.project_poses if config.poses is None else "none"
+    capture = with_projects(Capture(photos, clips, dropped), projects, poses, intrinsics=config.intrinsics is None)
+    capture = with_known_cameras(capture, config.intrinsics, config.poses)
     capture = with_masks(with_rigs(capture, config.rig), config.masks)
     if not use_masks:
         return capture
-    return replace(capture, photos=tuple(replace(photo, mask=found.masks.get(photo.name)) for photo in capture.photos))
+    masked = (replace(photo, mask=photo.mask or found.masks.get(photo.name)) for photo in capture.photos)
+    return replace(capture, photos=tuple(masked))
 
 
 def _usable(
@@ -64,6 +70,16 @@ def _usable(
             clips.append(_clip(video, cameras))
             dropped += other_streams(video)
     return tuple(photos), tuple(clips), tuple(dropped)
+
+
+def _without(listing: Listing, projects: Sequence[FoundProject]) -> Listing:
+    """The listing without what projects name as no photographs: depth, confidence, masks, pictures stored twice."""
+    beside = {path for found in projects for path in found.beside}
+    if not beside:
+        return listing
+    paths = ((file, Path(os.path.abspath(file.path))) for file in listing.files)
+    files = tuple(file for file, path in paths if not ({path, *path.parents} & beside))
+    return replace(listing, files=files)
 
 
 def _read(listing: Listing, config: IngestConfig, progress: Progress) -> list[Photo | Video | Dropped]:

@@ -85,6 +85,7 @@ def refine_matched(
     amendments: what is done to the solution that won, in place of OF_THE_WINNER.
     """
     began = time.perf_counter()
+    config = _decided(config, prediction)
     solution = _start(prediction, correspondences, config, progress).saying(figures or {})
     solution = solved(solution, config, progress)
     if not solution.candidates:
@@ -95,6 +96,15 @@ def refine_matched(
     if not (assembly.refined | assembly.guided).any():
         return _unsolved(solution, config, "no frames fit together")
     return _judge(solution, assembly, config, progress)
+
+
+def _decided(config: RefineConfig, prediction: Prediction) -> RefineConfig:
+    """With `poses_as` settled: as told, else a prior where another program's project told any pose."""
+    if config.solve.poses_as != "auto":
+        return config
+    told = any(frame.known_pose_program is not None for frame in prediction.frames.frames)
+    solve = config.solve.model_copy(update={"poses_as": "prior" if told else "fixed"})
+    return config.model_copy(update={"solve": solve})
 
 
 def _escalated(
@@ -156,7 +166,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
     evidence, traces = gather_evidence(prediction, problem, assembly, scales, winner.held_by, solution.trust, config)
-    believed = bool(solution.trust.poses) or problem.given_poses
+    believed = bool(solution.trust.poses) or _given_by_user(solution)
     sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
     unverified = _unverified(problem, prediction.frames.names, sources)
     places = _other_places(problem, prediction.frames.names, sources, config)
@@ -191,7 +201,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
 
 
 def _unsolved(solution: Solution, config: RefineConfig, why: str) -> Scene:
-    scene = _prior_scene(solution.prediction, config, why, believed=solution.problem.given_poses)
+    scene = _prior_scene(solution.prediction, config, why, believed=_given_by_user(solution))
     scores = tuple(candidate.score for candidate in solution.candidates)
     verdict = _remarked(scene.verdict, *solution.remarks)
     return replace(scene, candidates=scores, verdict=verdict, figures=solution.figures)
@@ -214,6 +224,12 @@ def _prior_scene(prediction: Prediction, config: RefineConfig, why: str, believe
         candidates=(),
         dropped=prediction.dropped,
     )
+
+
+def _given_by_user(solution: Solution) -> bool:
+    """Whether all poses are the user's word; what another program says of its own must prove itself."""
+    told = any(frame.known_pose_program is not None for frame in solution.frames)
+    return solution.problem.given_poses and not told
 
 
 def _remarked(verdict: Verdict, *said: str) -> Verdict:

@@ -18,7 +18,7 @@ from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.export.nerfstudio import read_trainer_world, trainer_world
 from da3_pipeline.export.ply import read_ply
 from da3_pipeline.geometry import Camera, Sim3, centres, invert, transform_points
-from da3_pipeline.ingest.calibration import read_calibration
+from da3_pipeline.ingest.projects.registry import read_views
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import ExportResult, Scene, Tracks
 
@@ -141,7 +141,7 @@ def test_our_own_transforms_json_leads_back_to_the_survey(mixed: Scene, tmp_path
     """Given as --poses to another run."""
     scene = moved(mixed, UTM)
     export(scene, tmp_path / "out")
-    for view, pose in zip(read_calibration(tmp_path / "out" / "transforms.json"), scene.cam_from_world, strict=True):
+    for view, pose in zip(read_views(tmp_path / "out" / "transforms.json"), scene.cam_from_world, strict=True):
         assert view.cam_from_world is not None
         np.testing.assert_allclose(invert(view.cam_from_world), invert(pose), atol=1e-6 * extent(scene))
 

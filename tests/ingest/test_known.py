@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry.cameras import Camera
-from da3_pipeline.ingest.known import comparable_names, match_names, with_known_cameras
+from da3_pipeline.ingest.known import with_known_cameras
+from da3_pipeline.ingest.projects.name_matching import comparable_names, match_names
 from da3_pipeline.types import Capture, Frame, VideoClip
 
 

@@ -181,8 +181,10 @@ class SolveConfig(Settings):
     min_shared_points: int = Field(default=10, ge=3, description="points with the rest that make a frame part of it")
     min_frame_agreement: float = Field(default=0.25, description="of its matches, under which a frame is wrong")
     desperate_score: float = Field(default=0.7, ge=0, le=1, description="below, COLMAP's own mapper is tried as well")
-    poses_as: Literal["fixed", "prior"] = Field(
-        default="fixed", description="given poses stay as they are, or are a prior that the adjustment weighs"
+    poses_as: Literal["auto", "fixed", "prior"] = Field(
+        default="auto",
+        description="given poses stay as they are, or are a prior that the adjustment weighs; auto: those of another "
+        "program's project are a prior, others stay",
     )
     correct_poses: bool = Field(default=True, description="read given poses in the convention that matches prove")
     strict_rounds: int = Field(default=1, ge=0)

@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry.cameras import Camera
-from da3_pipeline.ingest.calibration import KnownView, read_calibration
+from da3_pipeline.ingest.projects.registry import read_views
+from da3_pipeline.ingest.projects.views import KnownView
 
 PARAMS = (900.0, 910.0, 510.0, 345.0, 0.02, -0.01, 0.001, -0.002)
 
@@ -64,7 +65,7 @@ def write(path: Path, document: Any) -> Path:
 def test_colmap_models_are_found_and_read(tmp_path: Path, binary: bool, below: str) -> None:
     truth = poses(3)
     colmap_model(tmp_path / "set" / below, truth, binary)
-    views = read_calibration(tmp_path / "set")
+    views = read_views(tmp_path / "set")
     assert [view.name for view in views] == ["sub/01.jpg", "sub/02.jpg", "sub/03.jpg"]
     for view, pose in zip(views, truth, strict=True):
         assert view.cam_from_world == pytest.approx(pose, abs=1e-9)
@@ -74,7 +75,7 @@ def test_colmap_models_are_found_and_read(tmp_path: Path, binary: bool, below: s
 
 def test_transforms_mean_the_same_as_colmap(tmp_path: Path) -> None:
     truth = poses(3)
-    views = read_calibration(write(tmp_path / "transforms.json", transforms(truth)))
+    views = read_views(write(tmp_path / "transforms.json", transforms(truth)))
     assert [view.name for view in views] == [f"images/sub/{index:02d}.jpg" for index in (1, 2, 3)]
     for view, pose in zip(views, truth, strict=True):
         assert view.cam_from_world == pytest.approx(pose, abs=1e-9)
@@ -88,13 +89,13 @@ def test_the_applied_transform_is_undone(tmp_path: Path) -> None:
     applied[:3, :3] = [[0, 1, 0], [1, 0, 0], [0, 0, -1]]
     applied[:3, 3] = (1, 2, 3)
     document = transforms(truth, applied, applied_transform=applied[:3].tolist())
-    views = read_calibration(write(tmp_path / "transforms.json", document))
+    views = read_views(write(tmp_path / "transforms.json", document))
     for view, pose in zip(views, truth, strict=True):
         assert view.cam_from_world == pytest.approx(pose, abs=1e-9)
 
 
 def test_intrinsics_follow_the_resolution_but_not_the_shape(tmp_path: Path) -> None:
-    view = read_calibration(write(tmp_path / "transforms.json", transforms(poses(1))))[0]
+    view = read_views(write(tmp_path / "transforms.json", transforms(poses(1))))[0]
     assert view.intrinsics is not None
     half = view.intrinsics.at(512, 342)  # 341.5 px rounded up
     assert half.params[:3] == pytest.approx((450.0, 910 * 342 / 683, 255.0))
@@ -106,11 +107,11 @@ def test_intrinsics_follow_the_resolution_but_not_the_shape(tmp_path: Path) -> N
 
 def test_blender_angles_and_fisheyes(tmp_path: Path) -> None:
     frames = [{"file_path": "r_0", "transform_matrix": np.eye(4).tolist()}]
-    blender = read_calibration(write(tmp_path / "a.json", {"camera_angle_x": math.pi / 2, "frames": frames}))[0]
+    blender = read_views(write(tmp_path / "a.json", {"camera_angle_x": math.pi / 2, "frames": frames}))[0]
     assert blender.intrinsics is not None
     assert blender.intrinsics.at(800, 600).params == pytest.approx((400, 400, 300))
     fields = {"w": 100, "h": 80, "fl_x": 50, "fl_y": 51, "cx": 50, "cy": 40, "k1": 0.1, "k4": 0.2}
-    fisheye = read_calibration(
+    fisheye = read_views(
         write(tmp_path / "b.json", {"camera_model": "OPENCV_FISHEYE", "frames": [{**frames[0], **fields}]})
     )[0]
     assert fisheye.intrinsics is not None
@@ -119,7 +120,7 @@ def test_blender_angles_and_fisheyes(tmp_path: Path) -> None:
 
 def test_a_centred_principal_point_is_assumed_where_none_is_given(tmp_path: Path) -> None:
     document = {"w": 100, "h": 80, "fl_x": 50, "frames": [{"file_path": "a.jpg"}]}
-    view = read_calibration(write(tmp_path / "a.json", document))[0]
+    view = read_views(write(tmp_path / "a.json", document))[0]
     assert view.intrinsics is not None
     assert view.intrinsics.at(200, 160) == Camera("PINHOLE", 200, 160, (100, 100, 100, 80))
     assert view.cam_from_world is None
@@ -154,7 +155,7 @@ def with_pose(matrix: np.ndarray) -> dict[str, Any]:
 def test_impossible_transforms_are_one_line(tmp_path: Path, document: Any, problem: str) -> None:
     path = write(tmp_path / "transforms.json", document)
     with pytest.raises(CaptureError) as caught:
-        read_calibration(path)
+        read_views(path)
     assert problem in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -172,7 +173,7 @@ def test_files_that_are_no_calibration(tmp_path: Path) -> None:
         ("damaged", "not a readable COLMAP model|focal length 0 px"),
     ):
         with pytest.raises(CaptureError, match=problem) as caught:
-            read_calibration(tmp_path / name)
+            read_views(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
@@ -182,7 +183,7 @@ def test_a_pixel_that_rounding_took_is_no_other_shape(
 ) -> None:
     """One side of a small picture is rounded: scaled up again it is off by more than a pixel, scaled down it is not."""
     document = transforms(poses(1), w=own[0], h=own[1], cx=own[0] / 2, cy=own[1] / 2)
-    intrinsics = read_calibration(write(tmp_path / "transforms.json", document))[0].intrinsics
+    intrinsics = read_views(write(tmp_path / "transforms.json", document))[0].intrinsics
     assert intrinsics is not None
     camera = intrinsics.at(*picture)
     assert (camera.width, camera.height) == picture
@@ -192,7 +193,7 @@ def test_a_pixel_that_rounding_took_is_no_other_shape(
 
 def test_a_size_of_which_one_side_is_missing_is_no_size(tmp_path: Path) -> None:
     for missing in ("w", "h"):
-        intrinsics = read_calibration(write(tmp_path / "t.json", transforms(poses(1), **{missing: None})))[0].intrinsics
+        intrinsics = read_views(write(tmp_path / "t.json", transforms(poses(1), **{missing: None})))[0].intrinsics
         assert intrinsics is not None
         assert intrinsics.at(300, 200) == Camera("OPENCV", 300, 200, PARAMS)
 
@@ -200,18 +201,18 @@ def test_a_size_of_which_one_side_is_missing_is_no_size(tmp_path: Path) -> None:
 def test_a_centre_that_is_half_told_is_completed_from_the_size(tmp_path: Path) -> None:
     for missing, expected in (("cx", (512.0, 345.0)), ("cy", (510.0, 341.5))):
         document = transforms(poses(1), **{missing: None})
-        intrinsics = read_calibration(write(tmp_path / "t.json", document))[0].intrinsics
+        intrinsics = read_views(write(tmp_path / "t.json", document))[0].intrinsics
         assert intrinsics is not None and intrinsics.params[2:4] == expected
         with pytest.raises(CaptureError, match="without cx, cy or image size"):
-            read_calibration(write(tmp_path / "t.json", document | {"w": None}))
+            read_views(write(tmp_path / "t.json", document | {"w": None}))
 
 
 def test_a_third_radial_term_needs_the_full_model_and_a_fourth_is_refused(tmp_path: Path) -> None:
-    intrinsics = read_calibration(write(tmp_path / "t.json", transforms(poses(1), k3=0.003)))[0].intrinsics
+    intrinsics = read_views(write(tmp_path / "t.json", transforms(poses(1), k3=0.003)))[0].intrinsics
     assert intrinsics is not None and intrinsics.model == "FULL_OPENCV"
     assert intrinsics.params == (*PARAMS, 0.003, 0.0, 0.0, 0.0)
     with pytest.raises(CaptureError, match="k4"):
-        read_calibration(write(tmp_path / "t.json", transforms(poses(1), k4=0.003)))
+        read_views(write(tmp_path / "t.json", transforms(poses(1), k4=0.003)))
 
 
 @pytest.mark.parametrize("number", [math.inf, math.nan])
@@ -219,11 +220,11 @@ def test_no_matrix_holds_what_is_not_finite(number: float, tmp_path: Path) -> No
     document = transforms(poses(1))
     document["frames"][0]["transform_matrix"][1][3] = number
     with pytest.raises(CaptureError, match="transform_matrix holds NaN or infinity"):
-        read_calibration(write(tmp_path / "t.json", document))
+        read_views(write(tmp_path / "t.json", document))
 
 
 def only_view(folder: Path, document: dict[str, Any]) -> KnownView:
-    (view,) = read_calibration(write(folder / "t.json", document))
+    (view,) = read_views(write(folder / "t.json", document))
     return view
 
 
@@ -236,9 +237,9 @@ def test_of_several_models_the_one_nearest_at_hand_is_read(tmp_path: Path) -> No
             made.rename(folders[count - 1] / made.name)
     write(tmp_path / "set" / "transforms.json", transforms(poses(5)))
     for count, folder in enumerate(folders, start=1):
-        assert len(read_calibration(tmp_path / "set")) == count
+        assert len(read_views(tmp_path / "set")) == count
         (folder / "cameras.bin").unlink()
-    assert len(read_calibration(tmp_path / "set")) == 5
+    assert len(read_views(tmp_path / "set")) == 5
 
 
 def test_the_images_of_a_model_are_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_the_images_of_a_model_are_in_the_order_of_their_names(tmp_path: Path) -
         model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(truth[index - 1]))
     (tmp_path / "model").mkdir()
     model.write_binary(str(tmp_path / "model"))
-    first, last = read_calibration(tmp_path / "model")
+    first, last = read_views(tmp_path / "model")
     assert (first.name, last.name, first.form) == ("a.jpg", "c.jpg", "colmap")
     assert first.cam_from_world == pytest.approx(truth[1]) and last.cam_from_world == pytest.approx(truth[0])
 
@@ -273,7 +274,7 @@ def test_a_model_that_no_camera_can_have_taken_is_refused(
     (tmp_path / "model").mkdir()
     model.write_text(str(tmp_path / "model"))
     with pytest.raises(CaptureError, match=problem):
-        read_calibration(tmp_path / "model")
+        read_views(tmp_path / "model")
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,13 +284,13 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     path = write(tmp_path / "t.json", transforms(poses(1)))
     monkeypatch.setattr(Path, "read_text", forbidden)
     with pytest.raises(CaptureError, match="permission denied"):
-        read_calibration(path)
+        read_views(path)
 
 
 def test_a_frame_speaks_before_its_file_and_names_are_those_of_any_system(tmp_path: Path) -> None:
     document = transforms(poses(2))
     document["frames"][0] |= {"fl_x": 1000.0, "file_path": ".\\images\\sub\\1.jpg"}
-    first, second = read_calibration(write(tmp_path / "t.json", document))
+    first, second = read_views(write(tmp_path / "t.json", document))
     assert first.intrinsics is not None and second.intrinsics is not None
     assert (first.intrinsics.params[0], second.intrinsics.params[0]) == (1000.0, 900.0)
     assert (first.name, first.form) == ("images/sub/1.jpg", "transforms")
@@ -311,7 +312,7 @@ def test_an_angle_of_view_is_less_than_half_a_turn(angle_rad: float, fine: bool,
         return
     intrinsics = only_view(tmp_path, document).intrinsics
     assert intrinsics is not None
-    assert intrinsics.at(512, 999).fov_deg[0] == pytest.approx(math.degrees(angle_rad))
+    assert intrinsics.at(1024, 683).fov_deg[0] == pytest.approx(math.degrees(angle_rad))
 
 
 @pytest.mark.parametrize(("width", "read"), [(1023.6, 1024), (1.0, 1), (0.9, None), (math.inf, None)])

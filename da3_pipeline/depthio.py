@@ -1,0 +1,103 @@
+"""Depth maps that a sensor measured, from the files that programs keep them in: z-depth, NaN where it is not known."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .arrays import Float32
+from .errors import MissingExtraError
+from .types import SensorDepth
+
+__all__ = ["UnreadableDepthError", "read_depth"]
+
+_NOTHING_MEASURED = 65535  # what 7-Scenes and others store in 16 bits for it
+
+
+class UnreadableDepthError(OSError):
+    """A depth map that cannot be decoded. `reason` is one clause without the path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def read_depth(depth: SensorDepth) -> Float32:
+    """(h, w) z-depth, in metres or units of the known poses, NaN where it is unknown or its confidence too low.
+
+    PNG, TIFF, PGM, NPY, NPZ; EXR and Record3D's LZFSE with the extra `sensors`. As the file is: not turned.
+    Raises UnreadableDepthError, and MissingExtraError where the extra is missing.
+    """
+    stored = _stored(depth.path, depth.shape, np.dtype(np.float32))
+    known = np.isfinite(stored) & (stored > 0)
+    if stored.dtype == np.uint16:
+        known &= stored != _NOTHING_MEASURED
+    if depth.confidence is not None:
+        confidence = _stored(depth.confidence, depth.shape, np.dtype(np.uint8))
+        if confidence.shape != stored.shape:
+            raise UnreadableDepthError(
+                depth.confidence, f"is of {confidence.shape[::-1]} px, the depth map of {stored.shape[::-1]}"
+            )
+        known &= confidence >= depth.least_confidence
+    return np.where(known, stored * np.float64(depth.unit), np.nan).astype(np.float32)
+
+
+def _stored(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> NDArray[Any]:
+    """(h, w) numbers as they stand in the file; `shape` and `raw` are those of files that do not tell."""
+    try:
+        array = _decoded(path, shape, raw)
+    except (OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
+        raise UnreadableDepthError(path, f"cannot be read ({str(error).splitlines()[0][:80]})") from error
+    if array.ndim == 3 and array.shape[2] in (1, 3, 4):
+        array = array[:, :, 0]
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise UnreadableDepthError(path, f"holds {array.dtype} of shape {array.shape}, no map of numbers")
+    return array
+
+
+def _decoded(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> NDArray[Any]:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return np.asarray(np.load(path, allow_pickle=False))
+    if suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file["depth" if "depth" in file.files else file.files[0]])
+    if suffix == ".exr":
+        return _exr(path)
+    if suffix in (".depth", ".conf"):
+        return _lzfse(path, shape, raw)
+    with Image.open(path) as image:
+        array = np.asarray(image)
+    return array.astype(np.uint16) if image.mode.startswith("I;16") else array
+
+
+def _exr(path: Path) -> NDArray[Any]:
+    try:
+        import OpenEXR
+    except ModuleNotFoundError:
+        raise MissingExtraError(f"{path}: EXR", "sensors") from None
+    channels = OpenEXR.File(str(path)).channels()
+    name = next((name for name in ("Z", "Y", "depth", "R") if name in channels), next(iter(channels)))
+    return np.asarray(channels[name].pixels)
+
+
+def _lzfse(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        import liblzfse
+    except ModuleNotFoundError:
+        raise MissingExtraError(f"{path}: Record3D's depth", "sensors") from None
+    try:
+        data = liblzfse.decompress(path.read_bytes())
+    except liblzfse.error as error:
+        raise ValueError(str(error)) from error
+    if shape is None:
+        raise ValueError("its size is not told")
+    return np.frombuffer(data, raw).reshape(shape)
