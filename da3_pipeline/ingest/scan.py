@@ -28,6 +28,7 @@ def _suffixes(words: str) -> frozenset[str]:
 _PHOTO_SUFFIXES = _suffixes("jpg jpeg jpe jfif mpo png tif tiff heic heif hif webp avif bmp jxl")
 _VIDEO_SUFFIXES = _suffixes("mp4 m4v mov qt mkv webm avi mts m2ts mpg mpeg 3gp wmv")
 _SPHERE_SUFFIXES = _suffixes("insv insp 360")
+_ARCHIVE_SUFFIXES = _suffixes("zip r3d 7z rar tar gz tgz")
 _UNREAD_SUFFIXES = _suffixes("gif exr hdr jp2 j2k psd gpr")
 # Beside photographs and clips, some with pictures inside: thumbnails (.thm), low-resolution proxies (.lrv, .lrf).
 _SIDECAR_SUFFIXES = _suffixes("aae xmp json txt csv thm lrv lrf srt gpx xml md ini db npz bin")
@@ -86,6 +87,8 @@ def scan(sources: Sequence[Path], exclude: Path | None = None, masks: Path | Non
                     raise CaptureError(f"{source}: source and masks are the same folder; put the masks into their own")
                 label = clean_name(source.resolve().name) or "source"
                 walker.walk(source, prefixes.claim(label) + "/" if len(sources) > 1 else "", number)
+            elif source.suffix.lower() in _ARCHIVE_SUFFIXES and source.is_file():
+                raise CaptureError(f"{source}: archives are not read; unpack it (as a zip) and give the folder")
             elif source.exists():
                 walker.add(source, "", number)
             else:
