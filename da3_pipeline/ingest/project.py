@@ -108,7 +108,8 @@ def _matched(photos: Sequence[Frame], found: FoundProject) -> dict[str, KnownVie
     }
     # Links may lead the two sides to one file by different paths.
     places = {path.resolve(): name for path, name in inside.items()} | inside
-    matched, by_name = {}, {}
+    matched: dict[str, KnownView] = {}
+    by_name: dict[str, KnownView] = {}
     for view in found.project.views:
         name = _placed(view, places)
         if name is not None:
