@@ -18,6 +18,7 @@ from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
 from .geometry.equirectangular import Equirectangular
 from .geometry.geodesy import GpsPosition
+from .geometry.sensor_depth import SensorDepth
 from .grouping import Groups
 
 __all__ = [
@@ -100,26 +101,6 @@ class PanoramaView:
 
 
 @dataclass(frozen=True)
-class SensorDepth:
-    """A depth map that was measured or stored beside a picture: z-depth, before EXIF's orientation of the picture.
-
-    unit: length of one stored number, in metres, or, where `metric` is False, in units of the known poses.
-    shape: (rows, columns) of a file that does not tell it. confidence: an image of it, of the same shape; what is
-    below `least_confidence` is unknown there. pixel_map: from pixels of the depth map to those of the stored picture;
-    None where it covers the whole picture. quarter_turns: clockwise, from the stored picture to the upright one.
-    """
-
-    path: Path
-    unit: float
-    metric: bool = True
-    shape: tuple[int, int] | None = None
-    confidence: Path | None = None
-    least_confidence: float = 0.0
-    pixel_map: PixelMap | None = None
-    quarter_turns: int = 0
-
-
-@dataclass(frozen=True)
 class Frame:
     """One picture of the capture.
 
@@ -128,9 +109,8 @@ class Frame:
     `width`, `height` and every pixel coordinate are those of the upright image.
     `camera_id` is equal for frames that share one physical camera and lens at one image size.
     `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
-    `known_pose_form`: the kind of file that the known pose was read from, 'colmap' or 'transforms'.
-    `known_pose_program`: whose project told it, as a prior; None where the user gave it to be kept.
-    `known_pose_metric`: its unit is the metre. `depth`: what a sensor measured.
+    `known_pose_form`: the kind of file that it was read from, 'colmap' or 'transforms'. `known_pose_program`: whose
+    project told it, a prior; None: the user, to be kept. `known_pose_metric`: in metres. `depth`: by a sensor.
     `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
@@ -227,10 +207,7 @@ class FrameSet:
 
 @dataclass(frozen=True)
 class MetricScale:
-    """How long a unit of a world is, who says so, and how sure that is (one sigma, relative).
-
-    measured: by a depth sensor, not guessed by a network.
-    """
+    """How long a unit of a world is, who says so, how sure that is (one sigma, relative); measured: by a sensor."""
 
     metres_per_unit: float
     relative_sigma: float
@@ -305,14 +282,8 @@ class Tracks:
 
     @classmethod
     def empty(cls) -> Tracks:
-        return cls(
-            np.zeros((0, 3)),
-            np.zeros((0, 3), np.uint8),
-            np.zeros(0),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int64),
-            np.zeros((0, 2)),
-        )
+        none = np.zeros(0, np.int64)
+        return cls(np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0), none, none, np.zeros((0, 2)))
 
     def __len__(self) -> int:
         return len(self.points)

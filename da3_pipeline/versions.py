@@ -5,12 +5,12 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 6,
+    "ingest": 7,
     "select": 8,
     "mask": 1,
-    "infer": 3,
-    "refine": 23,
-    "georegister": 4,
+    "infer": 4,
+    "refine": 24,
+    "georegister": 5,
     "export": 15,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
