@@ -68,6 +68,7 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
         correspondences = find_correspondences(prediction, config, progress)
         figures = {"matching_s": time.perf_counter() - began}
         scene = refine_matched(prediction, correspondences, config, progress, figures)
+        scene = _restarted(scene, prediction, correspondences, config, progress)
         asked = config.matcher == "auto" and config.pairs.weak_matches
         return _escalated(scene, prediction, correspondences, config, progress) if asked else scene
 
@@ -129,17 +130,40 @@ def _escalated(
     more = escalate(prediction, correspondences, weak, named, config, progress)
     amendments = tuple(amendment for amendment in OF_THE_WINNER if amendment is not where_expected)
     other = refine_matched(prediction, more, config, progress, dict(scene.figures), amendments)
+    other = _restarted(other, prediction, more, config, progress, amendments)
     if not _is_better(other, scene):
         other = replace(scene, verdict=_remarked(scene.verdict, f"{named[0]} did not help {_some(names)}"))
     return replace(other, figures=other.figures | {"escalation_s": time.perf_counter() - began})
 
 
+def _restarted(
+    scene: Scene,
+    prediction: Prediction,
+    correspondences: Correspondences,
+    config: RefineConfig,
+    progress: Progress,
+    amendments: tuple[Amendment, ...] | None = None,
+) -> Scene:
+    """The scene, or where it fails its gates a better one of the same matches that started elsewhere."""
+    how = config.initialisation
+    matched = correspondences.pairs and not all(frame.known_cam_from_world is not None for frame in scene.frames)
+    if scene.verdict.passed or not matched or not 3 <= len(scene.pose_source) <= how.restart_up_to:
+        return scene
+    began = time.perf_counter()
+    again = config.model_copy(update={"initialisation": how.model_copy(update={"start": "incremental"})})
+    other = refine_matched(prediction, correspondences, again, progress, dict(scene.figures), amendments)
+    better = other if _is_better(other, scene) else scene
+    return replace(better, figures=better.figures | {"restart_s": time.perf_counter() - began})
+
+
 def _is_better(other: Scene, scene: Scene) -> bool:
-    """Whether it holds more frames or passes, and fails at nothing new; of a scene that holds none, that it does."""
+    """Whether it holds more frames, passes, or fails at less, and fails at nothing new; of a scene that holds none,
+    that it holds any."""
     held, held_before = (one.pose_source.count("refined") for one in (other, scene))
     failed, failed_before = ({gate.name for gate in s.verdict.gates if not gate.passed} for s in (other, scene))
     worse = bool(held_before) and not failed <= failed_before
-    return not worse and (held > held_before or other.verdict.passed > scene.verdict.passed)
+    gains = held > held_before or (held == held_before and len(failed) < len(failed_before))
+    return not worse and (gains or other.verdict.passed > scene.verdict.passed)
 
 
 def _start(

@@ -31,7 +31,8 @@ _STEP = 1e-5  # of the differences that derivatives are taken from
 def with_centres_found(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The solution with the centres of cropped pictures where matches have them; as it is where none pulls aside.
 
-    Cameras that are given are left as they are, and so are rigs and given poses.
+    Cameras that are given are left as they are, and so are rigs and given poses. Where next to none would keep its
+    centre in the middle it is not hands that cropped them: centres, turns and focal lengths trade places there.
     """
     problem, how = solution.problem, config.off_centre
     frames = np.flatnonzero(~np.isin(problem.camera_index, _given(problem)) & solution.winner.fit.estimate.posed)
@@ -48,7 +49,7 @@ def with_centres_found(solution: Solution, config: RefineConfig, progress: Progr
     apart = solution.regrouped(solution.a_camera_each(frames), config)
     freed, gone = _freed(thinned(apart.problem, config), solution.estimate_of(apart), config)
     aside = _aside(apart.problem, freed, solution.problem, frames, how.aside)
-    if gone < how.least_gone or not len(aside):
+    if gone < how.least_gone or not 0 < len(aside) <= how.most_aside * len(frames):
         return solution
     kept = solution.regrouped({k: apart.frames[k].camera_id for k in aside.tolist()}, config)
     cameras = solution.estimate_of(kept).cameras

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ...settings import Settings
@@ -90,6 +92,17 @@ class TrustConfig(Settings):
 class InitialisationConfig(Settings):
     """Absolute poses from relative ones, and the contest of what is started from them."""
 
+    start: Literal["several", "incremental"] = Field(
+        default="several",
+        description="several, in a contest: the prior, two-view geometry, COLMAP's global mapper; or COLMAP's "
+        "incremental mapper alone, which is slower, and gets along with ten photographs by ten cameras",
+    )
+    restart_up_to: int = Field(
+        default=60,
+        ge=0,
+        description="frames of a scene that fails its gates, which starts again with the incremental mapper: it took "
+        "sacre_coeur from AUC@5 39 to 92, in two seconds; its time grows faster than the frames (chosen)",
+    )
     two_view: TwoViewConfig = TwoViewConfig()
     trust: TrustConfig = TrustConfig()
     consistent_deg: float = Field(

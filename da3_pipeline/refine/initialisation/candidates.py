@@ -18,7 +18,7 @@ from ..solve.rounds import Fit, calibrate, fit_points, refine_estimate
 from ..solve.score import AGREE_PX, frame_agreement, match_errors_px, precision
 from ..solve.tracks import spread_subset
 from .averaging import average_rotations, position_globally
-from .global_mapper import map_with_colmap
+from .colmap_mapper import map_with_colmap
 from .two_view import RelativePoses, guessed_cameras, relative_poses
 
 __all__ = ["Candidate", "compete"]
@@ -132,6 +132,10 @@ def _convincing(candidates: list[Candidate], config: RefineConfig) -> bool:
 def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:
     """Names and starting points, each made when it is asked for; `candidates` are those tried by then."""
     seed, how = config.seed, config.initialisation
+    if how.start == "incremental":
+        cameras = guessed_cameras(problem, how.two_view)
+        yield "COLMAP incremental mapper", map_with_colmap(problem, cameras, seed, incremental=True)
+        return
     yield "prior", problem.prior
     averaged, relative = _averaged(problem, how, seed)
     few = problem.with_observations(spread_subset(problem.observations, how.observations_to_position, problem.size_px))

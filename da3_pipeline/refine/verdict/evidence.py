@@ -26,6 +26,7 @@ from .folds import weakest_cut
 from .gates import Evidence, cells_covered
 from .halves import split_halves
 from .held_out import held_out_errors
+from .jackknife import block_jackknife
 from .jumps import scale_jump, speed_jump
 from .traces import FewViews, Traces
 from .uncertainty import focal_uncertainty, let_bend, let_go
@@ -148,9 +149,11 @@ def _few_views(thinned: Problem, judged: Estimate, refined: Bool, held: bool, co
     """What the matches of few views leave open."""
     if refined.sum() < 3:
         return FewViews(thinned)
+    fit = fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
     return FewViews(
         thinned,
-        fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px),
+        fit,
+        block_jackknife(thinned, judged, refined, fit, config.solve, config.seed),
         let_bend(thinned, judged, refined, config.solve),
         let_go(thinned, judged, refined, config.solve) if held else None,
     )
@@ -177,6 +180,7 @@ def _of_few_views(
         evidence,
         linking_points=float((sightings >= 3).sum()),
         weakest_of_few=weakest,
+        scatter_deg=None if few.scatter is None else few.scatter.mean_deg,
         let_bend_deg=None if few.bent is None else few.bent.rotation_deg,
         bend_explained=None if few.bent is None else few.bent.explained,
         focal_sigma=focal_uncertainty(few.problem, few.fit, config.solve),

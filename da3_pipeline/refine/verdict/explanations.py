@@ -280,19 +280,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         remedy="add pictures between {where}",
         locate=disagreeing_pairs,
     ),
-    "halves of few views": Explanation(
-        meaning="degrees between fits to either half of the tracks",
-        finding="either half of the points alone would turn the cameras of {where} another way",
+    "parts of few views": Explanation(
+        meaning="degrees, standard error of a pair's rotation or direction over the parts of the scene",
+        finding="without one part or another of what they show the cameras of {where} would stand elsewhere",
         consequence=_GUESS,
         remedy="add pictures beside {where}",
-        locate=most(lambda traces: traces.halves_deg),
-    ),
-    "halves of few views, position": Explanation(
-        meaning="the same, a share of the extent",
-        finding="either half of the points alone would put the cameras of {where} in another place",
-        consequence=_GUESS,
-        remedy="add pictures beside {where}",
-        locate=most(lambda traces: traces.halves_position),
+        locate=most(lambda traces: traces.scatter_deg),
     ),
     "focal uncertainty": Explanation(
         meaning="one sigma, relative, of the focal length that matches tell least of",

@@ -47,7 +47,8 @@ class Evidence:
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
-    frame whose own matches agree least; let_bend_deg, how far the cameras turn when lenses may bend as they like,
+    frame whose own matches agree least; scatter_deg, the standard error of relative rotation or direction, the mean pair's
+    (see `jackknife`); let_bend_deg, how far the cameras turn when lenses may bend as they like,
     and bend_explained, the share of squared errors that this removes;
     focal_sigma, relative, of the focal length that is known least; let_go_deg, let_go_focal: how far the cameras and
     focal lengths move when what the prior holds is left to the matches alone, the latter as a log ratio. Of two frames:
@@ -83,6 +84,7 @@ class Evidence:
     cropped: float | None = None
     linking_points: float | None = None
     weakest_of_few: float | None = None
+    scatter_deg: float | None = None
     let_bend_deg: float | None = None
     bend_explained: float | None = None
     focal_sigma: float | None = None
@@ -235,20 +237,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             proof=True,
         ),
         _Row("weakest of few views", e.weakest_of_few, ">=", c.least_weakest(e.frames), proof=True),
-        _Row(
-            "halves of few views",
-            e.halves_deg if e.linking_points is not None else None,
-            "<=",
-            c.most_halves_deg(e.frames, e.agreement or 0.0),
-            proof=True,
-        ),
-        _Row(
-            "halves of few views, position",
-            e.halves_position if e.linking_points is not None else None,
-            "<=",
-            c.max_few_halves_position,
-            proof=True,
-        ),
+        _Row("parts of few views", e.scatter_deg, "<=", c.most_scatter_deg(e.frames, e.agreement or 0.0), proof=True),
         _Row("focal uncertainty", e.focal_sigma, "<=", c.max_focal_sigma, proof=True),
         _Row("free lens", e.let_bend_deg, "<=", c.most_let_bend_deg(e.bend_explained or 0.0), proof=True),
         _Row(

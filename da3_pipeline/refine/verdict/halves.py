@@ -19,7 +19,7 @@ from ..solve.lens_model import fully_free
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import fit_points, strict_cauchy_px
 
-__all__ = ["Spread", "split_halves"]
+__all__ = ["Spread", "readjusted", "split_halves"]
 
 
 _FEWEST_TRACKS = 60
@@ -52,7 +52,7 @@ def split_halves(problem: Problem, estimate: Estimate, frames: Bool, config: Sol
     rng = np.random.default_rng(seed)
     first = rng.permutation(observations.num_tracks) % 2 == 0
     one, other = (
-        _solved(problem.with_observations(observations.subset(half[observations.track])), estimate, config)
+        readjusted(problem.with_observations(observations.subset(half[observations.track])), estimate, config)
         for half in (first, ~first)
     )
     poses, others = one.cam_from_world[frames], other.cam_from_world[frames]
@@ -71,16 +71,8 @@ def split_halves(problem: Problem, estimate: Estimate, frames: Bool, config: Sol
     return Spread(rotation_deg, position, of_frames, moved_shares)
 
 
-def _pairs(count: int, rng: np.random.Generator) -> tuple[Int, Int]:
-    """All pairs of so many frames, or as many drawn ones as a large capture needs for a percentile."""
-    if count * (count - 1) // 2 <= _MOST_PAIRS:
-        first, second = np.triu_indices(count, 1)
-        return first, second
-    first = rng.integers(0, count, _MOST_PAIRS)
-    return first, (first + rng.integers(1, count, _MOST_PAIRS)) % count
-
-
-def _solved(problem: Problem, estimate: Estimate, config: SolveConfig) -> Estimate:
+def readjusted(problem: Problem, estimate: Estimate, config: SolveConfig) -> Estimate:
+    """Where the problem's tracks take `estimate`, with nothing else to hold it."""
     fit = fit_points(problem, estimate, config.min_ray_spread_deg, config.strict_gate_px)
     how = Adjustment(
         strict_cauchy_px(fit, config),
@@ -90,3 +82,12 @@ def _solved(problem: Problem, estimate: Estimate, config: SolveConfig) -> Estima
         function_tolerance=1e-6,
     )
     return adjust(problem, estimate, fit.points, fit.kept, how)[0]
+
+
+def _pairs(count: int, rng: np.random.Generator) -> tuple[Int, Int]:
+    """All pairs of so many frames, or as many drawn ones as a large capture needs for a percentile."""
+    if count * (count - 1) // 2 <= _MOST_PAIRS:
+        first, second = np.triu_indices(count, 1)
+        return first, second
+    first = rng.integers(0, count, _MOST_PAIRS)
+    return first, (first + rng.integers(1, count, _MOST_PAIRS)) % count

@@ -19,6 +19,7 @@ from ..solve.score import AGREE_PX, frame_agreement
 from .folds import Cut
 from .halves import Spread
 from .held_out import HeldOut
+from .jackknife import Scatter
 from .jumps import Jump
 from .uncertainty import LetGo
 
@@ -27,10 +28,12 @@ __all__ = ["FewViews", "Traces"]
 
 @dataclass(frozen=True)
 class FewViews:
-    """What few views were asked with: the thinned problem and its fit, and where freed lenses and cameras went."""
+    """What few views were asked with: the thinned problem and its fit, how cameras scatter without parts of the scene,
+    and where freed lenses and cameras went."""
 
     problem: Problem
     fit: Fit | None = None
+    scatter: Scatter | None = None
     bent: LetGo | None = None
     let_go: LetGo | None = None
 
@@ -124,6 +127,11 @@ class Traces:
     @property
     def halves_position(self) -> Float:
         return self._spread(None if self.halves is None else self.halves.moved)
+
+    @property
+    def scatter_deg(self) -> Float:
+        nothing = np.full(len(self.frames), np.nan)
+        return nothing if self.few is None or self.few.scatter is None else self.few.scatter.of_frames(len(nothing))
 
     @property
     def bent_deg(self) -> Float:

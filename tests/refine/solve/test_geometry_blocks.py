@@ -10,7 +10,7 @@ from scenes import PORTRAIT, Make, Synthetic, landscape
 
 from da3_pipeline.geometry import Camera, centres
 from da3_pipeline.refine.config import SolveConfig, TwoViewConfig
-from da3_pipeline.refine.initialisation.global_mapper import map_with_colmap
+from da3_pipeline.refine.initialisation.colmap_mapper import map_with_colmap
 from da3_pipeline.refine.initialisation.two_view import guessed_cameras, pairs_by_camera, relative_poses
 from da3_pipeline.refine.solve.lens_model import carried_models, plausible
 from da3_pipeline.refine.solve.problem import Estimate, Problem

@@ -139,6 +139,7 @@ FEW = replace(
     let_go_deg=0.1,
     let_go_focal=0.005,
     weakest_of_few=0.9,
+    scatter_deg=0.1,
     let_bend_deg=0.01,
 )
 
@@ -151,12 +152,11 @@ FEW = replace(
         (PAIR, {"relief": 0.1}, "relief"),
         (PAIR, {"observations_per_frame": 80.0}, "points of two views"),
         (PAIR, {"ray_spread_deg": 2.0}, "parallax of two views"),
-        (FEW, {"linking_points": 20.0}, "linking points"),
-        (FEW, {"agreement": 0.94, "halves_deg": 0.1}, "agreement of few views"),
-        (FEW, {"weakest_of_few": 0.85}, "weakest of few views"),
-        (FEW, {"agreement": 0.96, "halves_deg": 0.3}, "halves of few views"),
-        (FEW, {"halves_deg": 1.0}, "halves of few views"),
-        (FEW, {"halves_position": 0.015}, "halves of few views, position"),
+        (FEW, {"linking_points": 10.0}, "linking points"),
+        (FEW, {"agreement": 0.84}, "agreement of few views"),
+        (FEW, {"weakest_of_few": 0.7}, "weakest of few views"),
+        (FEW, {"scatter_deg": 0.7}, "parts of few views"),
+        (FEW, {"scatter_deg": 0.5, "agreement": 0.94}, "parts of few views"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
         (FEW, {"let_bend_deg": 0.2, "bend_explained": 0.2}, "free lens"),
         (FEW, {"let_bend_deg": 0.3, "bend_explained": 0.0}, "free lens"),
@@ -171,6 +171,10 @@ def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: di
     assert not verdict.passed and verdict.unverified
     assert [g.name for g in verdict.gates if not g.passed] == [gate]
     assert verdict.summary.startswith("unverified: ") and "add pictures" in verdict.summary and gate in verdict.summary
+
+
+def test_few_views_may_scatter_further_where_few_matches_are_false() -> None:
+    assert judge_evidence(replace(FEW, scatter_deg=0.5), QualityConfig()).passed
 
 
 def test_cameras_that_a_bending_lens_turns_for_nothing_may_turn_further() -> None:

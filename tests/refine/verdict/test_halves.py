@@ -79,7 +79,7 @@ def test_frames_that_are_not_asked_for_have_no_say_and_one_place_has_no_size(
 
     def spread(solutions: list[Estimate], frames: list[int]) -> Spread:
         given = iter(solutions)
-        monkeypatch.setattr(halves, "_solved", lambda *_: next(given))
+        monkeypatch.setattr(halves, "readjusted", lambda *_: next(given))
         found = split_halves(problem, capture.truth, np.isin(np.arange(5), frames), SolveConfig(), seed=0)
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""The last resort: COLMAP's global mapper on our keypoints and verified matches."""
+"""Other starts: COLMAP's mappers, the global and the incremental one, on our keypoints and verified matches."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from ..solve.problem import Estimate, Problem
 
 __all__ = ["map_with_colmap"]
 
+_SMALLEST = 3  # images of a model; COLMAP drops those of fewer than ten, when it has several
 
-def map_with_colmap(problem: Problem, cameras: dict[str, Camera], seed: int) -> Estimate:
+
+def map_with_colmap(problem: Problem, cameras: dict[str, Camera], seed: int, incremental: bool = False) -> Estimate:
     """Poses and cameras of the largest model that COLMAP finds; NaN poses for frames outside it.
+
+    incremental: image by image, which takes longer and gets along with a lens an image; otherwise all at once.
 
     A database in a temporary folder carries the problem over: rigs, frames, images, keypoints, two-view geometries.
     """
@@ -24,10 +28,8 @@ def map_with_colmap(problem: Problem, cameras: dict[str, Camera], seed: int) -> 
     with tempfile.TemporaryDirectory(prefix="da3-mapper-") as folder:
         path = Path(folder) / "database.db"
         numbers = _fill_database(path, problem, cameras)
-        options = pycolmap.GlobalPipelineOptions()
-        options.num_threads, options.random_seed = 1, seed
         try:
-            models = pycolmap.global_mapping(path, folder, folder, options=options)
+            models = (_grown if incremental else _at_once)(path, folder, seed)
         except (RuntimeError, ValueError):  # how COLMAP says that a graph cannot be mapped
             models = {}
         if not models:
@@ -38,6 +40,19 @@ def map_with_colmap(problem: Problem, cameras: dict[str, Camera], seed: int) -> 
                 poses[int(image.name)] = image.cam_from_world().matrix()
         found = {name: Camera.from_pycolmap(best.cameras[k]) for name, k in numbers.items() if k in best.cameras}
     return Estimate(poses, {**cameras, **found})
+
+
+def _at_once(database: Path, folder: str, seed: int) -> dict[int, pycolmap.Reconstruction]:
+    options = pycolmap.GlobalPipelineOptions()
+    options.num_threads, options.random_seed = 1, seed
+    return pycolmap.global_mapping(database, folder, folder, options=options)
+
+
+def _grown(database: Path, folder: str, seed: int) -> dict[int, pycolmap.Reconstruction]:
+    options = pycolmap.IncrementalPipelineOptions()
+    options.num_threads, options.random_seed, options.mapper.random_seed = 1, seed, seed
+    options.min_model_size = _SMALLEST
+    return pycolmap.incremental_mapping(database, folder, folder, options=options)
 
 
 def _fill_database(path: Path, problem: Problem, cameras: dict[str, Camera]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pycolmap
 from scenes import Make
 
-from da3_pipeline.refine.initialisation.global_mapper import _fill_database, _keypoints, map_with_colmap
+from da3_pipeline.refine.initialisation.colmap_mapper import _fill_database, _keypoints, map_with_colmap
 
 
 def test_keypoints_are_distinct_and_every_match_finds_its_own(make_capture: Make) -> None:
@@ -52,3 +52,12 @@ def test_of_several_models_the_largest_is_taken(make_capture: Make) -> None:
     found = map_with_colmap(capture.problem(), capture.truth.cameras, seed=0)
     assert found.posed.tolist() == [False] * 4 + [True] * 5
     assert found.cameras.keys() == capture.truth.cameras.keys()
+
+
+def test_image_by_image_it_finds_the_same_and_small_models_too(make_capture: Make) -> None:
+    for frames in (3, 8):
+        capture = make_capture(frames=frames, false_matches=0.0)
+        found = map_with_colmap(capture.problem(), capture.truth.cameras, seed=0, incremental=True)
+        assert found.posed.all()
+        rotation_deg, shift = capture.pose_errors(found.cam_from_world)
+        assert rotation_deg < 0.5 and shift < 0.02
