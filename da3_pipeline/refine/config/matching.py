@@ -57,6 +57,19 @@ class PairConfig(Settings):
     max_viewing_angle_deg: float = Field(default=75.0, gt=0, le=180, description="between views paired by the prior")
     least_partners: int = Field(default=3, ge=1, description="images with fewer verified pairs are tried further")
     growth_rounds: int = Field(default=4, ge=0, description="further rounds for weak or separate images")
+    thin_beside: int = Field(
+        default=5,
+        ge=1,
+        description="frames to either side of a cut whose matches say whether it is thin, and which are matched across "
+        "it; as neighbours (chosen)",
+    )
+    thin_share: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="of the matches of those frames, that cross the cut, under which pairs are sought across: in a "
+        "walk where every frame matches the next two alone a cut has 0.15, and more with more partners. 0: never",
+    )
     weak_matches: int = Field(
         default=40,
         ge=0,

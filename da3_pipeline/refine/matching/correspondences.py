@@ -28,6 +28,7 @@ from .pairs import (
     sequence_scores,
     sources_of,
 )
+from .sweeps import thin_cuts
 from .two_views import all_features, checker
 from .verification import PairMatches
 
@@ -112,7 +113,7 @@ def _grow(
     progress: Progress,
     radius: float | None = None,
 ) -> list[PairMatches]:
-    """Matches the likeliest pairs first, then more for frames that are left alone or have few partners."""
+    """Matches the likeliest pairs first, then more for frames that are left alone and where the graph is thin."""
     frames, plan = prediction.frames.frames, config.pairs
     count = len(frames)
     check = checker(prediction, features, matcher, config, radius)
@@ -129,7 +130,7 @@ def _grow(
             verified += [matched] if matched else []
             progress.step(len(tried) + number, len(tried) + len(batch), "pairs")
         tried += batch
-        batch = _next_batch(count, sources, [(m.i, m.j) for m in verified], tried, plan)[: most - len(tried)]
+        batch = _next_batch(count, sources, verified, tried, plan)[: most - len(tried)]
         if not batch:
             break
     return verified
@@ -142,22 +143,26 @@ def _first_batch(count: int, sources: Sequence[Float], plan: PairConfig) -> list
 
 
 def _next_batch(
-    count: int, sources: Sequence[Float], verified: Sequence[Pair], tried: Sequence[Pair], plan: PairConfig
+    count: int, sources: Sequence[Float], verified: Sequence[PairMatches], tried: Sequence[Pair], plan: PairConfig
 ) -> list[Pair]:
-    """Further pairs for the needy: frames apart from the largest block look across to other blocks first.
+    """Further pairs for the needy, and across thin cuts.
 
-    What a single frame joins bends with the pose of that frame, however many partners those on either side have.
+    Frames apart from the largest block look across to other blocks first: what a single frame joins bends with the
+    pose of that frame, however many partners those on either side have. So does what few matches join.
     """
-    labels = blocks(count, verified)
-    degree = np.bincount(np.array(verified, np.int64).ravel(), minlength=count)
+    pairs = [(matched.i, matched.j) for matched in verified]
+    labels = blocks(count, pairs)
+    degree = np.bincount(np.array(pairs, np.int64).ravel(), minlength=count)
     needy = needy_frames(labels, degree, plan.least_partners)
-    if not needy.any():
-        return []
-    apart = labels != np.bincount(labels).argmax()
-    joining = propose(sources, plan.neighbours, apart, tried, labels)
-    return sorted(
-        {*joining, *propose([*sources, link_scores(count, verified)], plan.neighbours, needy & ~apart, tried)}
-    )
+    linked = [*sources, link_scores(count, pairs)]
+    batch: set[Pair] = set()
+    if needy.any():
+        apart = labels != np.bincount(labels).argmax()
+        batch |= {*propose(sources, plan.neighbours, apart, tried, labels)}
+        batch |= {*propose(linked, plan.neighbours, needy & ~apart, tried)}
+    for cut in thin_cuts(count, pairs, [len(matched) for matched in verified], plan):
+        batch |= {*propose(linked, plan.neighbours, cut.beside, tried, cut.far)} | (cut.across() - {*tried})
+    return sorted(batch)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def prior_is_useful(prior: Float, appearance: Float, plan: PairConfig) -> bool:
 
 
 def propose(
-    sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair], labels: Int | None = None
+    sources: Iterable[Float], each: int, wanted: Bool, tried: Collection[Pair], labels: Int | Bool | None = None
 ) -> list[Pair]:
     """For every `wanted` frame and source of (N, N) scores, the `each` best finite pairs not yet tried; sorted.
 

@@ -46,14 +46,14 @@ def prediction_of(paths: list[Path], sizes: list[tuple[int, int]], poses: Float 
     )
 
 
-def strip(folder: Path, order: list[int], blank: tuple[int, ...] = ()) -> Prediction:
+def strip(folder: Path, order: list[int], blank: tuple[int, ...] = (), step: int = STEP) -> Prediction:
     """Frame k is the window number order[k] of one long textured picture; windows three apart share a quarter."""
     rng = np.random.default_rng(0)
-    noise = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH + STEP * max(order), 3)), (0, 0), 1.5)
+    noise = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH + step * max(order), 3)), (0, 0), 1.5)
     picture = np.clip(128 + 50 * noise / noise.std(), 0, 255).astype(np.uint8)
     paths = []
     for k, place in enumerate(order):
-        window = picture[:, STEP * place : STEP * place + WIDTH]
+        window = picture[:, step * place : step * place + WIDTH]
         paths.append(folder / f"{k:03d}.png")
         write_rgb(paths[-1], np.full_like(window, 70) if k in blank else np.ascontiguousarray(window))
     return prediction_of(paths, [(WIDTH, HEIGHT)] * len(order))
@@ -89,6 +89,22 @@ def test_the_graph_grows_until_it_is_one_component(tmp_path: Path) -> None:
     assert len(set(components(12, linked(found_in(prediction, once))).tolist())) > 1
     grown = found_in(prediction, SPARSE)
     assert len(set(components(12, linked(grown)).tolist())) == 1
+
+
+def test_more_is_matched_where_the_graph_is_thin(tmp_path: Path) -> None:
+    """Two groups of pictures that are most like their own, and next to each other in the capture where they share
+    least: without a look at the cut those that share half are never matched."""
+    order = [5, 4, 3, 2, 1, 0, 27, 26, 25, 24, 23, 22]
+    prediction = strip(tmp_path, order, step=8)
+    plan = PairConfig(exhaustive_up_to=2, neighbours=3, sequence_reach=2, weak_matches=0)
+
+    def across(plan: PairConfig) -> dict[tuple[int, int], int]:
+        found = found_in(prediction, CONFIG.model_copy(update={"pairs": plan}))
+        return {(pair.i, pair.j): len(pair) for pair in found.pairs if pair.i < 6 <= pair.j}
+
+    before, after = (across(plan.model_copy(update={"thin_share": share})) for share in (0.0, 0.05))
+    assert before and set(before) < set(after)
+    assert max(after.values()) > 2 * max(before.values()), "those that share most"
 
 
 def test_frames_that_hang_on_few_matches_are_looked_at_more_closely(tmp_path: Path) -> None:

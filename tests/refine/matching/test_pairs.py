@@ -27,6 +27,7 @@ from da3_pipeline.refine.matching.pairs import (
     propose,
     sequence_scores,
 )
+from da3_pipeline.refine.matching.verification import PairMatches
 from da3_pipeline.types import Frame
 
 Float = NDArray[np.float64]
@@ -260,8 +261,34 @@ def test_pairs_are_sought_across_a_bridge_of_one_frame() -> None:
     verified = [*clique(range(10)), *clique(range(9, 16))]
     alike = np.where(np.eye(16, dtype=bool), -np.inf, 1.0)
     alike[8, 10] = alike[10, 8] = 9.0
-    batch = correspondences._next_batch(16, [alike], verified, verified, PairConfig(neighbours=2))
+    batch = correspondences._next_batch(16, [alike], strong(verified), verified, PairConfig(neighbours=2))
     assert (8, 10) in batch and all(i < 9 < j for i, j in batch)
     assert len(batch) <= 2 * 6
     held = [*verified, (8, 10), (7, 11)]
-    assert correspondences._next_batch(16, [alike], held, held, PairConfig(neighbours=2)) == []
+    assert correspondences._next_batch(16, [alike], strong(held), held, PairConfig(neighbours=2)) == []
+
+
+def test_pairs_are_sought_across_a_thin_cut() -> None:
+    """Two groups, all of whose frames have partners enough, share two pairs of few matches and no frame."""
+    groups = [*clique(range(10)), *clique(range(10, 20))]
+    alike = np.where(np.eye(20, dtype=bool), -np.inf, 1.0)
+    alike[0, 19] = alike[19, 0] = 9.0
+    weak = [*strong(groups), matched(9, 10, 20), matched(8, 11, 20)]
+    tried = [(pair.i, pair.j) for pair in weak]
+    batch = correspondences._next_batch(20, [alike], weak, tried, PairConfig(neighbours=2))
+    assert batch and all(i < 10 <= j for i, j in batch)
+    assert not {*batch} & {*tried}
+    assert {(8, 10), (9, 11)} <= {*batch}, "between the frames that the weak pairs join"
+    assert len(batch) <= 25 + 2 * 10 * 2
+    held = [*strong(groups), matched(9, 10, 400), matched(8, 11, 400), matched(7, 12, 400)]
+    assert correspondences._next_batch(20, [alike], held, tried, PairConfig(neighbours=2)) == []
+    blind = PairConfig(neighbours=2, thin_share=0)
+    assert correspondences._next_batch(20, [alike], weak, tried, blind) == []
+
+
+def matched(i: int, j: int, count: int) -> PairMatches:
+    return PairMatches(i, j, np.zeros((count, 2), np.int32), np.eye(3), 0.0, count)
+
+
+def strong(pairs: list[tuple[int, int]]) -> list[PairMatches]:
+    return [matched(i, j, 200) for i, j in pairs]

@@ -12,9 +12,9 @@ from scenes import Make
 
 from da3_pipeline.arrays import Bool, Int
 from da3_pipeline.geometry import compose
+from da3_pipeline.refine.matching import sweeps as module
 from da3_pipeline.refine.solve.problem import Matches, Problem
 from da3_pipeline.refine.solve.score import match_errors_px
-from da3_pipeline.refine.verdict import folds as module
 from da3_pipeline.refine.verdict.folds import weakest_cut
 
 
