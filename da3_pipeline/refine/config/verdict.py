@@ -188,10 +188,10 @@ class QualityConfig(Settings):
         "124 subsets of three to five pictures of nine captures and twelve rendered worlds)",
     )
     max_doubtful_scatter_deg: float = Field(
-        default=0.4,
+        default=0.3,
         gt=0,
-        description="the same, where fewer matches agree than `sure_few_agreement`: 0.46 of a plane that came out "
-        "seven degrees off, up to 0.4 where all was right (the same subsets)",
+        description="the same, where fewer matches agree than `sure_few_agreement`: 0.39 and 0.46 of pictures that were "
+        "1.4 and 3.8 degrees off, up to 0.27 where all was right, but for two of 0.34 and 0.40 (the same subsets)",
     )
     sure_few_agreement: float = Field(
         default=0.95, ge=0, le=1, description="of verified matches, from which few views are not doubtful"
