@@ -183,14 +183,14 @@ class QualityConfig(Settings):
         default=0.6,
         gt=0,
         description="standard error of a pair's rotation or direction over parts of the scene, the mean pair's, of few "
-        "views. It foretells the error: medians of both are 0.15 degrees where all was right, where four "
-        "fifths scatter up to 0.45; wrong and seen by nothing else: 1.7 and more (people who walk, unlike sizes, a front that repeats; "
-        "124 subsets of three to five pictures of nine captures and twelve rendered worlds)",
+        "views. It foretells the error: medians of both are 0.15 degrees where all was right, where four fifths "
+        "scatter up to 0.45; wrong and seen by nothing else: 1.7 and more (people who walk, unlike sizes, a front that "
+        "repeats; 124 subsets of three to five pictures of nine captures and twelve rendered worlds)",
     )
     max_doubtful_scatter_deg: float = Field(
         default=0.3,
         gt=0,
-        description="the same, where fewer matches agree than `sure_few_agreement`: 0.39 and 0.46 of pictures that were "
+        description="the same, where fewer matches agree than `sure_few_agreement`: 0.39 and 0.46 of pictures "
         "1.4 and 3.8 degrees off, up to 0.27 where all was right, but for two of 0.34 and 0.40 (the same subsets)",
     )
     sure_few_agreement: float = Field(

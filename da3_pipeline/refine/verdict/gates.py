@@ -47,9 +47,9 @@ class Evidence:
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
-    frame whose own matches agree least; scatter_deg, the standard error of relative rotation or direction, the mean pair's
-    (see `jackknife`); let_bend_deg, how far the cameras turn when lenses may bend as they like,
-    and bend_explained, the share of squared errors that this removes;
+    frame whose own matches agree least; scatter_deg, how far cameras scatter without parts of the scene (see
+    `jackknife`); let_bend_deg, how far they turn when lenses may bend as they like, and bend_explained, the share of
+    squared errors that this removes;
     focal_sigma, relative, of the focal length that is known least; let_go_deg, let_go_focal: how far the cameras and
     focal lengths move when what the prior holds is left to the matches alone, the latter as a log ratio. Of two frames:
     known_focal, the share of their cameras whose focal length the user gave; relief, the share of matches that no plane

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from scenes import LANDSCAPE, Make, Synthetic
 
 from da3_pipeline.arrays import Bool, Float
