@@ -99,7 +99,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from da3_pipeline.training.synthetic import render_walk
 
     folder = tmp_path_factory.mktemp("readme")
-    walk = render_walk(seed=1, frames=8, width=400, height=300)
+    walk = render_walk(seed=2, frames=8, width=400, height=300)
     pictures = list(walk.frames())
     names = [f"{chr(ord('A') + k)}.jpg" for k in range(len(pictures))]
     for part in ("photos", "more_photos", "masks", "captures/room", "rig/left", "rig/right"):
