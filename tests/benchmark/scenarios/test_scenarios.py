@@ -11,7 +11,7 @@ import pytest
 
 from da3_pipeline.benchmark.scenarios.capture_files import ScenarioCapture, write_network_prior
 from da3_pipeline.benchmark.scenarios.catalogue import SCENARIOS, arc
-from da3_pipeline.benchmark.scenarios.rendering import Shot, moved, take, turned
+from da3_pipeline.benchmark.scenarios.rendering import Shot, moved, take, take_panorama, turned
 from da3_pipeline.benchmark.scenarios.runs import (
     Outcome,
     ScenarioRow,
@@ -25,6 +25,7 @@ from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
 from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.errors import UsageError
 from da3_pipeline.geometry import Camera, compose, transform_points
+from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
 from da3_pipeline.geometry.pose_metrics import pose_errors
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.training.synthetic.atlas import Atlas, build_atlas
@@ -71,6 +72,20 @@ def test_what_one_view_sees_another_sees_where_the_lens_says(lens: str) -> None:
     agree = np.abs(other.depth[row, column] / in_second[inside, 2] - 1) < 0.03
     assert inside.sum() > 60
     assert agree.mean() > 0.8, "all but what is hidden and what lies at an edge"
+
+
+def test_a_panorama_sees_what_pinholes_see() -> None:
+    sphere, pose = Equirectangular.whole(256, 128), arc(room().scene, 0, frames=4)[1]
+    panorama = take_panorama(room().scene, atlas(), pose, sphere, seed=0)
+    for yaw, pitch in ((0, 0), (120, 30), (270, -50)):
+        turn, camera = view_from_panorama(yaw, pitch), Camera.pinhole(40, 40, 40.0)
+        flat = take(room().scene, atlas(), compose(np.column_stack([turn, np.zeros(3)]), pose), camera, seed=0)
+        y, x = (part.ravel() for part in np.mgrid[2:40:3, 2:40:3])
+        rays = np.column_stack([camera.unproject(np.stack([x, y], 1) + 0.5), np.ones(len(x))])
+        distance = flat.depth[y, x] * np.linalg.norm(rays, axis=1)
+        column, row = np.floor(sphere.project(rays @ turn)).astype(int).T
+        agree = np.abs(panorama.depth[row.clip(0, 127), column % 256] / distance - 1) < 0.04
+        assert agree.mean() > 0.85, "all but what lies at an edge"
 
 
 def test_a_shaken_picture_is_blurred_and_keeps_its_depth() -> None:
