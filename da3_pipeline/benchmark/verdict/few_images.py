@@ -19,8 +19,8 @@ from ..truth.scene_truth import SceneTruth, copy_images, read_truth, stacked
 
 __all__ = ["RENDERED", "FewImages", "few_images", "known_scenes", "picked"]
 
-RENDERED = tuple(name for name, scenario in SCENARIOS.items() if not scenario.masks)
-"""Rendered worlds that need nothing but their pictures."""
+RENDERED = tuple(name for name, scenario in SCENARIOS.items() if not (scenario.masks or scenario.film))
+"""Rendered worlds that need nothing but their pictures, each a photograph."""
 
 
 @dataclass(frozen=True)
