@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
 from .config import PipelineConfig
 from .fingerprint import fingerprint
+from .infer.config import AUTO
 from .metering import Meter
 from .progress import Progress, SilentProgress
 from .store import Session, file_stamps, sources_fingerprint
@@ -24,6 +25,7 @@ from .versions import STAGE_VERSIONS
 __all__ = ["Outcome", "reconstruct", "run"]
 
 Artefact = TypeVar("Artefact")
+Source: TypeAlias = str | Path
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,14 @@ class Outcome:
     def passed(self) -> bool:
         return self.scene.verdict.passed
 
+    def __repr__(self) -> str:
+        others = f", {len(self.others)} other places" if self.others else ""
+        return f"Outcome({self.scene!r}, {self.result.images} images in {self.result.folder}{others})"
+
 
 def run(
-    sources: Sequence[Path],
-    output: Path,
+    sources: Source | Sequence[Source],
+    output: Source,
     config: PipelineConfig | None = None,
     progress: Progress | None = None,
     *,
@@ -55,14 +61,15 @@ def run(
 ) -> Outcome:
     """From photographs and videos to a data set in `output`; the same call again resumes, or returns at once.
 
+    sources: one path or several, as text or as Path.
     Raises a PipelineError where nothing usable is left. A scene below its quality gates is exported and returned
     all the same, with `passed` False. With `split` other places of the capture get folders beside `output`.
     """
     config = config or PipelineConfig()
     progress = progress or SilentProgress()
-    with Session.open(output, overwrite=overwrite) as session:
+    with Session.open(Path(output), overwrite=overwrite) as session:
         stages = _Stages(session, progress)
-        refined, dropped = _refined(stages, sources, config)
+        refined, dropped, config = _refined(stages, _paths(sources), config)
         places = _other_places(stages, refined, config) if split else ()
         refined, apart = _without(stages, refined, places, config)
         outcome = _finished(stages, refined, (*dropped, *apart), config)
@@ -75,17 +82,31 @@ def run(
 
 
 def reconstruct(
-    source: Path | Sequence[Path], config: PipelineConfig | None = None, progress: Progress | None = None
+    source: Source | Sequence[Source], config: PipelineConfig | None = None, progress: Progress | None = None
 ) -> Scene:
-    """Cameras, tracks and verdict of a capture, without a data set; stills of videos live until the call returns."""
-    sources = [source] if isinstance(source, Path) else list(source)
+    """Cameras, tracks and verdict of a capture, without a data set; stills of videos live until the call returns.
+
+    source: a folder, a photograph, a video, or several of them, as text or as Path. In a notebook `scene` alone shows
+    what came of it; docs/USAGE.md has an example.
+    """
+    sources = _paths(source)
     with tempfile.TemporaryDirectory(prefix="da3-pipeline-") as folder, Session.open(Path(folder)) as session:
-        config, stages = config or PipelineConfig(), _Stages(session, progress or SilentProgress())
-        return _georegistered(stages, _refined(stages, sources, config)[0], config)
+        stages = _Stages(session, progress or SilentProgress())
+        refined, _, config = _refined(stages, sources, config or PipelineConfig())
+        return _georegistered(stages, refined, config)
 
 
-def _refined(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> tuple[Scene, tuple[Dropped, ...]]:
-    """The stages up to the refinement. One is imported when it runs: finding a finished one needs no torch."""
+def _paths(sources: Source | Sequence[Source]) -> list[Path]:
+    return [Path(one) for one in ([sources] if isinstance(sources, (str, Path)) else sources)]
+
+
+def _refined(
+    stages: _Stages, sources: Sequence[Path], config: PipelineConfig
+) -> tuple[Scene, tuple[Dropped, ...], PipelineConfig]:
+    """The stages up to the refinement, and the configuration with the network in it that `auto` became.
+
+    A stage is imported when it runs: finding a finished one needs no torch.
+    """
     session, progress = stages.session, stages.progress
     sources = [source.absolute() for source in sources]
     masks = [config.ingest.masks.absolute()] if config.ingest.masks else []
@@ -121,13 +142,31 @@ def _refined(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -
     if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
         frames = stages.once("mask", mask, config.mask, describe, usable=_masks_exist)
+    config = _with_network(stages, config)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
     if not stages.records[-1].reused:
         from .infer import discard_chunks
 
         discard_chunks(session.chunks)
     refined = stages.once("refine", refine, config.refine, _describe_scene)
-    return refined, (*capture.dropped, *frames.dropped, *prediction.dropped)
+    return refined, (*capture.dropped, *frames.dropped, *prediction.dropped), config
+
+
+def _with_network(stages: _Stages, config: PipelineConfig) -> PipelineConfig:
+    """With a network in place of `auto`: that of an earlier run of this session, whatever could be had by now.
+
+    The name is part of the stage's fingerprint, so what is done stays done, and no resume changes networks.
+    """
+    session, infer = stages.session, config.infer
+    if infer.model == AUTO and session.network is not None and infer.predictions is None:
+        infer = infer.model_copy(update={"model": session.network})
+    elif infer.model == AUTO:
+        from .infer.automatic import with_network
+
+        infer = with_network(infer, stages.progress)
+    if infer.predictions is None:
+        session.remember_network(infer.model)
+    return config.model_copy(update={"infer": infer})
 
 
 def _georegistered(stages: _Stages, refined: Scene, config: PipelineConfig) -> Scene:

@@ -26,6 +26,7 @@ from .types import StageRecord
 __all__ = ["Session", "file_stamps", "sources_fingerprint"]
 
 _NAME = ".da3"
+_NETWORK = "network.json"
 _DAMAGED = (OSError, ValueError, KeyError, TypeError, BadZipFile)
 _CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: each has its own folder
 
@@ -149,8 +150,28 @@ class Session:
         """Where inference keeps finished chunks, and the maps of long captures."""
         return self._folder / "chunks"
 
+    @property
+    def network(self) -> str | None:
+        """The network that this session's frames are shown to; None where that has not been decided."""
+        try:
+            return str(json.loads((self._folder / _NETWORK).read_text(encoding="utf-8"))["name"])
+        except _DAMAGED:
+            return None
+
+    def remember_network(self, name: str) -> None:
+        """Keep it for later runs. Raises ExportError where the disk does not take it."""
+        if name == self.network:
+            return
+        fresh = self._folder / f"{_NETWORK}.new"
+        try:
+            fresh.write_text(json.dumps({"name": name}), encoding="utf-8")
+            os.replace(fresh, self._folder / _NETWORK)
+        except OSError as error:
+            raise ExportError(f"{self.output}: cannot be written ({error.strerror}); free some space") from error
+
     def forget(self) -> None:
-        """Drop every finished stage."""
+        """Drop every finished stage, and what network they are of."""
+        (self._folder / _NETWORK).unlink(missing_ok=True)
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
 from .geometry.equirectangular import Equirectangular
+from .geometry.gaussian_cloud import GaussianCloud
 from .geometry.geodesy import GpsPosition
 from .geometry.sensor_depth import SensorDepth
 from .grouping import Groups
@@ -200,6 +200,9 @@ class FrameSet:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def __repr__(self) -> str:
+        return f"FrameSet({len(self.frames)} frames, {len(self.dropped)} left out)"
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(frame.name for frame in self.frames)
@@ -213,26 +216,6 @@ class MetricScale:
     relative_sigma: float
     source: str
     measured: bool = False
-
-
-@dataclass(frozen=True)
-class GaussianCloud:
-    """G Gaussians for splatting, in one world.
-
-    means (G, 3); scales (G, 3) standard deviations along the own axes, world units; rotations (G, 4) unit
-    quaternions (w, x, y, z), world from own axes; harmonics (G, 3, K) real spherical harmonics of the colour, K = 1,
-    4, 9 or 16 in the order and sign of 3DGS; opacities (G,) in 0..1; view (G,) index of the frame it came from.
-    """
-
-    means: Float32
-    scales: Float32
-    rotations: Float32
-    harmonics: Float32
-    opacities: Float32
-    view: NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.means)
 
 
 @dataclass(frozen=True)
@@ -262,6 +245,9 @@ class Prediction:
     metric: MetricScale | None = None
     gaussians: GaussianCloud | None = None
     dropped: tuple[Dropped, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Prediction({len(self.frames)} frames by {self.source})"
 
 
 @dataclass(frozen=True)
@@ -419,6 +405,12 @@ class Scene:
     @property
     def frames(self) -> tuple[Frame, ...]:
         return self.prediction.frames.frames
+
+    def __repr__(self) -> str:
+        """One line: the arrays of a whole capture would bury it in a notebook."""
+        posed = sum(source not in ("none", "unverified") for source in self.pose_source)
+        shown = f"{posed} of {len(self.frames)} frames posed, {len(self.cameras)} cameras, {len(self.tracks)} tracks"
+        return f"Scene({shown}: {self.verdict.summary})"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+# Tests see neither the hub nor weights that lie on this machine: what `auto` is must not hang on either.
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": os.devnull, "DA3_PIPELINE_WEIGHTS": os.devnull}
 
 
 @pytest.fixture(scope="session")

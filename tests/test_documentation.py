@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -218,6 +219,23 @@ def test_documented_python_runs(
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     exec(compile("\n" * (start - 1) + code, str(document), "exec"), {})
+
+
+def test_the_notebook_runs_from_top_to_bottom(stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its code cells in one namespace, as a kernel runs them; what stands last in a cell is shown, in few lines."""
+    (tmp_path / "photos").symlink_to(stage / "photos")
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], {cell["cell_type"] for cell in notebook["cells"]}) == (4, {"markdown", "code"})
+    names: dict[str, Any] = {}
+    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        assert cell["outputs"] == []
+        *statements, last = ast.parse("".join(cell["source"])).body
+        assert isinstance(last, ast.Expr), "a cell ends with what it shows"
+        exec(compile(ast.Module(statements, []), "notebook", "exec"), names)
+        assert len(repr(eval(compile(ast.Expression(last.value), "notebook", "eval"), names))) < 2500
+    assert (tmp_path / "session" / "transforms.json").is_file()
+    assert names["outcome"].passed
 
 
 def headings(document: Path) -> set[str]:

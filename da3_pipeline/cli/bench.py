@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 
 from ..progress import TerminalProgress
+from .examples import examples
 from .options import Device, Matcher, Model, configuration
 
 __all__ = ["bench_app"]
 
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")]
 
-bench_app = typer.Typer(help="Measurements: tables, never tests.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measurements: tables, never tests.", no_args_is_help=True, epilog=examples("bench"))
 
 
-@bench_app.command("run")
+@bench_app.command("run", epilog=examples("bench run"))
 def bench_run(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...")],
     model: Model = "da3-nano",
@@ -29,7 +30,7 @@ def bench_run(
     typer.echo(measure_stages(sources, configuration({"infer": {"model": model, "device": device}})))
 
 
-@bench_app.command("pose")
+@bench_app.command("pose", epilog=examples("bench pose"))
 def bench_pose(
     scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
     model: Model = "da3-nano",
@@ -56,7 +57,7 @@ def bench_pose(
     typer.echo(poses_table(rows))
 
 
-@bench_app.command("rendering")
+@bench_app.command("rendering", epilog=examples("bench rendering"))
 def bench_rendering(
     scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders of photographs, or with images/.")],
     model: Model = "da3-nano",
@@ -86,7 +87,7 @@ def bench_rendering(
     typer.echo(rendering_table(runs, target_db))
 
 
-@bench_app.command("long")
+@bench_app.command("long", epilog=examples("bench long"))
 def bench_long(
     lengths: Annotated[
         list[int] | None, typer.Argument(metavar="FRAMES...", help="Default: 200 500 1000 2000.")
@@ -107,7 +108,7 @@ def bench_long(
     typer.echo(measure_long(lengths or list(LENGTHS), options, TerminalProgress()))
 
 
-@bench_app.command("forward")
+@bench_app.command("forward", epilog=examples("bench forward"))
 def bench_forward(
     variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
     views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
@@ -129,7 +130,7 @@ def bench_forward(
     typer.echo(forward_json(rows) if as_json else forward_table(rows))
 
 
-@bench_app.command("memory")
+@bench_app.command("memory", epilog=examples("bench memory"))
 def bench_memory(
     variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Names of `da3-pipeline models`.")],
     views: Annotated[list[int], typer.Option(min=1, help="Views in a pass; once for each number.")] = [2, 8, 16],  # noqa: B006
@@ -142,7 +143,7 @@ def bench_memory(
     typer.echo(measure_memory(forward_cases(variants, views, size), device))
 
 
-@bench_app.command("robustness")
+@bench_app.command("robustness", epilog=examples("bench robustness"))
 def bench_robustness(
     scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
     noise: Annotated[
@@ -170,7 +171,7 @@ def bench_robustness(
     typer.echo(robustness_table(runs))
 
 
-@bench_app.command("few-views")
+@bench_app.command("few-views", epilog=examples("bench few-views"))
 def bench_few_views(
     scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
     views: Annotated[list[int], typer.Option(min=2, help="Evenly picked views; once for each number.")] = [3, 4, 5],  # noqa: B006
@@ -189,7 +190,7 @@ def bench_few_views(
     typer.echo(few_views_table(rows))
 
 
-@bench_app.command("verdict")
+@bench_app.command("verdict", epilog=examples("bench verdict"))
 def bench_verdict(
     scenes: Annotated[
         list[Path] | None,
@@ -218,7 +219,7 @@ def bench_verdict(
     typer.echo(runs_table(runs))
 
 
-@bench_app.command("doppelgangers")
+@bench_app.command("doppelgangers", epilog=examples("bench doppelgangers"))
 def bench_doppelgangers(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Worlds; default: all.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
@@ -240,7 +241,7 @@ def bench_doppelgangers(
     typer.echo(runs_table(runs))
 
 
-@bench_app.command("adjustment")
+@bench_app.command("adjustment", epilog=examples("bench adjustment"))
 def bench_adjustment(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,
     path: Annotated[str, typer.Option(help="orbit or walk.")] = "orbit",
@@ -263,7 +264,7 @@ def bench_adjustment(
         typer.echo(measure_adjustment(sizes, options, TerminalProgress()))
 
 
-@bench_app.command("selection")
+@bench_app.command("selection", epilog=examples("bench selection"))
 def bench_selection(
     walks: Annotated[int, typer.Option(min=0, help="Rendered videos with blurred frames.")] = 3,
     blurred: Annotated[float, typer.Option(min=0, max=0.9, help="Share of their frames that is blurred.")] = 0.3,
@@ -278,7 +279,7 @@ def bench_selection(
     typer.echo(measure_selection(options, configuration({"infer": {"model": model}}), TerminalProgress()))
 
 
-@bench_app.command("scenarios")
+@bench_app.command("scenarios", epilog=examples("bench scenarios"))
 def bench_scenarios(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Default: all.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Worlds and walks of each.")] = 1,
@@ -295,7 +296,7 @@ def bench_scenarios(
     typer.echo(scenarios_table(rows))
 
 
-@bench_app.command("scaling")
+@bench_app.command("scaling", epilog=examples("bench scaling"))
 def bench_scaling(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 10 25 50 100 200.")] = None,
     colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,

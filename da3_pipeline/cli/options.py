@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,19 +15,25 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Device",
-    "Equirectangular",
-    "Every",
-    "Fps",
-    "From",
     "Matcher",
     "Model",
     "Output",
-    "Panorama",
+    "Overwrite",
     "Quiet",
     "Seed",
-    "To",
+    "Split",
+    "capture_configuration",
     "configuration",
 ]
+
+_INPUT, _CAMERAS, _NETWORK, _REFINEMENT, _WORLD, _RESULT = (
+    "What goes in",
+    "Known cameras",
+    "Network",
+    "Refinement",
+    "Metres",
+    "What comes out",
+)
 
 
 def _seconds(text: str) -> float:
@@ -41,31 +48,49 @@ def _seconds(text: str) -> float:
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
 
+def _one_of(*names: str) -> Callable[[str], list[str]]:
+    """What the shell completes a value with."""
+
+    def beginning_with(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return beginning_with
+
+
 Output = Annotated[Path, typer.Option("--output", "-o", help="Session folder; the same command again resumes it.")]
-Model = Annotated[str, typer.Option(help="A model of `da3-pipeline models`, or a .safetensors file or folder.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Matcher = Annotated[str, typer.Option(help="Of keypoints: auto, sift, aliked, disk or xfeat.")]
-Panorama = Annotated[
-    str, typer.Option(help="Whether pictures show all around, equirectangular: auto (found out), yes or no.")
+Model = Annotated[
+    str,
+    typer.Option(
+        help="auto (the best that can be had), a name of `da3-pipeline models`, a .safetensors file or folder.",
+        rich_help_panel=_NETWORK,
+    ),
 ]
-Fps = Annotated[
-    float | None, typer.Option(help="Take so many frames a second from videos, whatever they show and how many.")
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or cuda:N.", autocompletion=_one_of("auto", "cpu", "cuda"), rich_help_panel=_NETWORK
+    ),
 ]
-Every = Annotated[
-    int | None, typer.Option(min=1, help="Take every so many frames of videos, whatever they show and how many.")
+Matcher = Annotated[
+    str,
+    typer.Option(
+        help="Of keypoints: auto, sift, aliked, disk or xfeat.",
+        autocompletion=_one_of("auto", "sift", "aliked", "disk", "xfeat"),
+        rich_help_panel=_REFINEMENT,
+    ),
 ]
-From = Annotated[
-    float, typer.Option("--from", parser=_seconds, metavar="TIME", help="Where to begin in videos: s, mm:ss, hh:mm:ss.")
-]
-To = Annotated[
-    float | None, typer.Option("--to", parser=_seconds, metavar="TIME", help="Where to end in videos, likewise.")
-]
-Equirectangular = Annotated[
-    bool, typer.Option("--equirectangular", help="Also write panoramas with their poses, as nerfstudio reads them.")
-]
-Seed = Annotated[int, typer.Option(help="Equal seeds give equal poses.")]
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal poses.", rich_help_panel=_REFINEMENT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget finished stages of the session.")]
+Split = Annotated[
+    bool,
+    typer.Option(
+        "--split",
+        help="Another place in the capture gets a data set of its own, in OUTPUT_2.",
+        rich_help_panel=_RESULT,
+    ),
+]
 
 
 def configuration(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
@@ -81,3 +106,195 @@ def configuration(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{where}: {first['msg']}") from error
+
+
+def capture_configuration(
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to ignore: a mask for every frame or a folder of them; black is ignored. Or none.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    panorama: Annotated[
+        str,
+        typer.Option(
+            help="Whether pictures show all around, equirectangular: auto (found out), yes or no.",
+            autocompletion=_one_of("auto", "yes", "no"),
+            rich_help_panel=_INPUT,
+        ),
+    ] = "auto",
+    mask_people: Annotated[
+        bool, typer.Option("--mask-people", help="Find people and ignore them.", rich_help_panel=_INPUT)
+    ] = False,
+    max_frames: Annotated[
+        int, typer.Option(min=2, help="Budget of frames taken from videos.", rich_help_panel=_INPUT)
+    ] = 300,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Take so many frames a second from videos, whatever they show and how many.", rich_help_panel=_INPUT
+        ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Take every so many frames of videos, whatever they show and how many.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    from_: Annotated[
+        float,
+        typer.Option(
+            "--from",
+            parser=_seconds,
+            metavar="TIME",
+            help="Where to begin in videos: s, mm:ss, hh:mm:ss.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = 0.0,
+    to: Annotated[
+        float | None,
+        typer.Option(
+            "--to",
+            parser=_seconds,
+            metavar="TIME",
+            help="Where to end in videos, likewise.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
+    model: Model = "auto",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Depth and cameras from an .npz instead of a network.", rich_help_panel=_NETWORK),
+    ] = None,
+    intrinsics: Annotated[
+        Path | None,
+        typer.Option(help="Known cameras: transforms.json or a COLMAP model folder.", rich_help_panel=_CAMERAS),
+    ] = None,
+    poses: Annotated[
+        Path | None,
+        typer.Option(help="Known poses: transforms.json or a COLMAP model folder.", rich_help_panel=_CAMERAS),
+    ] = None,
+    poses_as: Annotated[
+        str,
+        typer.Option(
+            help="Known poses are 'fixed' or a 'prior'; auto: fixed by --poses, priors by a project.",
+            autocompletion=_one_of("auto", "fixed", "prior"),
+            rich_help_panel=_CAMERAS,
+        ),
+    ] = "auto",
+    no_project: Annotated[
+        bool,
+        typer.Option(
+            "--no-project",
+            help="Ignore what other programs' projects in a source know.",
+            rich_help_panel=_CAMERAS,
+        ),
+    ] = False,
+    rig: Annotated[
+        Path | None,
+        typer.Option(help="Cameras that are bolted together: COLMAP's rig_config.json.", rich_help_panel=_CAMERAS),
+    ] = None,
+    keep_unverified: Annotated[
+        bool,
+        typer.Option(
+            "--keep-unverified", help="Export frames, too, whose pose nothing verified.", rich_help_panel=_RESULT
+        ),
+    ] = False,
+    undistort: Annotated[
+        bool,
+        typer.Option(
+            "--undistort", help="Write images, masks and depth maps of pinhole cameras.", rich_help_panel=_RESULT
+        ),
+    ] = False,
+    equirectangular: Annotated[
+        bool,
+        typer.Option(
+            "--equirectangular",
+            help="Also write panoramas with their poses, as nerfstudio reads them.",
+            rich_help_panel=_RESULT,
+        ),
+    ] = False,
+    depths: Annotated[bool, typer.Option("--depths", help="Write depth maps, too.", rich_help_panel=_RESULT)] = False,
+    gaussians: Annotated[
+        bool,
+        typer.Option(
+            "--gaussians",
+            help="Also write Gaussians: gaussians.ply, .spz, a film (giant, nested).",
+            rich_help_panel=_RESULT,
+        ),
+    ] = False,
+    metric_model: Annotated[
+        str | None,
+        typer.Option(
+            help="A metric network beside the model, for metres and sky: da3metric-large.", rich_help_panel=_WORLD
+        ),
+    ] = None,
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Where metres come from: auto, distance, sensor, gps, poses, network or none.",
+            autocompletion=_one_of("auto", "distance", "sensor", "gps", "poses", "network", "none"),
+            rich_help_panel=_WORLD,
+        ),
+    ] = "auto",
+    distance: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A measured length in metres: 'A.jpg,B.jpg=2.5' or 'A.jpg@812,604:A.jpg@1220,610=1.25'.",
+            rich_help_panel=_WORLD,
+        ),
+    ] = None,
+    matcher: Matcher = "auto",
+    device: Device = "auto",
+    seed: Seed = 0,
+    no_refine: Annotated[
+        bool, typer.Option("--no-refine", help="Keep the prior's poses.", rich_help_panel=_REFINEMENT)
+    ] = False,
+) -> PipelineConfig:
+    """What every command that processes captures can be told, as a configuration: the one place where it stands."""
+    return configuration(
+        {
+            "ingest": {
+                "intrinsics": intrinsics,
+                "poses": poses,
+                "rig": rig,
+                "panorama": panorama,
+                "project": not no_project,
+                "project_poses": "fixed" if poses_as == "fixed" else "prior",
+                **_masks(masks),
+            },
+            "select": {"max_frames": max_frames, "fps": fps, "every": every, "start_s": from_, "end_s": to},
+            "mask": {"people": mask_people, "device": device},
+            "infer": {
+                "model": model,
+                "predictions": predictions,
+                "device": device,
+                "gaussians": gaussians,
+                "metric_model": metric_model,
+            },
+            "refine": {
+                "seed": seed,
+                "refine": not no_refine,
+                "matcher": matcher,
+                "device": device,
+                "solve": {"poses_as": poses_as},
+            },
+            "georegister": {"metric": metric, "distance": distance or []},
+            "export": {
+                "undistort": undistort,
+                "depths": depths,
+                "keep_unverified": keep_unverified,
+                "equirectangular": equirectangular,
+            },
+        }
+    )
+
+
+def _masks(masks: Path | None) -> dict[str, Any]:
+    """`none` refuses those that lie beside the photographs, unless there is a file of that name."""
+    if masks == Path("none") and not masks.exists():
+        return {"masks": None, "masks_beside": False}
+    return {"masks": masks}

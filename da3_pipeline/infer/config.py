@@ -15,6 +15,7 @@ from pydantic import Field
 from ..settings import Settings
 
 __all__ = [
+    "AUTO",
     "AlignmentConfig",
     "BlendConfig",
     "BudgetConfig",
@@ -30,6 +31,8 @@ __all__ = [
     "Spread",
     "ViewConfig",
 ]
+
+AUTO = "auto"
 
 ResizeMethod = Literal["upper_bound_resize", "upper_bound_crop", "lower_bound_resize", "lower_bound_crop"]
 ReferenceView = Literal["saddle_balanced", "saddle_sim_range", "first", "middle"]
@@ -296,7 +299,11 @@ class SensorConfig(Settings):
 class InferConfig(Settings):
     """Which network looks at the frames, at what size, on what machine; or which file speaks in its place."""
 
-    model: str = Field(default="da3-nano", description="a name listed by `da3-pipeline models`, or a file")
+    model: str = Field(
+        default=AUTO,
+        description="a name listed by `da3-pipeline models`, a file, or auto: da3-base on a GPU, da3-small without "
+        "one, if here or to be fetched, else the built-in da3-nano (what may be used for anything, in seconds a view)",
+    )
     predictions: Path | None = Field(
         default=None, description="an npz of depth, conf, extrinsics and intrinsics to use instead of a network"
     )

@@ -12,6 +12,7 @@ from ..errors import InferenceError, UsageError
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, FrameSet, Prediction
+from .automatic import with_network
 from .cameras import shared_cameras, view_intrinsics
 from .config import InferConfig
 from .from_file import views_from_file
@@ -47,6 +48,7 @@ def run(frames: FrameSet, config: InferConfig, progress: Progress, workspace: Pa
         kept, views, maps, dropped = views_from_file(file, frames.frames)
         views = onto_known_poses(views, kept)
         return _prediction(FrameSet(kept, frames.dropped), views, maps, config, dropped)
+    config = with_network(config, progress)
     result = views_from_network(frames.frames, config, progress, workspace)
     chosen = FrameSet(result.frames, frames.dropped)
     prediction = _prediction(chosen, result.views, result.pixel_maps, config, result.dropped, result.confidence)

@@ -33,8 +33,8 @@ class Da3(BaseConverterToNerfstudioDataset):  # type: ignore[misc]
     """Number of times to downscale the images. Downscales by 2 each time."""
     num_frames_target: int = 300
     """Most frames to take from videos, chosen by motion and sharpness."""
-    model: str = "da3-nano"
-    """A model of `da3-pipeline models`, or a .safetensors file or folder."""
+    model: str = "auto"
+    """auto, a model of `da3-pipeline models`, or a .safetensors file or folder."""
     predictions: Path | None = None
     """Depth and cameras from an .npz instead of a network."""
     matcher: str = "auto"

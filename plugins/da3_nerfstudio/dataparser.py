@@ -38,8 +38,8 @@ class Da3DataParserConfig(NerfstudioDataParserConfig):  # type: ignore[misc]  # 
     data: Path = Path()
     """Folder that da3-pipeline run left behind: transforms.json, sparse_pc.ply, images/ and report.json. Or a folder of
     photographs, or a video: it is processed into NAME-da3 beside it, with progress, and found there afterwards."""
-    model: str = "da3-nano"
-    """For raw data: a model of `da3-pipeline models`, or a .safetensors file or folder."""
+    model: str = "auto"
+    """For raw data: auto, a model of `da3-pipeline models`, or a .safetensors file or folder."""
     max_frames: int = 300
     """For raw data: budget of frames taken from videos."""
     downscale_factor: int | None = None

@@ -18,7 +18,7 @@ from da3_pipeline.errors import CaptureError
 
 def task(source: str = "room", **config: Any) -> str:
     settings = PipelineConfig.model_validate(config).model_dump(mode="json")
-    return json.dumps({"source": source, "output": "out", "config": settings})
+    return json.dumps({"source": source, "output": "out", "config": settings, "split": True})
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, run: Any, **config: Any) -> tuple[int, list[dict[str, Any]]]:
@@ -29,9 +29,10 @@ def answers(monkeypatch: pytest.MonkeyPatch, run: Any, **config: Any) -> tuple[i
 
 
 def test_the_result_counts_frames_and_gives_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(sources: Any, output: Any, config: PipelineConfig, progress: Any) -> Any:
+    def run(sources: Any, output: Any, config: PipelineConfig, progress: Any, **flags: bool) -> Any:
         assert (sources, output) == ([Path("room")], Path("out"))
         assert config.refine.seed == 5
+        assert flags == {"split": True, "overwrite": False}
         progress.begin("refine")
         progress.step(3, 3, "a.jpg")
         progress.end("3 frames")
@@ -51,7 +52,7 @@ def test_the_result_counts_frames_and_gives_the_verdict(monkeypatch: pytest.Monk
 
 
 def test_an_expected_error_is_a_failure_with_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_: Any) -> Any:
+    def run(*_: Any, **flags: bool) -> Any:
         raise CaptureError("room: empty folder")
 
     assert answers(monkeypatch, run) == (2, [{"result": {"status": "failed", "reason": "room: empty folder"}}])
@@ -60,7 +61,7 @@ def test_an_expected_error_is_a_failure_with_its_message(monkeypatch: pytest.Mon
 def test_any_other_error_is_a_crash_with_its_traceback_in_the_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def run(*_: Any) -> Any:
+    def run(*_: Any, **flags: bool) -> Any:
         raise ZeroDivisionError("no extent")
 
     code, lines = answers(monkeypatch, run)
@@ -69,7 +70,7 @@ def test_any_other_error_is_a_crash_with_its_traceback_in_the_log(
 
 
 def test_an_interruption_gives_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_: Any) -> Any:
+    def run(*_: Any, **flags: bool) -> Any:
         raise KeyboardInterrupt
 
     assert answers(monkeypatch, run) == (130, [])

@@ -18,6 +18,7 @@ from da3_pipeline.versions import STAGE_VERSIONS
 
 from .captures import CaptureSource, find_captures
 from .executors import Executor, LocalExecutor, Report, Task
+from .given_files import settings_of_capture
 from .records import BatchSummary, CaptureRecord, read_records, write_records
 
 if TYPE_CHECKING:
@@ -38,13 +39,17 @@ def run_batch(
     jobs: int = 1,
     progress: Progress | None = None,
     executor: Executor | None = None,
+    split: bool = False,
+    overwrite: bool = False,
 ) -> BatchSummary:
     """Process every capture of the folder `captures` into a session `output`/NAME, and say how each ended.
 
     A capture is a sub-folder with photographs or videos, or a video. One that was finished by an earlier batch, with
     the same files, settings and versions of the stages, is not done again; one that failed is. `output`/batch.json is
     brought up to date after each, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie
-    in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`.
+    in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`. `split` and
+    `overwrite` are those of `da3_pipeline.run`; with the latter nothing counts as finished. Files that `config` names
+    may be each capture's own (`settings_of_capture`).
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -53,11 +58,14 @@ def run_batch(
         raise UsageError(f"{output}: --output must be another folder than that of the captures")
     sources, left_out = find_captures(captures, exclude=output)
     _prepare(output)
-    settings = config.model_dump(mode="json")
-    keys = {source.name: _key(source, output / source.name, settings) for source in sources}
+    common = config.model_dump(mode="json")
+    settings = {source.name: settings_of_capture(common, source.name) for source in sources}
+    keys = {source.name: _key(source, output / source.name, settings[source.name], split) for source in sources}
     records = _Records(output / _RECORDS, [source.name for source in sources], left_out)
-    records.keep_finished(keys, output)
-    tasks = [_task(source, output, settings) for source in sources if source.name not in records]
+    if not overwrite:
+        records.keep_finished(keys, output)
+    flags = {"split": split, "overwrite": overwrite}
+    tasks = [_task(source, output, settings[source.name], flags) for source in sources if source.name not in records]
     runner = executor or LocalExecutor(jobs)
     with closing(runner.run(tasks, progress or SilentProgress())) as reports:
         for report in reports:
@@ -102,13 +110,14 @@ def _prepare(output: Path) -> None:
         raise ExportError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error
 
 
-def _key(source: CaptureSource, output: Path, settings: dict[str, Any]) -> str:
+def _key(source: CaptureSource, output: Path, settings: dict[str, Any], split: bool) -> str:
     files = sources_fingerprint([source.path], exclude=output)
-    return fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files)
+    return fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files, *(["split"] if split else []))
 
 
-def _task(source: CaptureSource, output: Path, settings: dict[str, Any]) -> Task:
-    return Task(source.name, source.path, output / source.name, settings, output / _LOGS / f"{source.name}.log")
+def _task(source: CaptureSource, output: Path, settings: dict[str, Any], flags: dict[str, bool]) -> Task:
+    log = output / _LOGS / f"{source.name}.log"
+    return Task(source.name, source.path, output / source.name, settings, log, flags)
 
 
 def _record(report: Report, key: str) -> CaptureRecord:

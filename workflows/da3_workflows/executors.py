@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,16 +26,20 @@ _GRACE_S = 20.0
 
 @dataclass(frozen=True)
 class Task:
-    """One capture to process. `config` is a PipelineConfig in JSON's terms; `log` receives what its process prints."""
+    """One capture to process. `config` is a PipelineConfig in JSON's terms; `log` receives what its process prints.
+
+    `flags`: `split` and `overwrite` of `da3_pipeline.run`, where they are set.
+    """
 
     name: str
     source: Path
     output: Path
     config: Mapping[str, Any]
     log: Path
+    flags: Mapping[str, bool] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        task = {"source": str(self.source), "output": str(self.output), "config": dict(self.config)}
+        task = {"source": str(self.source), "output": str(self.output), "config": dict(self.config), **self.flags}
         return json.dumps(task)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from da3_pipeline.errors import ExportError
+from da3_pipeline.strict_json import strict_json
 from da3_pipeline.types import Dropped
 
 __all__ = ["BatchSummary", "CaptureRecord", "Status", "read_records", "write_records"]
@@ -96,7 +97,7 @@ def read_records(path: Path) -> dict[str, CaptureRecord]:
 
 def _document(records: Sequence[CaptureRecord], left_out: Sequence[Dropped]) -> str:
     document = {"captures": [asdict(record) for record in records], "left_out": [asdict(item) for item in left_out]}
-    return json.dumps(document, indent=1, ensure_ascii=False)
+    return strict_json(document, indent=1)
 
 
 def _row(record: CaptureRecord) -> tuple[str, str, str, str, str]:

@@ -40,7 +40,8 @@ def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome:
     from da3_pipeline.config import PipelineConfig
 
     config = PipelineConfig.model_validate(task["config"])
-    return pipeline.run([Path(task["source"])], Path(task["output"]), config, progress)
+    flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite")}
+    return pipeline.run([Path(task["source"])], Path(task["output"]), config, progress, **flags)
 
 
 def _describe(outcome: Outcome) -> dict[str, Any]:

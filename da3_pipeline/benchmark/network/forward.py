@@ -6,7 +6,6 @@ same outputs, "ours+rays" computes and returns them as well.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -27,6 +26,7 @@ from ...infer.budget.device import pick_device
 from ...infer.budget.memory import NetworkCost, weights_in_use
 from ...model import load
 from ...model.config import PATCH
+from ...strict_json import strict_json
 from ..fresh_process import ask
 from ..truth.random_weights import write_random_checkpoint
 from . import forward_process
@@ -144,7 +144,7 @@ def forward_cases(variants: Sequence[str], views: Sequence[int], size: str) -> l
 
 def forward_json(rows: Sequence[ForwardRow]) -> str:
     """The figures of all rows."""
-    return json.dumps([asdict(row) for row in rows], indent=2)
+    return strict_json([asdict(row) for row in rows], indent=2)
 
 
 def forward_table(rows: Sequence[ForwardRow]) -> str:

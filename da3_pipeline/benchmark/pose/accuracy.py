@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from ...geometry import nearest_rotation
 from ...progress import Progress
+from ...strict_json import strict_json
 from ..peers.colmap import best_mode, colmap_modes
 from ..truth.scene_truth import SceneTruth, read_truth
 from ..truth.verdicts import verdicts_table
@@ -87,7 +87,7 @@ def poses_table(rows: Sequence[PoseRow]) -> str:
 
 def poses_json(rows: Sequence[PoseRow]) -> str:
     """All figures of all rows."""
-    return json.dumps([asdict(row) for row in rows], indent=1)
+    return strict_json([asdict(row) for row in rows], indent=1)
 
 
 def _named(name: str, scene: SceneTruth) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from ...imageio import write_rgb
 from ...progress import Progress
+from ...strict_json import strict_json
 from ..peers.colmap import colmap_modes
 from ..truth.scene_truth import SceneTruth, copy_images, read_truth, write_truth
 from ..truth.verdicts import verdicts_table
@@ -89,7 +89,7 @@ def scaling_table(rows: Sequence[ScalingRow], options: ScalingOptions) -> str:
 
 def scaling_json(rows: Sequence[ScalingRow]) -> str:
     """All figures of all rows."""
-    return json.dumps([asdict(row) for row in rows], indent=1)
+    return strict_json([asdict(row) for row in rows], indent=1)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from ...arrays import Int
 from ...progress import Progress
 from ...refine import RefineConfig
+from ...strict_json import strict_json
 from ..peers.colmap import COLMAP_MODES, ColmapMode, run_colmap
 from ..truth.known_scene import KnownScene
 from ..truth.pose_score import PoseScore, score_poses
@@ -115,7 +115,7 @@ def evenly_picked(total: int, count: int) -> Int:
 
 def few_views_json(rows: Sequence[FewViewsRow]) -> str:
     """All figures of all rows."""
-    return json.dumps([asdict(row) | {"failures": row.failures} for row in rows], indent=1)
+    return strict_json([asdict(row) | {"failures": row.failures} for row in rows], indent=1)
 
 
 def few_views_table(rows: Sequence[FewViewsRow]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ...strict_json import strict_json
 from ..truth.verdicts import verdicts_table
 from .candidate_order import candidate_order
 from .robustness import RobustnessRun
@@ -19,7 +19,7 @@ _COLUMNS = f"{'noise':<22}{'scene':<16}{_AUCS}{'passed':>8}   {'features':>8}{'m
 
 def robustness_json(runs: Sequence[RobustnessRun]) -> str:
     """All figures of all runs."""
-    return json.dumps([asdict(run) | {"holds": run.holds} for run in runs], indent=1)
+    return strict_json([asdict(run) | {"holds": run.holds} for run in runs], indent=1)
 
 
 def robustness_table(runs: Sequence[RobustnessRun]) -> str:

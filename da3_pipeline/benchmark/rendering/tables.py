@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
 
+from ...strict_json import strict_json
 from ..truth.verdicts import verdicts_table
 from .runs import RenderingRun
 
@@ -21,7 +21,7 @@ _COLUMNS = (
 
 def rendering_json(runs: Sequence[RenderingRun]) -> str:
     """All runs, every held-out view, and the curves. What was not measured is null."""
-    return json.dumps([asdict(run) for run in runs], indent=1).replace("NaN", "null")
+    return strict_json([asdict(run) for run in runs], indent=1)
 
 
 def rendering_table(runs: Sequence[RenderingRun], target_db: float) -> str:

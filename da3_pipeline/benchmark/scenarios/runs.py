@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import UsageError
 from ...progress import Progress
+from ...strict_json import strict_json
 from ..peers.colmap import ColmapMode, run_colmap
 from ..peers.ours import run_configured
 from ..truth.pose_score import PoseScore, score_poses
@@ -93,7 +93,7 @@ def scenarios_table(rows: Sequence[ScenarioRow]) -> str:
 
 def scenarios_json(rows: Sequence[ScenarioRow]) -> str:
     """All figures of all rows."""
-    return json.dumps([asdict(row) | {"cell": row.verdict.cell} for row in rows], indent=1)
+    return strict_json([asdict(row) | {"cell": row.verdict.cell} for row in rows], indent=1)
 
 
 def _ours(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:

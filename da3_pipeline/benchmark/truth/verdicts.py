@@ -16,7 +16,6 @@ A run that ends without a data set has said so, and counts as flagged.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ import numpy as np
 from ...arrays import Float
 from ...geometry import centres
 from ...geometry.pose_metrics import pose_errors
+from ...strict_json import strict_json
 from .scene_truth import stacked
 
 __all__ = [
@@ -110,7 +110,7 @@ def verdicts_json(judged: Sequence[JudgedVerdict]) -> str:
     """Every run with its cell, and the counts."""
     counts = Counter(one.cell for one in judged)
     rows = [asdict(one) | {"right": one.right, "cell": one.cell} for one in judged]
-    return json.dumps({"cells": {cell: counts[cell] for cell in CELLS}, "runs": rows}, indent=1)
+    return strict_json({"cells": {cell: counts[cell] for cell in CELLS}, "runs": rows}, indent=1)
 
 
 def verdicts_table(judged: Sequence[JudgedVerdict], least_views: int | None = None) -> str:

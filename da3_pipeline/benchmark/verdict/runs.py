@@ -26,6 +26,7 @@ from ...config import PipelineConfig
 from ...errors import PipelineError
 from ...pipeline import run
 from ...progress import Progress, SilentProgress
+from ...strict_json import strict_json
 from ...types import Frame
 from ..peers.ours import data_set_poses
 from ..truth.pose_score import PoseScore, score_poses
@@ -134,7 +135,7 @@ def runs_table(runs: Sequence[VerdictRun]) -> str:
 def runs_json(runs: Sequence[VerdictRun]) -> str:
     """The cells over all runs, and all figures of each."""
     document = json.loads(verdicts_json([run.judged for run in runs]))
-    return json.dumps(document | {"figures": [asdict(run) for run in runs]}, indent=1)
+    return strict_json(document | {"figures": [asdict(run) for run in runs]}, indent=1)
 
 
 def code_version() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...strict_json import finite, strict_json
 from ...types import Dropped, ExportResult, Exposure, Scene, StageRecord
 from ..config import ReportConfig
 from ..staging import write_atomically
@@ -24,7 +23,7 @@ from .html import render_html
 from .pictures import collect_pictures
 from .world import world_document
 
-__all__ = ["SCHEMA_VERSION", "finite", "report_document", "write_report"]
+__all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("da3-pipeline", "pycolmap", "torch", "numpy", "timm", "opencv-python-headless", "pillow")
@@ -45,7 +44,7 @@ def write_report(
     where the folder cannot be written.
     """
     document = report_document(scene, result, stages, config, dropped, settings)
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    text = strict_json(document, indent=1)
     page = render_html(document, collect_pictures(folder, scene, result), folder, settings)
     write_atomically(folder / "report.html", page)
     write_atomically(folder / "report.json", text)
@@ -163,16 +162,3 @@ def _versions() -> dict[str, str]:
 
 def _whole(value: float) -> float:
     return int(value) if float(value).is_integer() else value
-
-
-def finite(value: Any) -> Any:
-    """Plain JSON values all the way down; numbers that are not finite as null."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

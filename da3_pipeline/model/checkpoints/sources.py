@@ -10,10 +10,17 @@ from ...errors import WeightsError
 from ..config import ModelConfig
 from ..variants import VARIANTS, Variant, variant
 
-__all__ = ["WEIGHTS_FOLDER_VARIABLE", "find_checkpoint", "local_checkpoint", "weights_folder"]
+__all__ = [
+    "WEIGHTS_FILE",
+    "WEIGHTS_FOLDER_VARIABLE",
+    "fetch_checkpoint",
+    "find_checkpoint",
+    "local_checkpoint",
+    "weights_folder",
+]
 
 WEIGHTS_FOLDER_VARIABLE = "DA3_PIPELINE_WEIGHTS"
-_FILE = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 _SHIPPED = Path(__file__).parents[1] / "weights"
 
 
@@ -31,7 +38,7 @@ def local_checkpoint(name: str) -> Path | None:
         return path if path.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(entry.hub_repo, _FILE)
+    cached = try_to_load_from_cache(entry.hub_repo, WEIGHTS_FILE)
     return Path(cached) if isinstance(cached, str) else None
 
 
@@ -45,10 +52,10 @@ def find_checkpoint(name_or_path: str | Path) -> tuple[Path, ModelConfig | None]
     if name in VARIANTS:
         entry = VARIANTS[name]
         shipped = entry.hub_repo is None
-        return local_checkpoint(name) or _fetch(entry), None if shipped else entry.config
+        return fetch_checkpoint(name), None if shipped else entry.config
     path = Path(name_or_path)
     if path.is_dir():
-        return path / _FILE, _named_config(path / "config.json")
+        return path / WEIGHTS_FILE, _named_config(path / "config.json")
     if not path.exists():
         raise WeightsError(f"{name} is neither a file nor a known model; known: {', '.join(VARIANTS)}")
     return path, None
@@ -69,20 +76,27 @@ def _named_config(path: Path) -> ModelConfig | None:
     return VARIANTS[name].config
 
 
+def fetch_checkpoint(name: str) -> Path:
+    """The file of a registered network, from the hub into its cache on this machine where it is not there already.
+
+    Raises UsageError on an unknown name, WeightsError where it cannot be fetched.
+    """
+    return local_checkpoint(name) or _fetch(variant(name))
+
+
 def _fetch(entry: Variant) -> Path:
-    """The file from the hub, into its cache on this machine."""
     if entry.hub_repo is None:
         raise WeightsError(f"the weights of {entry.name} are missing from this installation: install the package again")
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(entry.hub_repo, _FILE))
+        return Path(hf_hub_download(entry.hub_repo, WEIGHTS_FILE))
     # The hub client lets errors of several network libraries through, which have no common base.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
             f"the weights of {entry.name} cannot be fetched ({reason}): "
-            f"download https://huggingface.co/{entry.hub_repo}/resolve/main/{_FILE} "
+            f"download https://huggingface.co/{entry.hub_repo}/resolve/main/{WEIGHTS_FILE} "
             f"and place it as {weights_folder() / f'{entry.name}.safetensors'}, or pass its path as the model; "
             "da3-nano is built in and needs no download"
         ) from error

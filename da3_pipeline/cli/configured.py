@@ -1,0 +1,39 @@
+"""A command that takes the options of `capture_configuration` as the configuration that they are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, get_type_hints
+
+from .options import capture_configuration
+
+__all__ = ["configured"]
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, whose parameter `config` becomes the options of `capture_configuration`, for typer to read."""
+    shared = _parameters(capture_configuration)
+    own = _parameters(command)
+    own.pop("config")
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        options = {name: given.pop(name) for name in shared}
+        command(config=capture_configuration(**options), **given)
+
+    parameters = sorted([*shared.values(), *own.values()], key=lambda one: one.default is not inspect.Parameter.empty)
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """By name, their annotations evaluated, all to be given by name."""
+    later = {"PipelineConfig": object}  # imported when it is needed, so that help comes at once
+    hints = get_type_hints(function, {**function.__globals__, **later}, include_extras=True)
+    return {
+        name: one.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, one in inspect.signature(function).parameters.items()
+    }
