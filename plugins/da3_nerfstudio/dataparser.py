@@ -7,6 +7,7 @@ that suit a splat: seed points, and every eighth frame held out.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -47,7 +48,8 @@ class Da3DataParserConfig(NerfstudioDataParserConfig):  # type: ignore[misc]  # 
     --pipeline.datamanager.camera-res-scale-factor."""
     eval_mode: Literal["interval", "fraction", "filename", "all"] = "interval"
     """How frames are held out for evaluation: every n-th in order of their names (interval), an evenly spread share
-    (fraction), those with 'eval' in their names (filename), or none, all serving both purposes (all)."""
+    (fraction), by names, every one of which has 'train' or 'eval' in it (filename), or none, all serving both purposes
+    (all)."""
     eval_list: Path | None = None
     """Text file with the names of images to hold out, one a line; goes before --eval-mode."""
     eval_interval: int = 8
@@ -90,7 +92,10 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
         """The outputs of all frames, restricted to those that are on the list, or for training to the others."""
         import torch
 
-        names = [path.relative_to(self.config.data / "images").as_posix() for path in outputs.image_filenames]
+        saved = json.loads((self.config.data / "transforms.json").read_text(encoding="utf-8"))["frames"]
+        paths = [Path(frame["file_path"]) for frame in saved]
+        by_file = {self._get_fname(path, self.config.data): path.relative_to("images").as_posix() for path in paths}
+        names = [by_file[file] for file in outputs.image_filenames]
         held_out = read_list(Path(str(self.config.eval_list)), names)
         chosen = [index for index, name in enumerate(names) if (name in held_out) != (split == "train")]
         for field_name in ("image_filenames", "mask_filenames"):
@@ -101,6 +106,13 @@ class Da3DataParser(Nerfstudio):  # type: ignore[misc]
             outputs.metadata["depth_filenames"] = [depths[index] for index in chosen]
         outputs.cameras = outputs.cameras[torch.tensor(chosen, dtype=torch.int64)]
         return outputs
+
+    def _get_fname(self, filepath: Path, data_dir: Path, downsample_folder_prefix: str = "images_") -> Path:
+        """Reduced copies lie below the folders that images/ has; nerfstudio's parser knows the bare name alone."""
+        found: Path = super()._get_fname(filepath, data_dir, downsample_folder_prefix)
+        inner = Path(*filepath.parts[1:])
+        below = data_dir / f"{downsample_folder_prefix}{self.downscale_factor}" / inner
+        return below if self.downscale_factor > 1 and below.is_file() else found
 
     def _check_downscaled(self) -> None:
         factor = self.config.downscale_factor

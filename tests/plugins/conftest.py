@@ -40,14 +40,14 @@ def _orbit() -> Float:
     return np.array(poses)
 
 
-def _frame(folder: Path, index: int) -> Frame:
+def _frame(folder: Path, index: int, below: str = "") -> Frame:
     camera_id = "phone" if index % 3 == 2 else "wide"
     camera = CAMERAS[camera_id]
     path = folder / f"{index:02d}.png"
     rows, columns = np.mgrid[: camera.height, : camera.width]
     picture = np.stack([rows % 256, columns % 256, np.full_like(rows, 10 * index)], axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(path)
-    return Frame(path.name, path, camera.width, camera.height, camera_id, fingerprint=str(index))
+    return Frame(f"{below}{path.name}", path, camera.width, camera.height, camera_id, fingerprint=str(index))
 
 
 def _tracks(frames: tuple[Frame, ...], poses: Float) -> Tracks:
@@ -79,8 +79,19 @@ def session_with_sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _finished(tmp_path_factory.mktemp("capture"), tmp_path_factory.mktemp("out") / "session", sky)
 
 
-def _finished(folder: Path, output: Path, sky: NDArray[np.bool_] | None) -> Path:
-    frames = tuple(_frame(folder, index) for index in range(FRAMES))
+@pytest.fixture(scope="session")
+def session_of_a_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with images below a folder, as of a video, completed as `ns-process-da3` does: three smaller copies."""
+    from da3_nerfstudio.processing import complete
+
+    folder = tmp_path_factory.mktemp("out") / "session"
+    session = _finished(tmp_path_factory.mktemp("capture"), folder, sky=None, below="clip/")
+    complete(session, 3)
+    return session
+
+
+def _finished(folder: Path, output: Path, sky: NDArray[np.bool_] | None, below: str = "") -> Path:
+    frames = tuple(_frame(folder, index, below) for index in range(FRAMES))
     poses = _orbit()
     verdict = Verdict(False, (), "too few tracks")
     prediction = Prediction(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import jinja2
 from ..config import ReportConfig
 from .capture import capture_rows, light_curves
 from .pictures import Pictures
+from .reading import by_reason, count, duration, figure, sentence
+from .trainers import commands, others
 from .world import world_rows
 
 __all__ = ["render_html"]
@@ -30,7 +31,7 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, c
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "figure": _figure, "duration": _duration, "sentence": _sentence}
+    environment.filters |= {"count": count, "figure": figure, "duration": duration, "sentence": sentence}
     return environment.get_template("report.html.j2").render(
         report=document,
         pictures=pictures,
@@ -41,8 +42,9 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, c
         world=world_rows(document["world"], config),
         capture=list(capture_rows(document["capture"], config)),
         curves=light_curves(document["frames"], document["capture"]),
-        commands=_commands(folder) if document["data_set"] else [],
-        left_out=_by_reason(document["dropped"]),
+        commands=commands(document, folder),
+        other_trainers=others(document),
+        left_out=by_reason(document["dropped"], _EXAMPLES),
         most_observations=max((row["observations"] for row in document["frames"]), default=0),
         total_s=sum(stage["seconds"] for stage in document["stages"]),
         config=json.dumps(document["config"], indent=2, ensure_ascii=False, default=str),
@@ -61,12 +63,12 @@ def _tiles(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     tiles = [(f"{data['images'] if data else 0} of {len(frames)}", "images", note)]
     if data:
         sampled = data.get("seed_points_from_depth", 0)
-        tiles.append((_count(data["tracks_measured"]), "matched points", _track_note(data)))
-        tiles.append((_count(data["seed_points"]), "seed points", f"{_count(sampled)} of them from depth"))
+        tiles.append((count(data["tracks_measured"]), "matched points", _track_note(data)))
+        tiles.append((count(data["seed_points"]), "seed points", f"{count(sampled)} of them from depth"))
     if errors:
         tiles.append((f"{errors[len(errors) // 2]:.2f} px", "reprojection error", "median image, median observation"))
     tiles += _scale_tile(document["world"])
-    tiles.append((_duration(seconds), "to compute", f"peak memory {memory_mb / 1024:.1f} GB"))
+    tiles.append((duration(seconds), "to compute", f"peak memory {memory_mb / 1024:.1f} GB"))
     return tiles
 
 
@@ -78,43 +80,5 @@ def _scale_tile(world: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def _track_note(data: Mapping[str, Any]) -> str:
     if data["tracks_from_depth"]:
-        return f"and {_count(data['tracks_from_depth'])} tracks made from depth"
+        return f"and {count(data['tracks_from_depth'])} tracks made from depth"
     return f"{data['observations_measured'] / max(data['tracks_measured'], 1):.1f} images see each"
-
-
-def _commands(folder: Path) -> list[tuple[str, str]]:
-    place = shlex.quote(str(folder.resolve()))
-    return [
-        ("nerfstudio", f"ns-train splatfacto --data {place}"),
-        ("gsplat", f"python examples/simple_trainer.py default --data_dir {place} --data_factor 1"),
-    ]
-
-
-def _by_reason(dropped: Sequence[Mapping[str, str]]) -> list[tuple[str, int, list[str], int]]:
-    """Reason, count, some names and how many more there are; the commonest reason first."""
-    groups: dict[str, list[str]] = {}
-    for item in dropped:
-        groups.setdefault(item["reason"], []).append(item["frame"])
-    ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [(reason, len(names), names[:_EXAMPLES], max(0, len(names) - _EXAMPLES)) for reason, names in ranked]
-
-
-def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}."
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u202f")
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return _count(value) if float(value).is_integer() else f"{value:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
