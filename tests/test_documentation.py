@@ -30,6 +30,7 @@ NOT_RUN = {
     r"pip install|python -m venv|\S*/bin/pip": "installs packages",
     r"make ": "sets up environments; the tests are what it runs",
     r"ns-": "needs nerfstudio; tests/plugins runs it in its own environment",
+    r"da3-pipeline convert": "needs a finished session; tests/interchange has one",
     r"da3-pipeline view": "serves until it is stopped; tests/viewer opens it",
     r"da3-pipeline run .*--model ": "fetches published weights",
     r"da3-pipeline run .*--mask-people": "fetches weights from download.pytorch.org; tests/mask has a stand-in",

@@ -22,6 +22,7 @@ from .bench import bench_app
 from .conclusion import conclude
 from .configured import configured
 from .console import open_console, printable
+from .convert import convert
 from .examples import examples
 from .models import models, show_licence
 from .options import AsJson, Model, Output, Overwrite, Quiet, Seed, Split, configuration
@@ -140,6 +141,7 @@ def doctor() -> None:
 
 
 app.command(epilog=examples("view"))(view)
+app.command(epilog=examples("convert"))(convert)
 
 
 @train_app.command("student", epilog=examples("train student"))

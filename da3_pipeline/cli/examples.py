@@ -34,6 +34,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("da3-pipeline view session", "at http://127.0.0.1:8080"),
         ("da3-pipeline view session --port 9000", "at another port"),
     ),
+    "convert": (
+        ("da3-pipeline convert session -o exports", "all that the session has something for"),
+        ("da3-pipeline convert session -o exports --format glb", "cameras and points for Blender or a browser"),
+    ),
     "bench": (("da3-pipeline bench pose scene/ --colmap", "pose accuracy and time beside COLMAP"),),
     "bench run": (("da3-pipeline bench run photos/", "seconds and memory of each stage"),),
     "bench pose": (("da3-pipeline bench pose scene/ --colmap --runs 3", "scene/ holds images/ and truth.json"),),
