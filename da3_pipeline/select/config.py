@@ -342,9 +342,10 @@ class PanoramaConfig(Settings):
     rings: tuple[tuple[float, int], ...] = Field(
         default=((0.0, 4), (90.0, 1)),
         min_length=1,
-        description="pitch in degrees above the horizon, and the number of views all around there",
+        description="pitch in degrees above the horizon, and the number of views all around there; the view up holds "
+        "what stands beside together (chosen, not compared with others)",
     )
-    fov_deg: float = Field(default=100.0, gt=20, le=120, description="of a view, across and down")
+    fov_deg: float = Field(default=100.0, gt=20, le=120, description="of a view: neighbours overlap by ten (chosen)")
     finer: int = Field(
         default=2, ge=1, description="times the side at which sharpness is judged: a view is a quarter of it (chosen)"
     )
@@ -353,7 +354,7 @@ class PanoramaConfig(Settings):
         default=40.0,
         ge=0,
         lt=90,
-        description="half of the cone straight down that is masked in every view: whoever carries the camera",
+        description="half of the cone straight down that is masked in every view: whoever carries the camera (chosen)",
     )
     least_shown: float = Field(
         default=0.2,
