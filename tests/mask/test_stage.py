@@ -97,7 +97,10 @@ def test_frames_whose_masks_are_of_no_use_go_with_the_reason(tmp_path: Path) -> 
         ("black.png", "its mask leaves nothing of it"),
         ("nearly.png", "its mask leaves 0.4 % of it"),
         ("turned.png", "its mask turned mask.png: 40 x 60 px, another shape than the picture's 60 x 40"),
-        ("text.png", "its mask text.png: not an image: its content is none of JPEG, PNG, TIFF, HEIC, WebP, AVIF, BMP"),
+        (
+            "text.png",
+            "its mask text.png: not an image: its content is none of JPEG, PNG, TIFF, HEIC, WebP, AVIF, JPEG XL, BMP",
+        ),
         ("gone.png", "its mask nowhere.png: no such file"),
     ]
 

@@ -106,7 +106,7 @@ def _refuted(solution: Solution, told: dict[str, float], config: RefineConfig) -
     cameras = {name: _at(estimate.cameras[name], focal_px) for name, focal_px in told.items()}
     held = replace(problem, known_cameras=problem.known_cameras | told.keys(), lenses=None)
     start, few = replace(estimate, cameras=estimate.cameras | cameras), thinned(held, config)
-    if problem.given_poses and config.solve.poses_as == "fixed":
+    if problem.given_poses and config.solve.keeps_poses:
         fit = calibrate(few, start, config.solve)
     else:
         fit = refine_estimate(few, start, config.solve, config.seed)

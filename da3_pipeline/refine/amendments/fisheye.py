@@ -26,7 +26,7 @@ def through_fisheye(solution: Solution, config: RefineConfig, progress: Progress
     problem, fit, held_by = solution.problem, solution.winner.fit, solution.winner.held_by
     unknown = fit.estimate.cameras.keys() - problem.known_cameras
     bent = {name for name in unknown if _is_bent(fit.estimate.cameras[name], config.fisheye)}
-    if not bent or (problem.given_poses and config.solve.poses_as == "fixed"):
+    if not bent or (problem.given_poses and config.solve.keeps_poses):
         return solution
     cameras = {name: as_fisheye(camera) if name in bent else camera for name, camera in fit.estimate.cameras.items()}
     if problem.lenses is not None:

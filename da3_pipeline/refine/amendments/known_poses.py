@@ -39,7 +39,7 @@ def with_known_poses(solution: Solution, config: RefineConfig, progress: Progres
     problem, winner = solution.problem, solution.winner
     known = _known(solution.frames)
     both = np.isfinite(known).all((1, 2)) & winner.fit.estimate.posed
-    fixed = config.solve.poses_as == "fixed"
+    fixed = config.solve.keeps_poses
     if not both.any() or (fixed and problem.given_poses) or (not fixed and winner.held_by is not None):
         return solution
     estimate = winner.fit.estimate

@@ -25,7 +25,7 @@ __all__ = ["second_look"]
 def second_look(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
     """The solution on tracks of trusted matches; poses that are given and fixed are not polished."""
     solve = config.solve
-    if solution.problem.given_poses and solve.poses_as == "fixed":
+    if solution.problem.given_poses and solve.keeps_poses:
         return _on_trusted_tracks(solution)
     score, in_vain = agreement(solution.problem, solution.winner.fit.estimate), 0
     for number in range(solve.most_looks):

@@ -24,7 +24,7 @@ def turned_as_matches_say(solution: Solution, config: RefineConfig, progress: Pr
     other and than the centre in the middle."""
     problem = solution.problem
     lenses = problem.lenses
-    if lenses is None or (problem.given_poses and config.solve.poses_as == "fixed"):
+    if lenses is None or (problem.given_poses and config.solve.keeps_poses):
         return solution
     for first in sorted(lenses.uncertain):
         ways = [_looked(solution, way, config) for way in _ways(lenses, first)]

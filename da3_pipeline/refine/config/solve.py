@@ -245,6 +245,11 @@ class SolveConfig(Settings):
     lens: LensConfig = LensConfig()
     registration: RegistrationConfig = RegistrationConfig()
 
+    @property
+    def keeps_poses(self) -> bool:
+        """Whether poses that are given for all frames stay as they are."""
+        return self.poses_as != "prior"
+
 
 class PriorConfig(Settings):
     """How far the prior's cameras are believed where observations are few; one sigma each."""

@@ -50,7 +50,7 @@ def compete(
     thinned = problem.with_observations(
         spread_subset(problem.observations, config.solve.observations_per_frame, problem.size_px)
     )
-    if problem.given_poses and config.solve.poses_as == "fixed":
+    if problem.given_poses and config.solve.keeps_poses:
         fit = calibrate(thinned, problem.prior, config.solve)
         return (_entered("given", problem, fit, 0.0, chosen=True),)
     candidates: list[Candidate] = []
