@@ -51,9 +51,7 @@ def _told(listing: Listing, reasons: Sequence[tuple[FoundFile, Rule, str]], use_
     held = Counter(_folder(file.name) for file in listing.files)
     together: dict[tuple[str, str], list[tuple[FoundFile, str]]] = defaultdict(list)
     for file, rule, of in reasons:
-        sentence = (
-            rule.sentence if use_masks or not rule.is_mask else "a mask of {of}, not used: --masks says otherwise"
-        )
+        sentence = rule.sentence if use_masks or not rule.is_mask else _MASK_NOT_USED
         together[_folder(file.name), sentence].append((file, of))
     told: list[Dropped] = []
     for (folder, sentence), entries in together.items():
