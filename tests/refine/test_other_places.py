@@ -74,6 +74,7 @@ def test_a_restricted_prediction_says_the_same_of_fewer_frames(make_capture: Mak
     assert part.pixel_maps == tuple(whole.pixel_maps[k] for k in chosen)
     for name in ("depth", "conf", "cam_from_world", "view_intrinsics", "descriptors", "sky"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[chosen])
+    assert np.shares_memory(part.depth, whole.depth) == (chosen == [2, 3, 4]), "long captures are not copied"
     assert part.cameras == whole.cameras, "both kinds are among them"
     assert part.gaussians is not None and whole.gaussians is not None
     kept = np.isin(view, chosen)

@@ -11,11 +11,14 @@ from scenes import Make, Synthetic, landscape, with_lookalike
 from da3_pipeline.arrays import Float, Int
 from da3_pipeline.geometry import rotation_angle_deg
 from da3_pipeline.progress import SilentProgress
+from da3_pipeline.refine.amendments import capture_order as module
 from da3_pipeline.refine.amendments.capture_order import chained_rotations, in_capture_order, joined_chains
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import RefineConfig
-from da3_pipeline.refine.initialisation.candidates import compete
+from da3_pipeline.refine.initialisation.candidates import Candidate, compete
 from da3_pipeline.refine.initialisation.two_view import RelativePoses
+from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.types import CandidateScore
 
 
 def about_y(degrees: Float) -> Float:
@@ -50,6 +53,12 @@ def test_rotations_are_chained_along_neighbours_by_the_best_supported() -> None:
     assert turned_alike(rotations, degrees) < 1e-6
 
 
+def test_a_chain_may_go_back_to_an_earlier_frame() -> None:
+    degrees = np.array([0.0, 70.0, 30.0, 10.0])
+    rotations, _ = chained_rotations(4, relative(degrees, [(0, 3), (2, 3), (1, 2)]), np.ones(3, bool))
+    assert turned_alike(rotations, degrees) < 1e-6
+
+
 def test_frames_without_links_are_chains_of_their_own() -> None:
     told = relative(np.arange(5.0), [(0, 1), (3, 4), (0, 4)])
     _, chain = chained_rotations(5, told, np.array([True, True, False]))
@@ -74,14 +83,12 @@ def test_chains_are_joined_as_most_matches_between_them_say(swapped: bool) -> No
 
 def folded(capture: Synthetic) -> tuple[Solution, RefineConfig]:
     """The capture with its winner replaced: from the middle on cameras look back from the other side."""
-    config = RefineConfig()
     problem = capture.problem()
-    (winner, *others) = compete(problem, config, SilentProgress())
-    poses = winner.fit.estimate.cam_from_world.copy()
+    poses = capture.cam_from_world.copy()
     poses[4:, :, :3] = about_y(np.full(4, 170.0)) @ poses[4:, :, :3]
-    fit = replace(winner.fit, estimate=replace(winner.fit.estimate, cam_from_world=poses))
-    solution = Solution(capture.prediction, capture.correspondences, problem, (replace(winner, fit=fit), *others))
-    return solution, config
+    fit = fit_points(problem, replace(capture.truth, cam_from_world=poses), 1.0)
+    winner = Candidate(fit, CandidateScore("made", 0.9, 0.8, 8, fit.median_px, 0.0), 0.9)
+    return Solution(capture.prediction, capture.correspondences, problem, (winner,)), RefineConfig()
 
 
 def test_a_fold_is_solved_again_without_what_the_order_contradicts(make_capture: Make) -> None:
@@ -95,6 +102,15 @@ def test_a_fold_is_solved_again_without_what_the_order_contradicts(make_capture:
     assert {(pair.i, pair.j) for pair in capture.correspondences.pairs} - left == {(0, 5), (1, 6)}
     assert capture.pose_errors(amended.winner.fit.estimate.cam_from_world)[0] < 0.5
     assert "order of the capture" in amended.remarks[0]
+
+
+@pytest.mark.parametrize("found", ["nothing", "the same"])
+def test_another_solution_that_refutes_as_many_is_not_taken(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    solution, config = folded(with_lookalike(make_capture(frames=8, lenses=(landscape(),)).filmed(), 0, 5))
+    monkeypatch.setattr(module, "compete", lambda *_: () if found == "nothing" else solution.candidates)
+    assert in_capture_order(solution, config, SilentProgress()) is solution
 
 
 def test_a_fold_that_no_pair_causes_stays_as_it_is(make_capture: Make) -> None:

@@ -12,6 +12,7 @@ from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments import contest
+from da3_pipeline.refine.amendments import exif_focal as module
 from da3_pipeline.refine.amendments.exif_focal import _at, doubted, exif_judged, without_exif, without_refuted_exif
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
@@ -146,6 +147,18 @@ def test_pairs_refute_it_before_anything_is_built_on_it(make_capture: Make, rati
     assert again.problem.exif_focal_px == after.exif_focal_px and again.problem.prior.cameras == after.prior.cameras
     given = replace(before, problem=replace(before.problem, given_poses=True))
     assert without_refuted_exif(given, CONFIG, SILENT) is given
+
+
+@pytest.mark.parametrize(("share", "dropped"), [(0.5, False), (1.0, False), (1.5, True)])
+def test_a_vote_refutes_it_that_explains_clearly_more(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, share: float, dropped: bool
+) -> None:
+    capture = saying(make_capture(frames=4, lenses=(LENS,)), 2.34)
+    more = CONFIG.exif.explains_more
+    explained = {True: 0.25, False: 0.25 + share * more}
+    monkeypatch.setattr(module, "_explained", lambda problem, name, focal_px, _: explained[focal_px > 3000])
+    before = Solution(capture.prediction, capture.correspondences, capture.problem())
+    assert bool(without_refuted_exif(before, CONFIG, SILENT).problem.exif_focal_px) is not dropped
 
 
 def test_pairs_of_one_lens_refute_it_together(make_capture: Make) -> None:

@@ -11,11 +11,14 @@ from scenes import LANDSCAPE, WORKING_PX, Make, Synthetic
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, refinement
-from da3_pipeline.refine.amendments.off_centre import _aside, _derivatives, centre_pulls
+from da3_pipeline.refine.amendments.off_centre import _aside, _derivatives, centre_pulls, with_centres_found
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import OffCentreConfig
+from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched
+from da3_pipeline.refine.solve.problem import Estimate
 from da3_pipeline.refine.solve.rounds import refine_estimate
-from da3_pipeline.types import Scene
+from da3_pipeline.types import CandidateScore, Scene
 
 CONFIG, SILENT = RefineConfig(), SilentProgress()
 
@@ -30,6 +33,12 @@ def cropped(make_capture: Make, *aside: tuple[float, float]) -> Synthetic:
     """Twelve pictures, every third and fourth of four cropped."""
     lenses = (lens(), lens(), *(lens(*one) for one in aside))
     return make_capture(frames=12, points=1500, lenses=lenses, noise_px=0.3, prior_focal=1.0)
+
+
+def as_one_camera(capture: Synthetic) -> Synthetic:
+    camera = next(iter(capture.prediction.cameras.values()))
+    capture = replace(capture, prediction=replace(capture.prediction, cameras={"camera": camera}))
+    return capture.with_frames(replace(frame, camera_id="camera") for frame in capture.frames)
 
 
 def refined(capture: Synthetic, config: RefineConfig = CONFIG) -> Scene:
@@ -74,6 +83,39 @@ def test_given_cameras_and_large_captures_are_left_alone(make_capture: Make) -> 
     assert set(refined(given).cameras) == {"camera"}
     few = RefineConfig(off_centre=OffCentreConfig(most_frames=11))
     assert set(refined(capture, few).cameras) == {"camera"}
+
+
+def believing_the_middle(capture: Synthetic) -> Solution:
+    """Solved from the truth with cameras whose centres are in the middle."""
+    problem = capture.problem()
+    cameras = {name: Camera.pinhole(it.width, it.height, 1500.0) for name, it in problem.prior.cameras.items()}
+    fit = refine_estimate(problem, Estimate(capture.cam_from_world, cameras), CONFIG.solve, 0)
+    score = CandidateScore("found", 0.9, 0.8, len(capture.frames), fit.median_px, 0.0)
+    return Solution(capture.prediction, capture.correspondences, problem, (Candidate(fit, score, 0.9),))
+
+
+def test_where_next_to_none_would_keep_its_centre_none_moves(make_capture: Make) -> None:
+    """All of them cropped, each another way."""
+    every = ((0.12, -0.05), (-0.08, 0.1), (-0.1, -0.1), (0.09, 0.08))
+    capture = make_capture(
+        frames=6, points=500, lenses=tuple(lens(*one) for one in every), noise_px=0.3, false_matches=0.0
+    )
+    solution = believing_the_middle(as_one_camera(capture))
+    assert with_centres_found(solution, CONFIG, SILENT) is solution
+    config = RefineConfig(off_centre=OffCentreConfig(most_aside=1.0))
+    moved = with_centres_found(solution, config, SILENT)
+    assert len(moved.problem.known_cameras) == 6 and "4 more are cropped" in moved.remarks[0]
+
+
+def test_a_single_picture_may_be_cropped(make_capture: Make) -> None:
+    lenses = (*([lens()] * 5), lens(0.1, 0.08))
+    capture = make_capture(frames=6, points=500, lenses=lenses, noise_px=0.3, false_matches=0.0)
+    solution = believing_the_middle(as_one_camera(capture))
+    moved = with_centres_found(solution, CONFIG, SILENT)
+    assert moved.remarks == ("005.png is cropped to one side",)
+    assert [frame.camera_id == "camera" for frame in moved.frames] == [True] * 5 + [False]
+    camera = moved.winner.fit.estimate.cameras[moved.frames[5].camera_id]
+    np.testing.assert_allclose(camera.K[:2, 2] / WORKING_PX, [0.6, 0.375 + 0.08], atol=0.01)
 
 
 def test_the_pull_is_where_the_centre_went(make_capture: Make) -> None:

@@ -10,12 +10,14 @@ from scenes import Make, Synthetic
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
+from da3_pipeline.refine.amendments import which_way
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.amendments.which_way import turned_as_matches_say
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.solve.lenses import turned
+from da3_pipeline.refine.solve.priors import priors_of
 from da3_pipeline.refine.solve.problem import Estimate
-from da3_pipeline.refine.solve.rounds import refine_estimate
+from da3_pipeline.refine.solve.rounds import Fit, refine_estimate
 from da3_pipeline.types import CandidateScore
 
 CONFIG = RefineConfig()
@@ -59,6 +61,22 @@ def test_where_neither_way_is_better_the_centre_stays(make_capture: Make) -> Non
     before = solved(capture)
     assert turned_as_matches_say(before, CONFIG, SilentProgress()) is before
     assert off_px(capture, before) == 0
+
+
+def test_what_held_the_winner_holds_it_either_way(make_capture: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = make_capture(frames=4, points=200, lenses=(LENS, turned(LENS, 1)), false_matches=0.0)
+    before = solved(capture)
+    priors = priors_of(before.problem, CONFIG.priors)
+    before = replace(before, candidates=(replace(before.winner, held_by=priors),))
+    held = []
+
+    def polish(_problem: object, fit: Fit, _config: object, priors: object, rigs: object) -> Fit:
+        held.append((priors, rigs))
+        return fit
+
+    monkeypatch.setattr(which_way, "polish", polish)
+    assert turned_as_matches_say(before, CONFIG, SilentProgress()) is before
+    assert held == [(priors, None)] * 2
 
 
 def test_poses_that_are_given_and_fixed_are_not_moved(make_capture: Make) -> None:

@@ -11,7 +11,7 @@ from scenes import Make, Synthetic, landscape
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments import contest
-from da3_pipeline.refine.amendments.zoom import settings_of_zoom
+from da3_pipeline.refine.amendments.zoom import _all_told, settings_of_zoom
 from da3_pipeline.refine.config import ZoomConfig
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.types import Scene
@@ -73,6 +73,15 @@ def test_what_somebody_tells_is_left_alone(make_capture: Make) -> None:
     many = RefineConfig(zoom=ZoomConfig(most_frames=11))
     for scene in (refined(given), refined(told), refined(capture, many)):
         assert set(scene.cameras) == {"camera"} and not scene.verdict.passed
+
+
+def test_a_picture_of_no_setting_gets_the_one_that_its_pairs_tell(make_capture: Make) -> None:
+    capture = as_one_camera(make_capture(frames=6, lenses=(WIDE, LONG), points=900, noise_px=0.2, false_matches=0.0))
+    problem = capture.problem()
+    lengths = np.array([WIDE.focal_px, LONG.focal_px]) * problem.scale[0, 0]
+    setting = np.array([-1, 1, 0, -1, 0, 1])
+    assert _all_told(problem, np.arange(6), setting, lengths, CONFIG).tolist() == [0, 1] * 3
+    assert setting.tolist() == [-1, 1, 0, -1, 0, 1], "what was said before stays as it was"
 
 
 def test_settings_are_firm_lengths_close_together_and_far_from_others() -> None:

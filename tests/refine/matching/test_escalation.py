@@ -19,7 +19,7 @@ from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import FeatureConfig, MatchConfig, PairConfig, RefineConfig
 from da3_pipeline.refine.matching.correspondences import Correspondences, escalate, find_correspondences
 from da3_pipeline.refine.matching.descriptors import match_descriptors
-from da3_pipeline.refine.matching.escalation import left_weak
+from da3_pipeline.refine.matching.escalation import _likely, left_weak
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 from da3_pipeline.refine.matching.guided import Near
 from da3_pipeline.refine.matching.matchers.sift import SiftMatcher
@@ -158,6 +158,9 @@ def test_two_halves_are_joined_where_they_are_most_alike(tmp_path: Path) -> None
     halves = Correspondences(whole.features, tuple(pair for pair in whole.pairs if (pair.i < 5) == (pair.j < 5)))
     weak = left_weak(10, halves.pairs, CONFIG)
     assert weak.sum() == 5, "those of one half"
+    one = CONFIG.model_copy(update={"pairs": PairConfig(escalated_partners=1)})
+    asked = _likely(prediction, halves.features, halves.pairs, weak & False, one)
+    assert (4, 5) in asked and {j for _, j in asked} == {5}, "of the others the one that is most alike"
     more = escalate(prediction, halves, weak & False, ("LEARNED", matcher), CONFIG, SilentProgress())
     across = {(pair.i, pair.j) for pair in more.pairs if (pair.i < 5) != (pair.j < 5)}
     assert {(4, 5), (4, 6), (3, 5)} <= across
@@ -216,5 +219,7 @@ def test_how_weak_frames_are_told() -> None:
     other = [pair(a + 4, b + 4, 90) for a, b in ((0, 1), (1, 2), (0, 2))]
     both = [*ring, pair(2, 3, 90), pair(1, 3, 90), *other]
     assert left_weak(7, both, CONFIG).tolist() == [False] * 4 + [True] * 3, "a component apart"
+    least = [pair(p.i, p.j, CONFIG.pairs.weak_matches) for p in both]
+    assert left_weak(7, least, CONFIG).tolist() == left_weak(7, both, CONFIG).tolist(), "as many as are asked for"
     never = CONFIG.model_copy(update={"pairs": PairConfig(weak_matches=0)})
     assert not left_weak(4, [], never).any()

@@ -41,6 +41,7 @@ def test_few_frames_and_no_matches_have_no_cut(make_capture: Make) -> None:
     problem = capture.problem()
     errors = np.zeros(len(problem.matches))
     assert weakest_cut(problem, errors, np.array([True, True, True, False, False])) is None
+    assert weakest_cut(problem, errors, np.arange(5) < 4) is not None
     whole = weakest_cut(problem, errors, np.ones(5, bool))
     assert whole is not None and whole.agreement == 1.0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
+import pytest
 from scenes import LANDSCAPE, Make, Synthetic
 
 from da3_pipeline.arrays import Bool, Float
@@ -13,6 +15,7 @@ from da3_pipeline.geometry.pose_metrics import pose_errors
 from da3_pipeline.refine.config import SolveConfig
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
+from da3_pipeline.refine.verdict import jackknife
 from da3_pipeline.refine.verdict.halves import split_halves
 from da3_pipeline.refine.verdict.jackknife import Scatter, block_jackknife
 
@@ -77,6 +80,40 @@ def test_pairs_of_the_frames_that_are_asked_for(make_capture: Make) -> None:
     assert found.frames.tolist() == [[0, 2], [0, 4], [2, 4]]
     of_frames = Scatter(found.frames, np.array([1.0, 2.0, 3.0]), np.array([0.0, 5.0, 0.0])).of_frames(5)
     np.testing.assert_allclose(of_frames, [3.0, np.nan, 2.0, np.nan, 4.0])
+
+
+def test_each_track_is_left_out_once_and_the_scatter_is_that_of_the_jackknife(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if one camera turned on the spot by so much more without each next part: nothing else is off then."""
+    capture = make_capture(frames=4, false_matches=0.0)
+    problem, truth = capture.problem(), capture.truth
+    observations = problem.observations
+    spoiled = (observations.track % 9 == 0) & (observations.frame % 2 == 0)
+    places = observations.xy + np.where(spoiled, 300.0, 0.0)[:, None]
+    problem = problem.with_observations(replace(observations, xy=places))
+    asked: list[Bool] = []
+
+    def turned(rest: Problem, estimate: Estimate, _: SolveConfig) -> Estimate:
+        asked.append(np.isin(places, rest.observations.xy).all(axis=1))
+        poses = estimate.cam_from_world.copy()
+        poses[2] = cv2.Rodrigues(np.radians([0.0, 0.0, len(asked)]))[0] @ poses[2]
+        return replace(estimate, cam_from_world=poses)
+
+    monkeypatch.setattr(jackknife, "readjusted", turned)
+    found = scatter_of(problem, truth)
+    parts = len(asked)
+    assert 10 < parts <= 20
+    fit = fit_points(problem, truth, SOLVE.min_ray_spread_deg, SOLVE.strict_gate_px)
+    placed = np.isin(problem.observations.track, problem.observations.track[fit.kept])
+    assert not placed.all()
+    np.testing.assert_array_equal(parts - np.sum(asked, axis=0), placed.astype(int))
+    error_deg = np.sqrt((parts - 1) * np.var(np.arange(parts)))
+    of_third = (found.frames == 2).any(axis=1)
+    np.testing.assert_allclose(found.rotation_deg, np.where(of_third, error_deg, 0.0), rtol=0.02, atol=1e-6)
+    looks_on = found.frames[:, 0] != 2
+    assert found.direction_deg[looks_on].max() < 1e-6 and found.direction_deg[~looks_on].min() > 0.5 * error_deg
+    assert found.mean_deg == pytest.approx(2.5, rel=0.01), "three of six pairs, each as bad as any counts"
 
 
 def test_too_few_tracks_say_nothing(make_capture: Make) -> None:
