@@ -1,0 +1,99 @@
+"""report.html in a real browser: on phones, tablets, desks nothing is wider than the page, and nothing is cut off."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from da3_pipeline.export import ExportConfig, run, write_report
+from da3_pipeline.export.config import ReportConfig
+from da3_pipeline.progress import SilentProgress
+from da3_pipeline.types import Dropped, Gate, Place, StageRecord, Verdict
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: install the package of that name")
+
+PHONE, TABLET, DESK = 390, 768, 1280
+SCREENSHOTS = os.environ.get("DA3_REPORT_SCREENSHOTS")
+"""A folder to keep the screenshots in, for people to look at."""
+
+MEANING = "share of the verified matches across the weakest place of the scene that agree with the poses"
+LONG = "a walk through the old town/" + "IMG_20260412_101112345_HDR_" * 4 + ".png"
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SCROLLING = """Array.from(document.querySelectorAll('.scroll'))
+    .filter(box => box.scrollWidth > box.clientWidth + 1)
+    .map(box => box.closest('section').querySelector('h2').textContent)"""
+GATES = """Array.from(document.querySelectorAll('table.gates tbody tr')).map(row =>
+    Array.from(row.cells).map(cell => { const {left, top, right, bottom} = cell.getBoundingClientRect();
+                                        return [left, top, right, bottom]; }))"""
+
+
+@pytest.fixture(scope="module")
+def report(room_in: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run with long names, failed gates and frames left out."""
+    folder = tmp_path_factory.mktemp("widths")
+    scene = room_in(folder / "capture")(names=("a.png", LONG, "c.png"))
+    gates = tuple(
+        Gate(f"reprojection error {k}", 0.123 * k, "<=", 0.5, k < 4, MEANING, "it bends", "all is double", "film more")
+        for k in range(3, 6)
+    )
+    gates = tuple(gate if gate.passed else replace(gate, place=Place(LONG, (LONG,))) for gate in gates)
+    scene = replace(scene, verdict=Verdict(False, gates, "below"))
+    result = run(scene, ExportConfig(), SilentProgress(), folder / "out")
+    stages = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
+    config = {"export": {"note": "x" * 300}}
+    write_report(folder / "out", scene, result, stages, config, (Dropped(LONG, "blurred"),), ReportConfig())
+    return folder / "out" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(report: Path, browser: Any) -> Iterator[Any]:
+    opened = browser.new_page()
+    opened.goto(report.as_uri())
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_the_page(page: Any, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    for width in (PHONE, TABLET, DESK):
+        page.set_viewport_size({"width": width, "height": 844})
+        if SCREENSHOTS:
+            page.screenshot(path=Path(SCREENSHOTS) / f"report_{width}_{scheme}.png", full_page=True)
+        assert page.evaluate(OVERFLOW) <= 0 and page.evaluate(SCROLLING) == [], width
+
+
+def test_the_meaning_of_a_gate_stands_below_its_value_on_a_phone(page: Any) -> None:
+    for width, below in ((PHONE, True), (TABLET, False), (DESK, False)):
+        page.set_viewport_size({"width": width, "height": 844})
+        rows = page.evaluate(GATES)
+        assert len(rows) == 3
+        for _, name, value, _, meaning in rows:
+            assert value[1] < name[3] and value[0] >= name[2] - 1  # beside the name
+            assert (meaning[1] >= value[3] - 1) == below, width
+            assert meaning[2] - meaning[0] > 200
+
+
+def test_the_printed_report_fits_its_paper(page: Any) -> None:
+    """A4 at 96 dots an inch, without margins."""
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 794, "height": 1123})
+    assert page.evaluate(OVERFLOW) <= 0 and page.evaluate(SCROLLING) == []
