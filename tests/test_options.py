@@ -36,3 +36,9 @@ def test_times_are_seconds_or_clock(
 def test_what_is_no_time_is_refused(text: str, cli: Run, tmp_path: Path) -> None:
     code, _, said = cli("run", tmp_path, "-o", tmp_path / "out", f"--from={text}")
     assert code == EXIT_BAD_INPUT and "hh:mm:ss" in said.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("text", "named"), [("2;4", "--downscale 2;4"), ("1", "downscale"), ("2,64", "downscale")])
+def test_what_are_no_factors_is_refused(text: str, named: str, cli: Run, tmp_path: Path) -> None:
+    code, _, said = cli("run", tmp_path, "-o", tmp_path / "out", "--downscale", text)
+    assert code == EXIT_BAD_INPUT and named in said

@@ -218,6 +218,14 @@ def capture_configuration(
         ),
     ] = False,
     depths: Annotated[bool, typer.Option("--depths", help="Write depth maps, too.", rich_help_panel=_RESULT)] = False,
+    downscale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N",
+            help="Also write copies reduced by these factors, for trainers: 2,4,8 gives images_2, ...",
+            rich_help_panel=_RESULT,
+        ),
+    ] = None,
     gaussians: Annotated[
         bool,
         typer.Option(
@@ -288,9 +296,20 @@ def capture_configuration(
                 "depths": depths,
                 "keep_unverified": keep_unverified,
                 "equirectangular": equirectangular,
+                "downscale": _factors(downscale),
             },
         }
     )
+
+
+def _factors(downscale: str | None) -> list[int]:
+    """Whole numbers from 2,4,8."""
+    from ..errors import UsageError
+
+    try:
+        return [int(part) for part in downscale.split(",")] if downscale else []
+    except ValueError as error:
+        raise UsageError(f"--downscale {downscale}: give whole numbers with commas between them, as 2,4,8") from error
 
 
 def _masks(masks: Path | None) -> dict[str, Any]:

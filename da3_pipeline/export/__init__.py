@@ -8,9 +8,18 @@ from ..lazy import lazy_names
 from .config import ExportConfig
 
 if TYPE_CHECKING:
+    from .pictures.reduced import reduced_folders, write_reduced
     from .report.document import write_report
     from .stage import run
 
-__all__ = ["ExportConfig", "run", "write_report"]
+__all__ = ["ExportConfig", "reduced_folders", "run", "write_reduced", "write_report"]
 
-__getattr__ = lazy_names(__name__, {"run": "stage", "write_report": "report.document"})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "reduced_folders": "pictures.reduced",
+        "run": "stage",
+        "write_reduced": "pictures.reduced",
+        "write_report": "report.document",
+    },
+)

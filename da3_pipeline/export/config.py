@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, field_validator
 
 from ..settings import Settings
 
@@ -214,6 +216,10 @@ class ReportConfig(Settings):
     )
 
 
+Factor = Annotated[int, Field(ge=2, le=32)]
+"""Of smaller copies: what comes in at 32 times the size is, of the largest cameras, a thumbnail."""
+
+
 class ExportConfig(Settings):
     """The exported data set."""
 
@@ -245,6 +251,9 @@ class ExportConfig(Settings):
         default=False, description="images, masks and depth maps of pinhole cameras, whatever the lens"
     )
     depths: bool = Field(default=False, description="write depth maps, too; undistorted data sets always have them")
+    downscale: tuple[Factor, ...] = Field(
+        default=(), description="factors by which smaller copies are written beside images, masks and depths"
+    )
     equirectangular: bool = Field(
         default=False, description="write panoramas with their poses, too, as a data set of nerfstudio's in a folder"
     )
@@ -279,3 +288,9 @@ class ExportConfig(Settings):
     seeds: SeedConfig = SeedConfig()
     undistortion: UndistortionConfig = UndistortionConfig()
     report: ReportConfig = ReportConfig()
+
+    @field_validator("downscale")
+    @classmethod
+    def _each_once(cls, factors: tuple[int, ...]) -> tuple[int, ...]:
+        """In order, so that the same copies are the same settings."""
+        return tuple(sorted(set(factors)))

@@ -24,11 +24,12 @@ from .depth.sky import sky_in_image, sky_share, without_bare_frames
 from .depth.trusted_depth import depth_novelty, trusted_depth
 from .gaussians import write_gaussians
 from .ignored import IgnoredPixels
-from .images import ImageColours, copy_images
-from .masks import Ignored, write_masks
 from .naming import image_stems, usable_frames
 from .nerfstudio import PosedImage, TrainerWorld, trainer_world, write_panoramas, write_transforms
 from .observations import ModelTracks, model_tracks
+from .pictures.images import ImageColours, copy_images
+from .pictures.masks import Ignored, write_masks
+from .pictures.reduced import reduced_folders, write_reduced
 from .ply import MODEL_PLY_NAME, PLY_NAME, offset_comments, write_ply
 from .staging import staged
 from .tracks import undistorted_tracks, usable_tracks
@@ -65,7 +66,7 @@ def run(scene: Scene, config: ExportConfig, progress: Progress, folder: Path) ->
         what = bare_ones if bare else "can be placed in a scene; take more"
         raise ExportError(f"{folder}: none of the {total} frames {what} that overlap")
     content = _Content(scene, config, frames, _posed_images(scene, frames, lenses), lenses, ignored, views, model)
-    with staged(folder, [scene.frames[frame].path for frame in frames]) as new:
+    with staged(folder, [scene.frames[frame].path for frame in frames], reduced_folders(config.downscale)) as new:
         seeds, figures = _write(new, content, progress)
     return ExportResult(
         folder,
@@ -125,6 +126,7 @@ def _write(new: Path, content: _Content, progress: Progress) -> tuple[Seeds, dic
     if config.depths or config.undistort:
         by_frame = {view.frame: view for view in content.views}
         depths = write_depths(new, images, [by_frame.get(frame) for frame in frames], lenses)
+    write_reduced(new, config.downscale, progress)
     write_transforms(new / "transforms.json", images, world, PLY_NAME, masks, depths)
     panoramas = write_panoramas(new / "equirectangular", images, world, new / PLY_NAME) if config.equirectangular else 0
     if config.equirectangular and not panoramas:

@@ -26,27 +26,31 @@ OUTPUTS = (
     *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply", "init.ply"),
     *("gaussians.ply", "gaussians.spz", "orbit.mp4", "equirectangular"),
 )
-"""What an export replaces, and nothing else."""
+"""What an export replaces, beside smaller copies (`images_2`, ...) that it writes or an earlier one wrote."""
 
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
-def check_folder(folder: Path, sources: Sequence[Path] = ()) -> None:
-    """Raise ExportError where an export would replace files that are not of an earlier export, or its own sources."""
+def check_folder(folder: Path, sources: Sequence[Path] = (), copies: Sequence[str] = ()) -> None:
+    """Raise ExportError where an export would replace files that are not of an earlier export, or its own sources.
+
+    `copies` are folders that it writes beside OUTPUTS.
+    """
     known = _read_manifest(folder)
-    for name in OUTPUTS:
+    names = _places(folder, copies)
+    for name in names:
         place = folder / name
         stray = next((path for path in _files(place) if path.relative_to(folder).as_posix() not in known), None)
         if stray is not None:
             raise ExportError(f"{stray}: was not written by da3-pipeline; move it away or choose another --output")
-    places = {(folder / name).resolve() for name in OUTPUTS}
+    places = {(folder / name).resolve() for name in names}
     for source in sources:
         if not places.isdisjoint(source.resolve().parents):
             raise ExportError(f"{source}: is an input below the output folder {folder}; choose another --output")
 
 
 @contextlib.contextmanager
-def staged(folder: Path, sources: Sequence[Path] = ()) -> Iterator[Path]:
+def staged(folder: Path, sources: Sequence[Path] = (), copies: Sequence[str] = ()) -> Iterator[Path]:
     """A fresh folder to write outputs into; on a clean exit they take the place of the earlier ones in `folder`.
 
     Any OSError inside becomes an ExportError. Nothing is left of a failed attempt.
@@ -55,7 +59,7 @@ def staged(folder: Path, sources: Sequence[Path] = ()) -> Iterator[Path]:
     new = staging / "new"
     try:
         finish_interrupted(folder)
-        check_folder(folder, sources)
+        check_folder(folder, sources, copies)
         new.mkdir(parents=True)
         yield new
         _publish(folder, staging)
@@ -114,7 +118,7 @@ def _move_in(folder: Path, staging: Path) -> None:
     ready, old = staging / "ready", staging / "old"
     contents = json.loads((staging / "contents.json").read_text(encoding="utf-8"))
     old.mkdir(exist_ok=True)
-    for name in OUTPUTS:
+    for name in _places(folder, contents):
         arrived = name in contents and not (ready / name).exists()
         if not arrived and (folder / name).exists():
             (folder / name).rename(old / name)
@@ -126,11 +130,17 @@ def _move_in(folder: Path, staging: Path) -> None:
 def _move_back(folder: Path, staging: Path) -> None:
     ready, old = staging / "ready", staging / "old"
     contents = json.loads((staging / "contents.json").read_text(encoding="utf-8"))
-    for name in OUTPUTS:
+    for name in _places(folder, contents):
         if name in contents and not (ready / name).exists():
             (folder / name).rename(ready / name)
         if (old / name).exists():
             (old / name).rename(folder / name)
+
+
+def _places(folder: Path, written: Sequence[str]) -> list[str]:
+    """The names in `folder` that an export exchanges: OUTPUTS, what it writes, and what an earlier one wrote."""
+    earlier = sorted({name.partition("/")[0] for name in _read_manifest(folder)})
+    return list(dict.fromkeys([*OUTPUTS, *written, *earlier]))
 
 
 def _files(place: Path) -> Iterator[Path]:

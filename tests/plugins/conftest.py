@@ -80,6 +80,15 @@ def session_with_sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def session_reduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With sky, so with masks, and exported by `--downscale 2,4`."""
+    sky = np.zeros((FRAMES, 8, 8), bool)
+    sky[:, 0] = True
+    folder = tmp_path_factory.mktemp("out") / "session"
+    return _finished(tmp_path_factory.mktemp("capture"), folder, sky, config=ExportConfig(downscale=(2, 4)))
+
+
+@pytest.fixture(scope="session")
 def session_of_a_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with images below a folder, as of a video, completed as `ns-process-da3` does: three smaller copies."""
     from da3_nerfstudio.processing import complete
@@ -90,7 +99,13 @@ def session_of_a_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return session
 
 
-def _finished(folder: Path, output: Path, sky: NDArray[np.bool_] | None, below: str = "") -> Path:
+def _finished(
+    folder: Path,
+    output: Path,
+    sky: NDArray[np.bool_] | None,
+    below: str = "",
+    config: ExportConfig = ExportConfig(),  # noqa: B008 frozen
+) -> Path:
     frames = tuple(_frame(folder, index, below) for index in range(FRAMES))
     poses = _orbit()
     verdict = Verdict(False, (), "too few tracks")
@@ -109,7 +124,7 @@ def _finished(folder: Path, output: Path, sky: NDArray[np.bool_] | None, below: 
     tracks = _tracks(frames, poses)
     scene = Scene(prediction, CAMERAS, poses, sources, tracks, np.ones(FRAMES), verdict, candidates=())
     (output / ".da3").mkdir(parents=True)
-    export(scene, ExportConfig(), SilentProgress(), output)
+    export(scene, config, SilentProgress(), output)
     report = {"verdict": {"passed": verdict.passed, "summary": verdict.summary, "gates": []}}
     (output / "report.json").write_text(json.dumps(report))
     return output

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from da3_nerfstudio.processing import complete, downscale
+from da3_nerfstudio.processing import complete
 from PIL import Image
 
 from da3_pipeline.errors import CaptureError
@@ -23,7 +23,8 @@ def save(path: Path, value: int) -> None:
 def test_a_copy_is_found_below_its_folder_and_by_its_bare_name(tmp_path: Path) -> None:
     save(tmp_path / "images" / "clip" / "000057.png", 90)
     save(tmp_path / "images" / "still.png", 200)
-    downscale(tmp_path / "images", 2)
+    (tmp_path / "sparse" / "0").mkdir(parents=True)
+    complete(tmp_path, 2)
     for factor, size in ((2, (4, 8, 3)), (4, (2, 4, 3))):
         below, bare, still = (
             tmp_path / f"images_{factor}" / name for name in ("clip/000057.png", "000057.png", "still.png")
@@ -56,6 +57,26 @@ def test_every_parser_reads_video_frames_at_every_factor(
         assert picture.shape[:2] == (read.cameras.height[index].item(), read.cameras.width[index].item())
         assert sorted(picture.shape[:2]) == [240 // (factor or 1), 320 // (factor or 1)]
         assert round(float(np.median(picture[:, :, 0]))) == 10 * int(path.stem)
+
+
+@pytest.mark.nerfstudio
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("parser", ["da3-data", "nerfstudio-data", "colmap"])
+def test_every_parser_reads_the_copies_of_downscale(session_reduced: Path, parser: str, factor: int) -> None:
+    """Photographs in no folder, with masks: files of their cameras' size, intrinsics divided by the factor."""
+    where = {"colmap_path": Path("sparse/0")} if parser == "colmap" else {}
+    read, whole = (
+        parsed(parser, session_reduced, downscale_factor=one, eval_mode="all", **where) for one in (factor, 1)
+    )
+    assert len(read.image_filenames) == 18 == len(read.cameras)
+    assert {path.parent.name for path in read.image_filenames} == {f"images_{factor}"}
+    np.testing.assert_allclose(read.cameras.fx, whole.cameras.fx / factor, rtol=1e-6)
+    np.testing.assert_allclose(read.cameras.cy, whole.cameras.cy / factor, rtol=1e-6)
+    for index, path in enumerate(read.image_filenames):
+        size = (read.cameras.height[index].item(), read.cameras.width[index].item())
+        assert cv2.imread(str(path)).shape[:2] == size
+        if parser != "colmap":  # which reads no masks of a session
+            assert cv2.imread(str(read.mask_filenames[index])).shape[:2] == size
 
 
 @pytest.mark.nerfstudio

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arrays import Bool
-from ..imageio import write_mask
+from ...arrays import Bool
+from ...imageio import write_mask
+from ..nerfstudio import PosedImage
+from ..undistortion import Undistortion
 from .images import by_lens
-from .nerfstudio import PosedImage
-from .undistortion import Undistortion
 
 __all__ = ["Ignored", "write_masks"]
 

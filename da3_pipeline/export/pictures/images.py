@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..arrays import Bytes, Float
-from ..errors import ExportError
-from ..imageio import UnreadableImageError, copy_upright, read_rgb, write_rgb
-from ..progress import Progress
-from .undistortion import Undistortion
+from ...arrays import Bytes, Float
+from ...errors import ExportError
+from ...imageio import UnreadableImageError, copy_upright, read_rgb, write_rgb
+from ...progress import Progress
+from ..undistortion import Undistortion
 
 __all__ = ["ImageColours", "by_lens", "copy_images"]
 

@@ -1,0 +1,1 @@
+"""The pictures of a data set: images, masks, and smaller copies of them."""
