@@ -15,7 +15,11 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files; not the session's.")],
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", metavar="NAME", help="glb, csv, splats or depth; repeatable. Default: all there is."),
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="glb, csv, splats, depth or spz4; repeatable. Default: all there is but spz4.",
+        ),
     ] = None,
 ) -> None:
     """Write a session's cameras, points, Gaussians and depth as glTF, as a table and as pictures."""

@@ -1,16 +1,18 @@
 """The compressed file: what it loses, its bytes against another writer's, and files that are none.
 
-data/witness.{ply,spz}: 24 Gaussians and what splat-transform 3.7.0 (PlayCanvas, MIT) made of the PLY file with
-`--spz-version 3`.
+data/witness.ply: 24 Gaussians; witness.spz and witness_4.spz: what the format's own implementation makes of them as
+versions 3 and 4 (@adobe/spz 0.2.3 on npm, from right, down, front; five bits for the first band, four for the others).
 """
 
 from __future__ import annotations
 
 import gzip
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from da3_pipeline.errors import CaptureError
+from da3_pipeline.errors import CaptureError, MissingExtraError
 from da3_pipeline.gaussians import read_gaussians_ply, read_spz, render, subset, write_spz
 from da3_pipeline.geometry import Camera
 from da3_pipeline.types import GaussianCloud
@@ -44,12 +46,15 @@ def assert_close(read: GaussianCloud, cloud: GaussianCloud) -> None:
     np.testing.assert_allclose(read.harmonics[:, :, 1:], cloud.harmonics[:, :, 1:], atol=0.00391)
 
 
+@pytest.mark.parametrize("version", [3, 4])
 @pytest.mark.parametrize("bands", [1, 4, 9, 16])
 @pytest.mark.parametrize("extent", [1e-3, 1.0, 1e4])
-def test_round_trip_loses_what_is_said(cloud_of: CloudFactory, tmp_path: Path, bands: int, extent: float) -> None:
+def test_round_trip_loses_what_is_said(
+    cloud_of: CloudFactory, tmp_path: Path, bands: int, extent: float, version: Literal[3, 4]
+) -> None:
     cloud = cloud_of(800, bands=bands)
     cloud = replace(cloud, means=cloud.means * np.float32(extent), harmonics=np.clip(cloud.harmonics, -0.99, 0.99))
-    write_spz(tmp_path / "a.spz", cloud)
+    write_spz(tmp_path / "a.spz", cloud, version)
     assert_close(read_spz(tmp_path / "a.spz"), cloud)
 
 
@@ -66,8 +71,9 @@ def test_any_rotation_survives(cloud_of: CloudFactory, tmp_path_factory: pytest.
     assert angles_deg(read_spz(path), cloud).max() < 0.25
 
 
-def test_another_writers_file_is_read() -> None:
-    cloud, read = read_gaussians_ply(DATA / "witness.ply"), read_spz(DATA / "witness.spz")
+@pytest.mark.parametrize("name", ["witness.spz", "witness_4.spz"])
+def test_another_writers_file_is_read(name: str) -> None:
+    cloud, read = read_gaussians_ply(DATA / "witness.ply"), read_spz(DATA / name)
     np.testing.assert_allclose(read.means, cloud.means, atol=2**-13)  # 12 fractional bits there
     assert angles_deg(read, cloud).max() < 0.25
     np.testing.assert_allclose(read.harmonics[:, :, 1:4], np.clip(cloud.harmonics[:, :, 1:4], -1, 1), atol=0.04)
@@ -82,6 +88,85 @@ def test_our_bytes_are_another_writers_where_it_rounds_alike(tmp_path: Path) -> 
     assert mine[:13] == theirs[:13] and mine[13] == 20
     columns = slice(16 + 24 * 9, 16 + 24 * (9 + 1 + 3 + 3 + 4))
     assert mine[columns] == theirs[columns]
+
+
+def test_version_four_is_version_three_in_frames(tmp_path: Path) -> None:
+    """The header as its specification has it, and in the frames the bytes of version 3, as another writer's are."""
+    cloud = read_gaussians_ply(DATA / "witness.ply")
+    write_spz(tmp_path / "3.spz", cloud)
+    write_spz(tmp_path / "4.spz", cloud, 4)
+    mine, theirs = (path.read_bytes() for path in (tmp_path / "4.spz", DATA / "witness_4.spz"))
+    assert struct.unpack("<4sIIBBBBI12s", mine[:32]) == (b"NGSP", 4, 24, 3, 20, 0, 6, 32, bytes(12))
+    assert theirs[:13] + theirs[14:32] == mine[:13] + mine[14:32]
+    assert b"".join(frames(mine)) == gzip.decompress((tmp_path / "3.spz").read_bytes())[16:]
+    assert frames(mine)[1:5] == frames(theirs)[1:5]  # the others it rounds to fewer bits
+
+
+def frames(data: bytes) -> list[bytes]:
+    """What the frames of a file of version 4 hold."""
+    zstandard = pytest.importorskip("zstandard")
+    count, table = data[15], int.from_bytes(data[16:20], "little")
+    sizes = struct.unpack(f"<{2 * count}Q", data[table : table + 16 * count])
+    start, held = table + 16 * count, []
+    for packed, plain in zip(sizes[::2], sizes[1::2], strict=True):
+        held.append(zstandard.ZstdDecompressor().decompress(data[start : start + packed]))
+        assert len(held[-1]) == plain
+        start += packed
+    assert start == len(data)
+    return held
+
+
+def with_records(data: bytes, *records: tuple[int, bytes]) -> bytes:
+    """A file of version 4 with these records, (type, content), before its table."""
+    packed = b"".join(struct.pack("<II", kind, len(content)) + content for kind, content in records)
+    table = (32 + len(packed)).to_bytes(4, "little")
+    return data[:14] + bytes([data[14] | 2]) + data[15:16] + table + data[20:32] + packed + data[32:]
+
+
+def test_records_before_the_table_are_heeded_or_passed_over(tmp_path: Path) -> None:
+    data, plain = (DATA / "witness_4.spz").read_bytes(), read_spz(DATA / "witness_4.spz")
+    axes = ((0xADBE0003, value.to_bytes(4, "little")) for value in (4, 6, 7))
+    right_up_back, right_down_front, left = (with_records(data, (0x12345678, b"other"), record) for record in axes)
+    (tmp_path / "a.spz").write_bytes(right_up_back)
+    read = read_spz(tmp_path / "a.spz")
+    assert all(np.array_equal(getattr(read, name), getattr(plain, name)) for name in vars(plain))
+    (tmp_path / "a.spz").write_bytes(right_down_front)
+    read = read_spz(tmp_path / "a.spz")
+    np.testing.assert_array_equal(read.means, plain.means * [1, -1, -1])
+    np.testing.assert_allclose(covariances(read), np.diag([1, -1, -1]) @ covariances(plain) @ np.diag([1, -1, -1]))
+    np.testing.assert_array_equal(read.harmonics[:, :, 1:4], plain.harmonics[:, :, 1:4] * [-1, -1, 1])  # y, z, x
+    (tmp_path / "a.spz").write_bytes(left)
+    with pytest.raises(CaptureError, match="system 7"):
+        read_spz(tmp_path / "a.spz")
+
+
+def covariances(cloud: GaussianCloud) -> np.ndarray:
+    turns = Rotation.from_quat(np.roll(cloud.rotations, -1, axis=1)).as_matrix()
+    return np.asarray((turns * cloud.scales[:, None] ** 2) @ turns.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another count", "a longer column", "other bytes"])
+def test_damaged_files_of_version_four_are_refused(tmp_path: Path, damage: str) -> None:
+    data = bytearray((DATA / "witness_4.spz").read_bytes())
+    if damage == "cut off":
+        data = data[:-5]
+    elif damage == "another count":
+        data[8] += 1
+    elif damage == "a longer column":
+        data[32 + 7] = 1
+    else:
+        data[130:150] = bytes(20)
+    (tmp_path / "a.spz").write_bytes(data)
+    with pytest.raises(CaptureError, match=r"a\.spz: .*again"):
+        read_spz(tmp_path / "a.spz")
+
+
+def test_without_zstandard_version_four_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(MissingExtraError, match="spz4"):
+        read_spz(DATA / "witness_4.spz")
+    with pytest.raises(MissingExtraError, match="spz4"):
+        write_spz(tmp_path / "a.spz", read_spz(DATA / "witness.spz"), 4)
 
 
 def test_version_two_is_read(cloud_of: CloudFactory, tmp_path: Path) -> None:
@@ -129,8 +214,9 @@ def test_the_same_cloud_gives_the_same_bytes(cloud_of: CloudFactory, tmp_path: P
     write_spz(tmp_path / "a.spz", cloud_of(50))
     write_spz(tmp_path / "b.spz", cloud_of(50))
     assert (tmp_path / "a.spz").read_bytes() == (tmp_path / "b.spz").read_bytes()
-    write_spz(tmp_path / "c.spz", subset(cloud_of(3), np.zeros(3, bool)))
-    assert len(read_spz(tmp_path / "c.spz")) == 0
+    for version in (3, 4):
+        write_spz(tmp_path / "c.spz", subset(cloud_of(3), np.zeros(3, bool)), version)
+        assert len(read_spz(tmp_path / "c.spz")) == 0
 
 
 @pytest.mark.parametrize(

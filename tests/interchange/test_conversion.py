@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.errors import CaptureError, UsageError
 from da3_pipeline.export.ply import write_ply
-from da3_pipeline.gaussians import write_gaussians_ply
+from da3_pipeline.gaussians import read_spz, write_gaussians_ply
 from da3_pipeline.gaussians.harmonics import basis
 from da3_pipeline.interchange import convert
 from da3_pipeline.types import GaussianCloud
@@ -171,6 +171,14 @@ def test_splats_keep_place_shape_and_the_colour_that_each_side_sees(session: Pat
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     seen, meant = colours(harmonics, directions @ turn.T), colours(true.harmonics, directions)
     np.testing.assert_allclose(seen, meant, atol=1e-4)
+
+
+def test_gaussians_in_version_four_are_those_of_the_session(session: Path, tmp_path: Path) -> None:
+    """In its world, unlike gaussians.glb; only when asked for."""
+    pytest.importorskip("zstandard")
+    convert(session, tmp_path / "out", ["spz4"])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["gaussians_4.spz"]
+    np.testing.assert_allclose(read_spz(tmp_path / "out" / "gaussians_4.spz").means, cloud().means, atol=1e-5)
 
 
 def colours(harmonics: np.ndarray, directions: np.ndarray) -> np.ndarray:
