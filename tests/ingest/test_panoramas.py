@@ -14,9 +14,10 @@ from spheres import painted, with_boxes
 from da3_pipeline.geometry.equirectangular import Equirectangular
 from da3_pipeline.ingest import IngestConfig, run
 from da3_pipeline.ingest.config import PanoramaConfig
-from da3_pipeline.ingest.panoramas import goes_round
+from da3_pipeline.ingest.panoramas import Recognised, _told_by_container, goes_round, shows_two_circles
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Capture
+from da3_pipeline.videoio.spherical import Spherical
 
 WHOLE = Equirectangular.whole(512, 256)
 NAMESPACE = 'xmlns:GPano="http://ns.google.com/photos/1.0/panorama/"'
@@ -98,6 +99,66 @@ def test_either_half_of_the_evidence_is_not_enough() -> None:
     shifted[:, 256:] = np.roll(picture[:, 256:], 40, axis=0)
     assert not goes_round(shifted, PanoramaConfig()), "edges do not meet"
     assert not goes_round(picture[64:192], PanoramaConfig()), "the ends are no poles"
+
+
+@pytest.mark.parametrize(("strength", "round_"), [(0.2, False), (0.6, True)])
+def test_edges_much_fainter_than_the_rest_say_nothing(strength: float, round_: bool) -> None:
+    """As those of a backdrop: they meet, and have some detail."""
+    picture = cv2.cvtColor(painted(WHOLE), cv2.COLOR_RGB2GRAY).astype(float)
+    from_edge = np.minimum(np.arange(512), 511 - np.arange(512))
+    fade = np.where(from_edge < 64, strength, 1.0)
+    faded = (128 + fade * (picture - 128)).astype(np.uint8)
+    assert goes_round(faded, PanoramaConfig()) is round_
+    assert goes_round((128 + 0.02 * (picture - 128)).astype(np.uint8), PanoramaConfig()) is False
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "circles"), [(120, 3, True), (120, 16, True), (120, 30, False), (25, 3, False), (0, 0, False)]
+)
+def test_two_circles_are_bright_discs_on_black(inside: int, outside: int, circles: bool) -> None:
+    rows, columns = np.mgrid[0:128, 0:256] + 0.5
+    away = np.hypot(rows - 64, columns % 128 - 64) / 64
+    picture = np.where(away < 1, inside, outside).astype(np.uint8)
+    assert shows_two_circles(picture, PanoramaConfig()) is circles
+    shifted = np.roll(picture, 64, axis=1)
+    assert not shows_two_circles(shifted, PanoramaConfig()), "elsewhere"
+    assert not shows_two_circles(np.full((128, 256), inside, np.uint8), PanoramaConfig())
+
+
+@pytest.mark.parametrize("number", ["inf", "many", ""])
+def test_gpano_numbers_that_are_none_are_missing(tmp_path: Path, number: str) -> None:
+    told = xmp(ProjectionType="Equirectangular", FullPanoWidthPixels=number, FullPanoHeightPixels=number)
+    saved(tmp_path / "a.jpg", noise(512, 256), told)
+    (photo,) = read(tmp_path).photos
+    assert photo.panorama == WHOLE
+
+
+def test_gpano_that_names_the_whole_alone_is_of_all_of_it(tmp_path: Path) -> None:
+    told = xmp(ProjectionType="equirectangular", FullPanoWidthPixels=1024, FullPanoHeightPixels=512)
+    saved(tmp_path / "a.jpg", noise(512, 256), told)
+    assert read(tmp_path).photos[0].panorama == WHOLE
+
+
+@pytest.mark.parametrize(("width", "whole"), [(504, True), (512, True), (500, False), (516, False)])
+def test_sizes_may_be_rounded(tmp_path: Path, width: int, whole: bool) -> None:
+    """Of 508 x 254 pixels."""
+    saved(tmp_path / "whole.jpg", noise(512, 256))
+    saved(tmp_path / "a.jpg", noise(width, 254, 1))
+    photos = {photo.name: photo.panorama for photo in read(tmp_path, "yes").photos}
+    assert ("a.jpg" in photos) is whole
+
+
+def told_by_container(**told: object) -> Recognised:
+    return _told_by_container(Spherical(**told), (400, 100), PanoramaConfig())  # type: ignore[arg-type]
+
+
+def test_bounds_lack_what_they_say_on_each_side() -> None:
+    some = told_by_container(projection="equirectangular", left=0.125, right=0.375, top=0.5, bottom=0.25)
+    assert some.area == Equirectangular(400, 100, 800.0, 400.0, 100.0, 200.0)
+    nothing = told_by_container(projection="equirectangular", left=0.5, right=0.5)
+    assert nothing.area is None and "nothing of the sphere" in nothing.refused
+    flat = told_by_container(projection="equirectangular")
+    assert flat.area is None and "a sphere of 400 x 100 px is not twice as wide as high" in flat.refused
 
 
 def test_gpano_tells_also_of_a_resized_part(tmp_path: Path) -> None:
@@ -194,3 +255,9 @@ def test_video_is_told_by_its_edges_even_after_black(video: Callable[..., Path],
     film(video, tmp_path / "a.mp4", black=5)
     assert read(tmp_path).videos[0].panorama == WHOLE
     assert read(tmp_path, "no").videos[0].panorama is None
+
+
+def test_a_video_is_looked_at_until_one_tells_and_not_to_its_end(video: Callable[..., Path], tmp_path: Path) -> None:
+    film(video, tmp_path / "a.mp4", black=5)
+    few = IngestConfig.model_validate({"panoramas": {"frames_looked_at": 3}})
+    assert run([tmp_path], few, SilentProgress()).videos[0].panorama is None

@@ -291,3 +291,165 @@ def test_a_large_folder_takes_time_in_proportion(tmp_path: Path) -> None:
 def test_rules_have_names_and_sentences_of_their_own() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     assert all(rule.sentence == rule.sentence.strip(". ") for rule in RULES)
+
+
+def numbered(folder: Path, pattern: str, numbers: range, picture: Picture) -> None:
+    for number in numbers:
+        put(folder, pattern.format(number), picture(number))
+
+
+@pytest.mark.parametrize(
+    ("others", "picture", "photographs", "left"),
+    [
+        ("depth/{}.png", depth, 4, 0),
+        ("depth/{}.png", depth, 3, 2),
+        ("normals/{}.png", normals, 4, 0),
+        ("normals/{}.png", normals, 3, 2),
+        ("z/{}.png", depth, 4, 1),  # whose name does not tell
+        ("z/{}.png", depth, 3, 5),
+    ],
+)
+def test_maps_that_lost_a_photograph_are_maps_where_most_have_one(
+    tmp_path: Path, others: str, picture: Picture, photographs: int, left: int
+) -> None:
+    numbered(tmp_path, "images/{}.jpg", range(photographs), view)
+    numbered(tmp_path, others, range(5), picture)
+    assert len(kept(tmp_path)) == photographs + left
+
+
+def test_normals_may_have_nothing_around_them(tmp_path: Path) -> None:
+    def cut_out(number: int) -> Image.Image:
+        whole = np.asarray(normals(number)).copy()
+        whole[:50] = 0
+        return Image.fromarray(whole)
+
+    numbered(tmp_path, "images/{}.jpg", range(4), view)
+    numbered(tmp_path, "normals/{}.png", range(4), cut_out)
+    assert all(name.startswith("images/") for name in kept(tmp_path))
+
+
+def test_soft_mattes_are_no_masks_beside_photographs_in_colour(tmp_path: Path) -> None:
+    def matte(number: int) -> Image.Image:
+        return Image.fromarray(np.tile(np.linspace(0, 255, SIZE[0]).astype(np.uint8), (SIZE[1], 1)))
+
+    numbered(tmp_path, "images/{}.jpg", range(4), view)
+    numbered(tmp_path, "mattes/{}.png", range(4), matte)
+    found = sorted_out(tmp_path)
+    assert len(found.listing.files) == 4 and not found.masks
+    assert "no mask" in found.listing.dropped[0].reason
+
+
+def test_a_mask_may_be_a_little_off_in_shape(tmp_path: Path) -> None:
+    for name, height, used in (("a", 84, True), ("b", 90, False)):
+        put(tmp_path, f"{name}.jpg", view(1))
+        put(tmp_path, f"{name}_mask.png", binary(0).resize((120, height)))
+        assert (f"{name}.jpg" in sorted_out(tmp_path).masks) is used
+
+
+def test_of_two_formats_the_larger_picture_stays_and_of_equals_the_plainer(tmp_path: Path) -> None:
+    put(tmp_path, "a.jpg", view(1, (60, 40)))
+    put(tmp_path, "a.png", view(1))
+    put(tmp_path, "b.jpg", view(2))
+    put(tmp_path, "b.png", view(2))
+    assert kept(tmp_path) == {"a.png", "b.jpg"}
+
+
+def test_what_shows_something_else_is_no_other_format(tmp_path: Path) -> None:
+    numbered(tmp_path, "{}.jpg", range(4), view)
+    numbered(tmp_path, "{}.png", range(4), lambda number: view(number + (50 if number == 2 else 0)))
+    assert kept(tmp_path) == {"0.jpg", "1.jpg", "2.jpg", "3.jpg", "2.png"}
+
+
+def test_a_copy_as_large_is_no_thumbnail(tmp_path: Path) -> None:
+    numbered(tmp_path, "{}.jpg", range(4), view)
+    numbered(tmp_path, "thumbs/{}.jpg", range(4), view)
+    assert len(kept(tmp_path)) == 8
+
+
+def test_an_edit_in_another_folder_stays(tmp_path: Path) -> None:
+    put(tmp_path, "day 1/IMG_1001.jpg", view(1))
+    put(tmp_path, "day 2/IMG_1001-edited.jpg", view(2))
+    assert len(kept(tmp_path)) == 2
+
+
+def test_raw_forms_lie_anywhere_in_the_source(tmp_path: Path) -> None:
+    for source in ("one", "other"):
+        put(tmp_path, f"{source}/jpg/DSC1.jpg", view(1 if source == "one" else 2))
+    (tmp_path / "one/raw").mkdir()
+    for name in ("DSC1.NEF", "DSC2.NEF"):
+        (tmp_path / "one/raw" / name).write_bytes(b"II*\0")
+    put(tmp_path, "other/jpg/DSC2.jpg", view(3))
+    left = sort_out(scan([tmp_path / "one", tmp_path / "other"])).listing
+    assert sorted(file.path.name for file in left.files) == ["DSC1.jpg", "DSC1.jpg", "DSC2.NEF", "DSC2.jpg"]
+
+
+@pytest.mark.parametrize(("photographs", "covers", "left"), [(3, 2, 3), (2, 2, 4), (3, 3, 6)])
+def test_previews_are_few_beside_photographs(tmp_path: Path, photographs: int, covers: int, left: int) -> None:
+    numbered(tmp_path, "{}.jpg", range(photographs), view)
+    numbered(tmp_path, "cover {}.jpg", range(covers), lambda number: view(20 + number, (80, 120)))
+    assert len(kept(tmp_path)) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "texture"),
+    [
+        ("castle7.png", (256, 256), True),
+        ("castle7.png", (128, 128), False),
+        ("castle7.png", (384, 384), False),
+        ("castle7.png", (512, 256), False),
+        ("tower7.png", (256, 256), False),
+        ("tower_atlas.png", (100, 70), True),
+        ("textures/castle7.png", (256, 256), True),
+        ("rooms/castle7.png", (256, 256), False),
+    ],
+)
+def test_what_is_square_and_called_as_the_mesh_is_its_texture(
+    tmp_path: Path, name: str, size: tuple[int, int], texture: bool
+) -> None:
+    (tmp_path / "castle.obj").write_text("")
+    put(tmp_path, "photo.jpg", view(1))
+    put(tmp_path, name, view(2, size))
+    assert (name not in kept(tmp_path)) is texture
+
+
+def test_textures_are_named_in_any_letters_and_folder(tmp_path: Path) -> None:
+    for name in ("a.png", "tex/b.png", "c.png", "d.png"):
+        put(tmp_path, name, view(ord(name[-5])))
+    (tmp_path / "castle.mtl").write_text(
+        "newmtl m\n  MAP_KD -o 0 0 0 -mm 0 1 a.png  \nbump tex\\b.png\n# map_Kd d.png\n"
+    )
+    assert kept(tmp_path) == {"c.png", "d.png"}
+
+
+def test_few_files_are_told_one_by_one_and_many_by_their_folder(tmp_path: Path) -> None:
+    numbered(tmp_path, "a/{}.jpg", range(3), view)
+    numbered(tmp_path, "a/depth/{}.png", range(3), depth)
+    assert reasons(tmp_path)["a/depth/0.png"] == "depth that goes with a/0.jpg"
+    numbered(tmp_path, "b/{}.jpg", range(3, 7), view)
+    numbered(tmp_path, "b/depth/{}.png", range(3, 7), depth)
+    assert reasons(tmp_path)["b/depth/"] == "4 files: depth that goes with b/"
+    assert len(reasons(tmp_path)) == 4
+
+
+def test_files_that_go_with_several_folders_say_so(tmp_path: Path) -> None:
+    numbered(tmp_path, "one/{}.jpg", range(2), view)
+    numbered(tmp_path, "other/{}.jpg", range(2, 4), view)
+    numbered(tmp_path, "depth/{}.png", range(4), depth)
+    assert reasons(tmp_path) == {"depth/": "4 files: depth that goes with other folders"}
+
+
+def test_masks_that_are_not_wanted_are_left_out_all_the_same(tmp_path: Path) -> None:
+    numbered(tmp_path, "{}.jpg", range(4), view)
+    numbered(tmp_path, "masks/{}.png", range(4), binary)
+    found = sort_out(scan([tmp_path]), use_masks=False)
+    assert not found.masks and len(found.listing.files) == 4
+    (told,) = found.listing.dropped
+    assert told.reason == "4 files: a mask of ./, not used: --masks says otherwise"
+
+
+def test_of_pictures_saved_again_on_their_side_too(tmp_path: Path) -> None:
+    upright = view(5, (480, 320)).rotate(90, expand=True)
+    upright.save(tmp_path / "a.png")
+    upright.resize((160, 240), Image.Resampling.BOX).save(tmp_path / "b.jpg", quality=85)
+    capture = run([tmp_path], IngestConfig(), SilentProgress())
+    assert [photo.name for photo in capture.photos] == ["a.png"]

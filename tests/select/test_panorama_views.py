@@ -12,6 +12,7 @@ from PIL import Image
 from spheres import painted
 
 from da3_pipeline.arrays import Float
+from da3_pipeline.errors import ExportError
 from da3_pipeline.geometry import compose
 from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
 from da3_pipeline.imageio import read_mask, read_rgb
@@ -152,3 +153,89 @@ def test_views_of_panoramas_that_differ_in_the_suffix_have_names_of_their_own(pa
     other = replace(one, name="walk/a.jpg", fingerprint="other")
     found, _ = with_views([one, other], PanoramaConfig(), tmp_path, SilentProgress())
     assert len({view.name for view in found}) == len(found)
+
+
+def test_views_look_exactly_where_their_names_say() -> None:
+    ahead = {view.name: view.view_from_panorama[2] for view in views_of(AREA, EVERYWHERE)}
+    half = np.sqrt(0.5)
+    expected = {"view000": (0, 0, 1), "view090": (1, 0, 0), "view180": (0, 0, -1), "view270": (-1, 0, 0)}
+    expected |= {"up": (0, -1, 0), "down": (0, 1, 0)}
+    for name, direction in expected.items():
+        np.testing.assert_allclose(ahead[name], direction, atol=1e-12)
+    (tilted,) = views_of(AREA, PanoramaConfig(rings=((-45.0, 1),), nadir_deg=0))
+    assert tilted.name == "view000down45"
+    np.testing.assert_allclose(tilted.view_from_panorama[2], (0, half, half), atol=1e-12)
+
+
+def test_pictures_of_one_folder_or_video_follow_each_other(panorama: Path, tmp_path: Path) -> None:
+    """Those of a view of it: a sequence of pictures of one camera, however they were listed."""
+    config = PanoramaConfig(rings=((0.0, 2),), fov_deg=60, nadir_deg=0)
+
+    def named(name: str, **fields: object) -> Frame:
+        return replace(frame(panorama, **fields), name=name, fingerprint=name)
+
+    listed = [named("a/1.png"), named("b/1.png"), named("a/2.png"), named("b/2.png")]
+    found, _ = with_views(listed, config, tmp_path, SilentProgress())
+    views = [f"{folder}/view{yaw}/{k}.jpg" for folder in "ab" for yaw in ("000", "180") for k in (1, 2)]
+    assert [view.name for view in found] == [name for folder in ("a", "b") for name in views if name.startswith(folder)]
+    clips = [named(f"x/{clip}{k}.png", video=f"{clip}.mp4") for k in (1, 2) for clip in "pq"]
+    found, _ = with_views(clips, config, tmp_path, SilentProgress())
+    assert [view.video for view in found] == [
+        f"{clip}.mp4#view{yaw}" for clip in "pq" for yaw in ("000", "180") for _ in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(("least", "there"), [(0.4, True), (0.6, False)])
+def test_views_that_show_next_to_nothing_are_left_out(least: float, there: bool) -> None:
+    """The right edge of the picture is straight ahead of one view: it shows half of it."""
+    part = Equirectangular(256, 256, 512.0, 256.0, left=0.0, top=0.0)
+    config = PanoramaConfig(rings=((0.0, 4),), nadir_deg=0, least_shown=least)
+    assert ("view000" in {view.name for view in views_of(part, config)}) is there
+
+
+def test_the_edges_of_a_part_are_not_its_other_side() -> None:
+    """Left half black, right half white: nothing black beside the right edge, and above the pole nothing from below."""
+    part = Equirectangular(256, 256, 512.0, 256.0, left=128.0, top=0.0)
+    picture = np.zeros((256, 256, 3), np.uint8)
+    picture[:, 128:] = 255
+    (view,) = views_of(part, PanoramaConfig(rings=((0.0, 1),), fov_deg=60, nadir_deg=0))
+    assert set(np.unique(render_view(picture, part, view)[:, view.camera.width // 2 + 4 :])) == {255}
+    beside = next(
+        view for view in views_of(part, PanoramaConfig(rings=((0.0, 4),), nadir_deg=0)) if view.name == "view090"
+    )
+    assert beside.used is not None and beside.used.any()
+    assert (render_view(picture, part, beside)[beside.used] == 255).all()
+
+
+def test_beyond_the_pole_is_no_other_pole() -> None:
+    """A white sky over a black ground: straight up everything is white."""
+    picture = np.zeros((512, 1024, 3), np.uint8)
+    picture[:256] = 255
+    for name, shade in (("up", 255), ("down", 0)):
+        (view,) = (view for view in views_of(AREA, replace_fov(EVERYWHERE, 60.0)) if view.name == name)
+        assert (render_view(picture, AREA, view) == shade).all()
+
+
+def replace_fov(config: PanoramaConfig, fov_deg: float) -> PanoramaConfig:
+    return config.model_copy(update={"fov_deg": fov_deg})
+
+
+def test_masks_of_the_cone_and_of_the_panorama_hold_together(panorama: Path, tmp_path: Path) -> None:
+    used = np.full((512, 1024), 255, np.uint8)
+    used[:, 512:] = 0  # right of straight ahead
+    Image.fromarray(used).save(tmp_path / "mask.png")
+    config = PanoramaConfig(rings=((-45.0, 1),), nadir_deg=40)
+    (view,), _ = with_views([frame(panorama, mask=tmp_path / "mask.png")], config, tmp_path / "v", SilentProgress())
+    (plain,) = views_of(AREA, config)
+    assert view.mask is not None and plain.used is not None
+    both = read_mask(view.mask, view.width, view.height)
+    middle = view.width // 2
+    assert not both[:, middle + 2 :].any()
+    np.testing.assert_array_equal(both[: middle // 2, : middle - 4], plain.used[: middle // 2, : middle - 4])
+    assert not both[~plain.used].any()
+
+
+def test_a_disk_that_takes_nothing_is_named(panorama: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("a file where the folder should be")
+    with pytest.raises(ExportError, match="cannot write this view"):
+        with_views([frame(panorama)], PanoramaConfig(), tmp_path / "full", SilentProgress())
