@@ -122,7 +122,7 @@ class Selection:
 
 
 class Marked(ast.NodeTransformer):
-    """Has every statement say first that it is passed over."""
+    """Has every statement, and what a lambda returns, say first that it is passed over."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
@@ -137,8 +137,16 @@ class Marked(ast.NodeTransformer):
     def _told(self, node: ast.stmt) -> list[ast.stmt]:
         if isinstance(node, ast.ImportFrom) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             return [node]  # __future__ and the docstring stay first
-        call = ast.Call(ast.Name("_passed_over", ast.Load()), [ast.Constant(self._path), ast.Constant(node.lineno)], [])
-        return [ast.fix_missing_locations(ast.copy_location(ast.Expr(call), node)), node]
+        return [ast.fix_missing_locations(ast.copy_location(ast.Expr(self._call(node.lineno)), node)), node]
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        self.generic_visit(node)
+        told = ast.Tuple([self._call(node.lineno), node.body], ast.Load())
+        node.body = ast.copy_location(ast.Subscript(told, ast.Constant(1), ast.Load()), node.body)
+        return ast.fix_missing_locations(node)
+
+    def _call(self, line: int) -> ast.Call:
+        return ast.Call(ast.Name("_passed_over", ast.Load()), [ast.Constant(self._path), ast.Constant(line)], [])
 
 
 class Planted(importlib.abc.MetaPathFinder):

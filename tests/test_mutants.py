@@ -110,3 +110,13 @@ def test_a_mutant_meets_the_tests_of_its_lines_the_quickest_first() -> None:
     assert baseline.tests(path, mutant, 99.0) == ["quick", "middle", "slow", "long"]
     baseline.at_import.add(("module.py", 4))
     assert baseline.tests(path, mutant, 99.0) == ["quick", "other", "middle", "slow", "long"]
+
+
+def test_it_is_told_when_what_a_lambda_returns_is_passed_over() -> None:
+    """It stands in a statement that runs long before, as in a table of rules."""
+    tree = mutants.Marked(Path("rules.py")).visit(ast.parse("rules = {\n    1: lambda x: x + 1,\n}\n"))
+    told: list[tuple[str, int]] = []
+    names = {"_passed_over": lambda file, line: told.append((file, line))}
+    exec(compile(tree, "rules.py", "exec"), names)
+    assert told == [("rules.py", 1)]
+    assert names["rules"][1](2) == 3 and told[1:] == [("rules.py", 2)]  # type: ignore[index]

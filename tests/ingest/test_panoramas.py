@@ -113,7 +113,8 @@ def test_edges_much_fainter_than_the_rest_say_nothing(strength: float, round_: b
 
 
 @pytest.mark.parametrize(
-    ("inside", "outside", "circles"), [(120, 3, True), (120, 16, True), (120, 30, False), (25, 3, False), (0, 0, False)]
+    ("inside", "outside", "circles"),
+    [(120, 3, True), (120, 0, True), (120, 16, True), (120, 30, False), (25, 3, False), (0, 0, False)],
 )
 def test_two_circles_are_bright_discs_on_black(inside: int, outside: int, circles: bool) -> None:
     rows, columns = np.mgrid[0:128, 0:256] + 0.5

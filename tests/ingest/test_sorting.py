@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from da3_pipeline.ingest import IngestConfig, run
+from da3_pipeline.ingest.photos import Photo, read_photos
 from da3_pipeline.ingest.scan import scan
-from da3_pipeline.ingest.sorting import RULES, Sorted, sort_out
+from da3_pipeline.ingest.sorting import RULES, Sorted, sort_out, without_doubles
+from da3_pipeline.ingest.sorting.contents import Contents
 from da3_pipeline.progress import SilentProgress
 
 SIZE = (120, 80)
@@ -86,6 +88,12 @@ LEFT_OUT: dict[str, tuple[str, str, Picture, str]] = {
     "depth of 7-Scenes": ("seq-01/frame-{:06d}.color.png", "seq-01/frame-{:06d}.depth.png", depth, "depth that goes"),
     "depth of Replica": ("results/frame{:06d}.jpg", "results/depth{:06d}.png", depth, "depth that goes"),
     "depth of a camera in a rig": ("cam0/rgb/{:d}.jpg", "depth/cam0/{:d}.tif", depth, "depth that goes"),
+    "depth with transparency": (
+        "images/{:d}.jpg",
+        "depth_of_rooms/{:d}.png",
+        lambda k: view(k + 50).convert("LA"),
+        "depth that goes",
+    ),
     "depth in colours": ("images/{:d}.jpg", "depth_vis/{:d}.png", coloured, "depth that goes"),
     "depth in 8 bits": ("images/{:d}.jpg", "depths/{:d}.png", labels, "depth that goes"),
     "depth without the word": ("left/{:d}.jpg", "z/{:d}.png", depth, "one channel of 16 bits"),
@@ -141,6 +149,11 @@ STAY: dict[str, tuple[tuple[str, Picture], ...]] = {
         ("faces/{:d}.jpg", lambda k: view(k).convert("L")),
         ("masks/{:d}.jpg", lambda k: view(k + 50).convert("L")),
     ),
+    "of two channels beside grey": (
+        ("faces/{:d}.png", lambda k: view(k).convert("LA")),
+        ("masks/{:d}.png", lambda k: view(k + 50).convert("L")),
+    ),
+    "of silhouettes alone": (("masks/{:d}.png", binary),),
     "in a folder depth": (("depth/{:d}.png", view),),
     "of a depth of field": (("wide/{:d}.jpg", view), ("depth_of_field/{:d}.jpg", lambda k: view(k + 50))),
     "of a normal exposure": (("dark/{:d}.jpg", view), ("normal/{:d}.jpg", lambda k: view(k + 50))),
@@ -151,6 +164,11 @@ STAY: dict[str, tuple[tuple[str, Picture], ...]] = {
     "of one name and another suffix": (("{:d}.jpg", view), ("{:d}.png", lambda k: view(k + 50))),
     "edited, without the original": (("IMG_{:04d}-edited.jpg", view),),
     "converted": (("IMG_{:04d}.HEIC.jpg", view),),
+    "of a depth of field, some of them grey": (
+        ("wide/{:d}.jpg", view),
+        ("depth_of_field/{:d}.jpg", lambda k: view(k + 50).convert("L") if k % 2 else view(k + 50)),
+    ),
+    "of one number in one format": (("image_{:d}.jpg", view), ("frame_{:d}.jpg", view)),
     "called textures": (("texture_{:d}.jpg", view),),
 }
 
@@ -202,6 +220,22 @@ def test_one_mask_for_everything_is_said_to_be_there(tmp_path: Path) -> None:
     put(tmp_path, "mask.png", binary(0))
     assert "mask.png" not in kept(tmp_path)
     assert "--masks" in reasons(tmp_path)["mask.png"]
+
+
+def test_one_mask_beside_a_single_photograph_is_said_to_be_there(tmp_path: Path) -> None:
+    put(tmp_path, "castle.jpg", view(1))
+    put(tmp_path, "mask.png", binary(0))
+    assert kept(tmp_path) == {"castle.jpg"}
+
+
+def deep(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+
+
+def test_photographs_of_16_bits_of_which_one_shows_the_same_stay(tmp_path: Path) -> None:
+    numbered(tmp_path, "{}.jpg", range(4), view)
+    numbered(tmp_path, "z/{}.png", range(4), lambda number: deep(view(number + (0 if number == 3 else 50))))
+    assert len(kept(tmp_path)) == 8
 
 
 def test_a_mask_of_another_shape_is_not_used(tmp_path: Path) -> None:
@@ -339,11 +373,27 @@ def test_soft_mattes_are_no_masks_beside_photographs_in_colour(tmp_path: Path) -
     assert "no mask" in found.listing.dropped[0].reason
 
 
-def test_a_mask_may_be_a_little_off_in_shape(tmp_path: Path) -> None:
-    for name, height, used in (("a", 84, True), ("b", 90, False)):
-        put(tmp_path, f"{name}.jpg", view(1))
-        put(tmp_path, f"{name}_mask.png", binary(0).resize((120, height)))
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_mask_may_be_a_little_off_in_shape(tmp_path: Path, upright: bool) -> None:
+    def turned(image: Image.Image) -> Image.Image:
+        return image.rotate(90, expand=True) if upright else image
+
+    for name, height, used in (("a", 84, True), ("b", 90, False), ("c", 70, False)):
+        put(tmp_path, f"{name}.jpg", turned(view(1)))
+        put(tmp_path, f"{name}_mask.png", turned(binary(0).resize((120, height))))
         assert (f"{name}.jpg" in sorted_out(tmp_path).masks) is used
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_one_view_has_one_shape_at_any_size(tmp_path: Path, upright: bool) -> None:
+    names = {"whole": (120, 80), "half": (60, 40), "near": (122, 80), "higher": (120, 90), "lower": (120, 70)}
+    for name, size in names.items():
+        picture = view(1, size)
+        put(tmp_path, f"{name}.png", picture.rotate(90, expand=True) if upright else picture)
+    files = {Path(file.name).stem: file for file in scan([tmp_path]).files}
+    contents = Contents()
+    same = [name for name in names if contents.same_view(files["whole"], files[name], 0.9)]
+    assert same == ["whole", "half", "near"]
 
 
 def test_of_two_formats_the_larger_picture_stays_and_of_equals_the_plainer(tmp_path: Path) -> None:
@@ -424,7 +474,7 @@ def test_textures_are_named_in_any_letters_and_folder(tmp_path: Path) -> None:
 def test_few_files_are_told_one_by_one_and_many_by_their_folder(tmp_path: Path) -> None:
     numbered(tmp_path, "a/{}.jpg", range(3), view)
     numbered(tmp_path, "a/depth/{}.png", range(3), depth)
-    assert reasons(tmp_path)["a/depth/0.png"] == "depth that goes with a/0.jpg"
+    assert reasons(tmp_path) == {f"a/depth/{k}.png": f"depth that goes with a/{k}.jpg" for k in range(3)}
     numbered(tmp_path, "b/{}.jpg", range(3, 7), view)
     numbered(tmp_path, "b/depth/{}.png", range(3, 7), depth)
     assert reasons(tmp_path)["b/depth/"] == "4 files: depth that goes with b/"
@@ -453,3 +503,48 @@ def test_of_pictures_saved_again_on_their_side_too(tmp_path: Path) -> None:
     upright.resize((160, 240), Image.Resampling.BOX).save(tmp_path / "b.jpg", quality=85)
     capture = run([tmp_path], IngestConfig(), SilentProgress())
     assert [photo.name for photo in capture.photos] == ["a.png"]
+
+
+def test_masks_that_cannot_be_read_are_nobodys(tmp_path: Path) -> None:
+    """They stay, to be named when all is read."""
+    numbered(tmp_path, "{}.jpg", range(3), view)
+    (tmp_path / "masks").mkdir()
+    for number in range(3):
+        (tmp_path / f"masks/{number}.png").write_bytes(b"no picture")
+    found = sorted_out(tmp_path)
+    assert not found.masks and len(found.listing.files) == 6
+
+
+def test_pictures_that_differ_in_fine_detail_alone_are_two(tmp_path: Path) -> None:
+    """As exposures from a tripod: noise is another every time."""
+    grain = np.random.default_rng(1).normal(0, 12, (2, 320, 480, 3))
+    smooth = np.asarray(view(1, (24, 16)).resize((480, 320), Image.Resampling.BICUBIC)).astype(float)
+    for number in range(2):
+        Image.fromarray(np.clip(smooth + grain[number], 0, 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    assert len(run([tmp_path], IngestConfig(), SilentProgress()).photos) == 2
+
+
+def test_copies_of_a_file_are_for_the_selection_and_other_shapes_are_other_pictures(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", view(1, (480, 320)))
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    put(tmp_path, "squeezed.png", view(1, (480, 360)))
+    assert len(run([tmp_path], IngestConfig(), SilentProgress()).photos) == 3
+
+
+def test_what_vanished_is_not_taken_for_another_saved_again(tmp_path: Path) -> None:
+    put(tmp_path, "a.png", view(1, (480, 320)))
+    put(tmp_path, "b.jpg", view(1, (480, 320)))
+    photos = [one for one in read_photos(scan([tmp_path]).files, IngestConfig()) if isinstance(one, Photo)]
+    assert len(without_doubles(photos)[0]) == 1
+    (tmp_path / "b.jpg").write_bytes(b"")
+    assert len(without_doubles(photos)[0]) == 2
+
+
+def test_what_is_left_out_is_told_in_the_order_of_names(tmp_path: Path) -> None:
+    """Whichever rule was first."""
+    for number in (10, 9, 2):
+        put(tmp_path, f"{number}.jpg", view(number))
+    put(tmp_path, "10_mask.png", binary(1))
+    put(tmp_path, "9_thumb.jpg", view(9, (60, 40)))
+    put(tmp_path, "2_mask.png", binary(2))
+    assert [one.frame for one in sorted_out(tmp_path).listing.dropped] == ["2_mask.png", "9_thumb.jpg", "10_mask.png"]

@@ -88,7 +88,9 @@ def test_partners_by_time_are_the_nearest_within_a_step() -> None:
     for time, partner in ((0.1, 0), (0.2, 1), (0.55, 2), (1.2, 4), (-0.2, 0), (1.3, None), (-0.3, None)):
         other = left.partner(found(f"depth/{1000000000 + time:.6f}.png"), "depth")
         assert other is (None if partner is None else pictures[partner])
-    assert Remaining(pictures[:1], Contents()).partner(found("depth/1000000000.100000.png"), "depth") is None
+    early = found("depth/1000000000.100000.png")
+    assert Remaining(pictures[:2], Contents()).partner(early, "depth") is pictures[0]
+    assert Remaining(pictures[:1], Contents()).partner(early, "depth") is None
 
 
 def test_a_partner_elsewhere_must_be_the_only_photograph_called_so() -> None:
@@ -96,6 +98,7 @@ def test_a_partner_elsewhere_must_be_the_only_photograph_called_so() -> None:
     one, other, thumb = found("day 1/7.jpg"), found("day 2/7.jpg"), found("thumbs/7.jpg")
     assert Remaining([one], Contents()).partner(mask, "mask") is one
     assert Remaining([one, thumb], Contents()).partner(mask, "mask") is one
+    assert Remaining([one, found("masks/7.png")], Contents()).partner(mask, "mask") is one, "a mask is no partner"
     assert Remaining([one, other], Contents()).partner(mask, "mask") is None
     assert Remaining([found("day 1/8.jpg"), mask], Contents()).partner(mask, "mask") is None
 

@@ -35,6 +35,14 @@ def test_groups_that_match_each_other_are_places_the_largest_first(make_capture:
     assert places([], 2) == []
 
 
+def test_of_places_as_large_the_one_that_begins_first_is_first(make_capture: Make) -> None:
+    capture = make_capture(frames=16)
+    wanted = [(0, 14), (0, 15), (14, 15), (1, 2), (1, 3), (2, 3)]
+    problem = capture.with_pairs(p for p in capture.correspondences.pairs if (p.i, p.j) in wanted).problem()
+    found = other_places(problem, np.ones(16, bool), 3)
+    assert [place.tolist() for place in found] == [[0, 14, 15], [1, 2, 3]]
+
+
 def test_the_matches_of_a_frame_that_is_in_the_scene_join_none_that_are_left_out(make_capture: Make) -> None:
     capture = make_capture(frames=9)
     star = [pair for pair in capture.correspondences.pairs if 0 in (pair.i, pair.j)]

@@ -19,7 +19,7 @@ from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import FeatureConfig, MatchConfig, PairConfig, RefineConfig
 from da3_pipeline.refine.matching.correspondences import Correspondences, escalate, find_correspondences
 from da3_pipeline.refine.matching.descriptors import match_descriptors
-from da3_pipeline.refine.matching.escalation import _likely, left_weak
+from da3_pipeline.refine.matching.escalation import _among_partners, _likely, left_weak
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 from da3_pipeline.refine.matching.guided import Near
 from da3_pipeline.refine.matching.matchers.sift import SiftMatcher
@@ -223,3 +223,12 @@ def test_how_weak_frames_are_told() -> None:
     assert left_weak(7, least, CONFIG).tolist() == left_weak(7, both, CONFIG).tolist(), "as many as are asked for"
     never = CONFIG.model_copy(update={"pairs": PairConfig(weak_matches=0)})
     assert not left_weak(4, [], never).any()
+
+
+def test_partners_with_most_learned_matches_are_matched_with_each_other() -> None:
+    found = {(0, 5): 30, (1, 5): 50, (5, 6): 40, (3, 4): 60}
+    joined = {ends: PairMatches(*ends, np.zeros((n, 2), np.int32), np.eye(3), 0.0, n) for ends, n in found.items()}
+    weak = np.arange(7) == 5
+    assert _among_partners(joined, weak, 2) == {(1, 6)}
+    assert _among_partners(joined, weak, 3) == {(0, 1), (0, 6), (1, 6)}
+    assert _among_partners(joined, np.arange(7) == 4, 3) == set()

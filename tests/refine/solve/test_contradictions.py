@@ -14,6 +14,7 @@ from da3_pipeline.geometry import Sim3
 from da3_pipeline.refine.config import ContradictionConfig, SolveConfig
 from da3_pipeline.refine.solve.contradictions import (
     NearViews,
+    _expected,
     _sigmas_above_chance,
     are_neighbours,
     look_alikes,
@@ -145,6 +146,18 @@ def test_cameras_at_one_place_share_their_points(make_capture: Make) -> None:
     assert not found.bare(CONFIG).any() and np.median(found.shared) > 0.5
 
 
+@pytest.mark.parametrize("more", [{"fewest_points": 2000}, {"fewest_points": 10, "least_common": 1.0}])
+def test_cameras_that_should_share_few_points_or_a_small_share_say_nothing(
+    make_capture: Make, more: dict[str, float]
+) -> None:
+    capture = make_capture(frames=6, lenses=(landscape(),), points=900, false_matches=0.0)
+    problem, fit = capture.problem(), fit_points(capture.problem(), capture.truth, 1.0)
+    every = np.ones(6, bool)
+    strict = CONFIG.model_copy(update=more)
+    assert len(near_views(problem, capture.truth, fit.points, fit.kept, every, CONFIG).pairs)
+    assert not len(near_views(problem, capture.truth, fit.points, fit.kept, every, strict).pairs)
+
+
 def test_two_halves_folded_onto_each_other_find_nothing_of_each_other(make_capture: Make) -> None:
     """Either half is right in itself; the second stands where the first stands, and looks at what it sees."""
     capture = make_capture(frames=10, layout="halves", lenses=(landscape(),), points=1500, false_matches=0.0)
@@ -165,6 +178,37 @@ def test_fewer_than_three_cameras_have_no_neighbours(make_capture: Make, count: 
     chosen = np.arange(8) < count
     found = near_views(problem, capture.truth, fit.points, fit.kept, chosen, CONFIG).pairs
     assert set(found.ravel().tolist()) == (set(range(3)) if count == 3 else set())
+
+
+@pytest.mark.parametrize(
+    ("place", "at", "expected"),
+    [
+        ((0.0, 0.0, 0.0), (0.5, 0.5), True),
+        ((0.0, 0.0, 0.0), (0.035, 0.5), True),
+        ((0.0, 0.0, 0.0), (0.025, 0.5), False),  # at the edge
+        ((0.0, 0.0, 0.0), (0.5, 0.965), True),
+        ((0.0, 0.0, 0.0), (0.5, 0.975), False),
+        ((0.0, 0.0, 20.0), (0.5, 0.5), False),  # behind
+        ((2.4, 0.0, 0.0), (0.5, 0.5), True),  # 13.5 degrees between the rays
+        ((2.9, 0.0, 0.0), (0.5, 0.5), False),  # 16.2
+        ((0.0, 0.0, 3.0), (0.5, 0.5), True),  # 1.43 times as large
+        ((0.0, 0.0, 3.6), (0.5, 0.5), False),  # 1.56
+        ((0.0, 0.0, -4.0), (0.5, 0.5), True),
+        ((0.0, 0.0, -6.0), (0.5, 0.5), False),
+    ],
+)
+def test_points_are_expected_again_from_nearly_the_same_place(
+    make_capture: Make, place: tuple[float, ...], at: tuple[float, float], expected: bool
+) -> None:
+    """A point ten ahead, at a share of the picture of the first camera."""
+    capture = make_capture(frames=2, points=100, lenses=(landscape(),))
+    poses = np.tile(np.eye(3, 4), (2, 1, 1))
+    poses[1, :, 3] = -np.array(place)
+    problem, (camera,) = capture.problem(), capture.truth.cameras.values()
+    ray = camera.unproject(np.array([at]) * [camera.width, camera.height])[0]
+    point = 10.0 * np.array([[*ray, 1.0]])
+    estimate = Estimate(poses, capture.truth.cameras)
+    assert _expected(problem, estimate, point, 0, 1, CONFIG).tolist() == [expected]
 
 
 def overlaps(capture: Synthetic, poses: Float) -> list[tuple[int, ...]]:

@@ -128,3 +128,12 @@ def test_parts_that_nothing_joins_are_cut_from_each_other(make_capture: Make, ac
     false = np.full(len(pairs), 2)
     false[weak], false[-1] = [13, 13, 14], across
     assert cut_of(problem, pairs, good, false, np.ones(18, bool)) == pytest.approx(share)
+
+
+def test_matches_with_frames_that_are_not_asked_for_do_not_count(make_capture: Make) -> None:
+    problem = make_capture(frames=5).problem()
+    pairs = np.array([[0, 1], [1, 2], [2, 3], [0, 2], [1, 3], [2, 4], [3, 4]])
+    outside = (pairs == 4).any(axis=1)
+    good, false = np.where(outside, 0, 50), np.where(outside, 500, 0)
+    assert cut_of(problem, pairs, good, false, np.arange(5) < 4) == 1.0
+    assert cut_of(problem, pairs, good, false, np.ones(5, bool)) == 0.0

@@ -116,8 +116,16 @@ def test_each_track_is_left_out_once_and_the_scatter_is_that_of_the_jackknife(
     assert found.mean_deg == pytest.approx(2.5, rel=0.01), "three of six pairs, each as bad as any counts"
 
 
-def test_too_few_tracks_say_nothing(make_capture: Make) -> None:
-    capture = make_capture(frames=4, points=40)
+@pytest.mark.parametrize(("tracks", "told"), [(59, False), (60, True)])
+def test_too_few_tracks_say_nothing(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, tracks: int, told: bool
+) -> None:
+    monkeypatch.setattr(jackknife, "readjusted", lambda _, estimate, __: estimate)
+    capture = make_capture(frames=4, points=120, false_matches=0.0)
     problem = capture.problem()
-    fit = fit_points(problem, capture.truth, 0.1, 8.0)
-    assert block_jackknife(problem, capture.truth, np.ones(4, bool), fit, SOLVE, seed=0) is None
+    placed = np.unique(problem.observations.track[fit_points(problem, capture.truth, 0.1, 8.0).kept])
+    few = problem.with_observations(problem.observations.subset(np.isin(problem.observations.track, placed[:tracks])))
+    fit = fit_points(few, capture.truth, 0.1, 8.0)
+    found = block_jackknife(few, capture.truth, np.ones(4, bool), fit, SOLVE, seed=0)
+    assert (found is not None) is told
+    assert found is None or found.mean_deg < 1e-9

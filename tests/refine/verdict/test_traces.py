@@ -30,6 +30,7 @@ from da3_pipeline.refine.verdict.places import (
     least,
     lost,
     most,
+    short_name,
 )
 from da3_pipeline.refine.verdict.traces import FewViews, Traces
 from da3_pipeline.refine.verdict.uncertainty import LetGo
@@ -152,7 +153,15 @@ def test_cropped_are_pictures_whose_camera_is_held_and_nobody_gave() -> None:
     given = tuple(replace(f, known_camera=CAMERAS["long"]) if f.name == "d.jpg" else f for f in frames(4))
     told = traces(frames=given, problem=replace(problem(), known_cameras=frozenset({"long"})))
     assert told.cropped.tolist() == [2]
+    assert EXPLANATIONS["cropped pictures"].locate(told, 0.0).frames == ("c.jpg",)
     np.testing.assert_array_equal(told.known_focal, [0, 0, 1, np.nan])
+
+
+def test_long_names_are_told_by_what_they_end_in() -> None:
+    assert short_name("f/" + 30 * "a") == "f/" + 30 * "a"
+    assert short_name(20 * "f/" + "a.jpg") == "a.jpg"
+    assert short_name("f/" + 32 * "a") == 32 * "a"
+    assert short_name("f/" + 16 * "a" + "b" + 16 * "c") == 16 * "a" + "…" + 16 * "c"
 
 
 FIGURE = np.array([5.0, 1.0, np.nan, 3.0, 2.0, 9.0])
