@@ -107,8 +107,10 @@ def _refined(
 
     A stage is imported when it runs: finding a finished one needs no torch.
     """
+    from .ingest.archives import unpacked
+
     session, progress = stages.session, stages.progress
-    sources = [source.absolute() for source in sources]
+    sources = unpacked([source.absolute() for source in sources], session.unpacked, config.ingest.archives, progress)
     masks = [config.ingest.masks.absolute()] if config.ingest.masks else []
     stages.key = sources_fingerprint([*sources, *masks], exclude=session.output)
 

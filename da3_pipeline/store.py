@@ -129,11 +129,17 @@ class Session:
 
     def _remove_if_cheap(self) -> None:
         """A run that failed before anything dear was made (stills of a video, a prediction) leaves no folder behind."""
-        dear = [path for path in self._folder.rglob("*") if path.is_file() and path.parent.name not in _CHEAP]
+        made = (path for path in self._folder.rglob("*") if path.is_file() and self.unpacked not in path.parents)
+        dear = [path for path in made if path.parent.name not in _CHEAP]
         if not dear and {path.name for path in self.output.iterdir()} == {_NAME}:
             shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self.output.rmdir()
+
+    @property
+    def unpacked(self) -> Path:
+        """Where archives that are sources are unpacked."""
+        return self._folder / "unpacked"
 
     @property
     def stills(self) -> Path:

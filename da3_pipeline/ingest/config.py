@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..settings import Settings
 
-__all__ = ["Asked", "IngestConfig", "PanoramaConfig"]
+__all__ = ["ArchiveConfig", "Asked", "IngestConfig", "PanoramaConfig"]
 
 Asked = Literal["auto", "yes", "no"]
 
@@ -51,6 +51,23 @@ class PanoramaConfig(Settings):
     black: int = Field(default=16, ge=0, le=255, description="grey level at most around the circles (chosen)")
 
 
+class ArchiveConfig(Settings):
+    """What an archive may come to. Beyond, somebody has to look at it: a few kilobytes can hold any number of bytes."""
+
+    most_files: int = Field(
+        default=200_000, ge=1, description="an hour of phone video with depth and confidence has 324,000 (chosen)"
+    )
+    most_bytes: int = Field(default=200_000_000_000, ge=1, description="unpacked (chosen)")
+    most_growth: float = Field(
+        default=20.0,
+        gt=1,
+        description="times its size: pictures are packed already, depth maps of 16 bits shrink to a third (chosen)",
+    )
+    free_to_grow_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="up to which it may grow by any factor: text does (chosen)"
+    )
+
+
 class IngestConfig(Settings):
     """Settings of the first stage."""
 
@@ -79,4 +96,5 @@ class IngestConfig(Settings):
         default="auto", description="whether pictures show all around (equirectangular): found out, all do, none does"
     )
     panoramas: PanoramaConfig = PanoramaConfig()
+    archives: ArchiveConfig = ArchiveConfig()
     min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

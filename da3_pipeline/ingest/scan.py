@@ -88,7 +88,7 @@ def scan(sources: Sequence[Path], exclude: Path | None = None, masks: Path | Non
                 label = clean_name(source.resolve().name) or "source"
                 walker.walk(source, prefixes.claim(label) + "/" if len(sources) > 1 else "", number)
             elif source.suffix.lower() in _ARCHIVE_SUFFIXES and source.is_file():
-                raise CaptureError(f"{source}: archives are not read; unpack it (as a zip) and give the folder")
+                raise CaptureError(f"{source}: such an archive is not read; unpack it and give the folder, or a .zip")
             elif source.exists():
                 walker.add(source, "", number)
             else:

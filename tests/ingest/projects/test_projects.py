@@ -93,8 +93,8 @@ def test_what_is_ambiguous_is_left_and_told() -> None:
     assert ambiguous_names(names, known, matched) == ["left/1.jpg", "right/1.jpg"]
 
 
-@pytest.mark.parametrize("name", ["scan.r3d", "polycam.zip"])
-def test_an_archive_is_to_be_unpacked(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["scan.7z", "polycam.tar", "photos.tar.gz"])
+def test_other_archives_than_zip_are_to_be_unpacked(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"PK")
-    with pytest.raises(CaptureError, match=r"archives are not read; unpack it"):
+    with pytest.raises(CaptureError, match=r"such an archive is not read; unpack it"):
         capture_of(tmp_path / name)
