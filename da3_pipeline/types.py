@@ -18,7 +18,7 @@ from .geometry.cameras import Camera, PixelMap
 from .geometry.equirectangular import Equirectangular
 from .geometry.gaussian_cloud import GaussianCloud
 from .geometry.geodesy import GpsPosition
-from .geometry.sensor_depth import SensorDepth
+from .geometry.sensor_depth import KnownFrames, SensorDepth
 from .grouping import Groups
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Gate",
     "GaussianCloud",
     "GpsPosition",
+    "KnownFrames",
     "MetricScale",
     "NotMeasured",
     "PanoramaView",
@@ -156,7 +157,7 @@ class VideoClip:
     """A video that can be decoded. `times_s` (F,) are its presentation times, in display order.
 
     `width` and `height` are those of the first frame after the rotation flag. `frame_masks` are the masks of single
-    frames, by number; `mask` is that of all others. `pixels`, `lens`: see `Frame`.
+    frames, by number; `mask` is that of all others. `pixels`, `lens`: see `Frame`. `known_frames`: by a project.
     """
 
     name: str
@@ -175,6 +176,7 @@ class VideoClip:
     pixels: tuple[str, ...] = ()
     lens: str | None = None
     panorama: Equirectangular | None = None
+    known_frames: KnownFrames | None = None
 
 
 @dataclass(frozen=True)

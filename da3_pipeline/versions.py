@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 7,
+    "ingest": 8,
     "select": 8,
     "mask": 1,
     "infer": 4,

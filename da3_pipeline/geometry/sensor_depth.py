@@ -1,13 +1,14 @@
-"""A depth map on disk: where it lies, in which unit it is, and where its pixels are in the picture."""
+"""What a device measured beside pictures: depth maps on disk, and what is known of the frames of a video."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..arrays import Float
 from .cameras import PixelMap
 
-__all__ = ["SensorDepth"]
+__all__ = ["KnownFrames", "SensorDepth"]
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,18 @@ class SensorDepth:
     least_confidence: float = 0.0
     pixel_map: PixelMap | None = None
     quarter_turns: int = 0
+
+
+@dataclass(frozen=True)
+class KnownFrames:
+    """What another program knows of a video's frames, upright as players show them, by their number.
+
+    program: whose project told it, a prior; None: to be kept. cam_from_world (F, 3, 4): NaN where it is not known.
+    metric: they are in metres. up: unit vector against gravity in their world.
+    """
+
+    program: str | None
+    cam_from_world: Float
+    depth: dict[int, SensorDepth]
+    metric: bool = False
+    up: tuple[float, float, float] | None = None

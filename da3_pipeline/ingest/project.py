@@ -14,6 +14,7 @@ import numpy as np
 from ..geometry import turned_camera
 from ..types import Capture, Frame
 from .known import quarter_turns, with_intrinsics, with_poses
+from .projects.clips import with_known_frames
 from .projects.name_matching import match_names
 from .projects.registry import find_project
 from .projects.views import KnownView, Project
@@ -21,6 +22,8 @@ from .projects.views import KnownView, Project
 __all__ = ["FoundProject", "find_projects", "missing_images", "with_projects"]
 
 logger = logging.getLogger(__name__)
+
+_NO_CLIP = "its video is not here, or has other frames; it is not used"
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ def _with_project(
     capture: Capture, found: FoundProject, poses: Literal["prior", "fixed", "none"], intrinsics: bool
 ) -> Capture:
     project = found.project
+    if project.clip is not None:
+        capture, frames = with_known_frames(capture, project, poses, intrinsics)
+        told = _sentence(project, frames, poses, intrinsics) if frames else f"{project.program} project: {_NO_CLIP}"
+        return replace(capture, told=(*capture.told, told))
     views = _matched(capture.photos, found)
     if not views:
         told = f"{project.program} project: none of its {len(project.views)} images is here; it is not used"
@@ -175,8 +182,9 @@ def _sentence(project: Project, views: Sequence[KnownView], poses: str, intrinsi
         if count := sum(getattr(view, key) is not None for view in views):
             plural = {"depth": "depth", "mask": "masks"}[key]
             read.append(plural if count == len(views) else f"{count} {plural}")
+    kind = "images" if project.clip is None else f"frames of {project.clip.name}"
     share = (
-        f"{len(views)} images" if len(views) == len(project.views) else f"{len(views)} of {len(project.views)} images"
+        f"{len(views)} {kind}" if len(views) == len(project.views) else f"{len(views)} of {len(project.views)} {kind}"
     )
     what = " and ".join(filter(None, [", ".join(read[:-1]), read[-1]])) if read else "nothing"
     return f"{project.program} project: {share}, {what} read{told}"

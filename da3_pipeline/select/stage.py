@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from ..errors import SelectionError
 from ..progress import Progress
-from ..types import Capture, Dropped, Frame, FrameSet, VideoClip
+from ..types import Capture, Dropped, Frame, FrameSet, KnownFrames, VideoClip
 from ..videoio import UnreadableVideoError
 from .analysis import VideoAnalysis, analyse
 from .choose import Choice, choose
@@ -115,7 +117,7 @@ def _frame(clip: VideoClip, name: str, analysis: VideoAnalysis, choice: Choice, 
     """Of another shape than the clip begins with, it is of a camera of its own, of which nothing is known."""
     shot, own = int(analysis.shot[index]), analysis.other_shapes.get(index)
     width, height = own or (clip.width, clip.height)
-    return Frame(
+    frame = Frame(
         name=name,
         path=still_path(clip, index, stills),
         width=width,
@@ -134,6 +136,23 @@ def _frame(clip: VideoClip, name: str, analysis: VideoAnalysis, choice: Choice, 
         exposure=analysis.exposures.get(index),
         pixels=(*clip.pixels, *_size_changes(clip, analysis, index)),
         panorama=None if own else clip.panorama,
+    )
+    return frame if own or clip.known_frames is None else _with_known(frame, clip.known_frames, index)
+
+
+def _with_known(frame: Frame, known: KnownFrames, index: int) -> Frame:
+    frame = replace(frame, depth=known.depth.get(index))
+    pose = np.asarray(known.cam_from_world[index])
+    if not np.isfinite(pose).all():
+        return frame
+    up = None if known.up is None else pose[:, :3] @ np.asarray(known.up)
+    return replace(
+        frame,
+        known_cam_from_world=pose,
+        known_pose_form="colmap",
+        known_pose_program=known.program,
+        known_pose_metric=known.metric,
+        up_in_camera=None if up is None else (float(up[0]), float(up[1]), float(up[2])),
     )
 
 

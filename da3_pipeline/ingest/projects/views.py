@@ -67,7 +67,8 @@ class KnownView:
 
     form: whether the file tells cam_from_world with OpenCV's axes ('colmap') or world_from_cam with OpenGL's. path:
     the image, where it lies where the file says. calibrated: False for intrinsics that are a start only, as a phone
-    tells them. stored: they, and the pose, are those of the stored picture, before EXIF's orientation.
+    tells them. stored: they, and the pose, are those of the stored picture, before EXIF's orientation. frame: its
+    number in the project's clip, from 0.
     """
 
     name: str
@@ -79,6 +80,7 @@ class KnownView:
     mask: Path | None = None
     calibrated: bool = True
     stored: bool = False
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Project:
     """The views of one project. program: whose it is. metric: its poses are in metres.
 
     up: unit vector against gravity in its world, where the program measures it. beside: files and folders that belong
-    to it and hold no photographs of the capture.
+    to it and hold no photographs of the capture. clip: the video whose frames the views are, where they are of one.
     """
 
     program: str
@@ -95,6 +97,7 @@ class Project:
     metric: bool = False
     up: tuple[float, float, float] | None = None
     beside: tuple[Path, ...] = ()
+    clip: Path | None = None
 
 
 def from_opengl(world_from_cam: Float) -> Float:
