@@ -84,3 +84,12 @@ def test_a_frame_may_be_28_degrees_off(make_capture: Make, axis: int, degrees: f
     with_first = (problem.matches.frames == 0).any(axis=1)[problem.matches.pair]
     keep = not_contradicted(problem, RefineConfig())
     np.testing.assert_array_equal(keep, ~with_first if contradicted else np.ones(len(keep), bool))
+
+
+def test_a_prior_that_contradicts_more_than_half_is_not_listened_to(make_capture: Make) -> None:
+    """Two of five frames are turned, each another way: seven pairs of ten."""
+    capture = make_capture(frames=5, false_matches=0.0, prior_focal=1.0)
+    poses = capture.cam_from_world.copy()
+    for frame in (0, 1):
+        poses[frame] = cv2.Rodrigues(np.radians(60.0) * np.eye(3)[frame])[0] @ poses[frame]
+    assert not_contradicted(capture.with_prior(poses).problem(), RefineConfig()).all()

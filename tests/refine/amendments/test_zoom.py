@@ -11,10 +11,14 @@ from scenes import Make, Synthetic, landscape
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments import contest
+from da3_pipeline.refine.amendments import zoom as module
+from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.amendments.zoom import _all_told, settings_of_zoom
 from da3_pipeline.refine.config import ZoomConfig
+from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched
-from da3_pipeline.types import Scene
+from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.types import CandidateScore, Scene
 
 CONFIG, SILENT = RefineConfig(), SilentProgress()
 WIDE, LONG = landscape(3200.0, k1=-0.03), landscape(4500.0, k1=-0.01)
@@ -75,6 +79,29 @@ def test_what_somebody_tells_is_left_alone(make_capture: Make) -> None:
         assert set(scene.cameras) == {"camera"} and not scene.verdict.passed
 
 
+@pytest.mark.parametrize(
+    ("zoom", "rigs", "asked"),
+    [
+        ({"fewest": 3, "most_frames": 6}, None, True),
+        ({"fewest": 4, "most_frames": 6}, None, False),
+        ({"fewest": 3, "most_frames": 5}, None, False),
+        ({"fewest": 3, "most_frames": 6}, "any", False),
+    ],
+)
+def test_few_pictures_many_and_those_on_rigs_are_not_asked(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, zoom: dict[str, int], rigs: object, asked: bool
+) -> None:
+    capture = as_one_camera(make_capture(frames=6, points=60, lenses=(WIDE, LONG)))
+    problem = replace(capture.problem(), rigs=rigs)  # type: ignore[arg-type]
+    fit = fit_points(problem, problem.prior, 1.0)
+    winner = Candidate(fit, CandidateScore("made", 0.9, 0.8, 6, 1.0, 0.0), 0.9)
+    solution = Solution(capture.prediction, capture.correspondences, problem, (winner,))
+    tries: list[int] = []
+    monkeypatch.setattr(module, "_spread_out", lambda *told: bool(tries.append(len(told[2]))))
+    assert list(module.with_lenses_apart(solution, RefineConfig(zoom=ZoomConfig(**zoom)), SILENT)) == []
+    assert tries == ([6] if asked else [])
+
+
 def test_a_picture_of_no_setting_gets_the_one_that_its_pairs_tell(make_capture: Make) -> None:
     capture = as_one_camera(make_capture(frames=6, lenses=(WIDE, LONG), points=900, noise_px=0.2, false_matches=0.0))
     problem = capture.problem()
@@ -92,5 +119,5 @@ def test_settings_are_firm_lengths_close_together_and_far_from_others() -> None:
     assert settings_of_zoom(focal_px, firm, CONFIG.zoom).tolist() == [0, -1, 0, 0, -1, -1, -1, 0, -1, -1], "two are few"
     near = np.array([1000.0, 1001, 1002, 1040, 1041, 1042])
     assert settings_of_zoom(near, np.ones(6, bool), CONFIG.zoom).tolist() == [0] * 6, "breathing is no zoom"
-    nothing = np.array([np.nan, 900, 1400, 2000])
-    assert settings_of_zoom(nothing, np.ones(4, bool), CONFIG.zoom).tolist() == [-1] * 4
+    nothing = np.array([np.nan, 900, 1400, 2000, np.inf, np.inf, np.inf])
+    assert settings_of_zoom(nothing, np.ones(7, bool), CONFIG.zoom).tolist() == [-1] * 7

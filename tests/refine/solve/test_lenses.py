@@ -19,7 +19,7 @@ from da3_pipeline.refine.solve.lenses import lenses_of, turned
 from da3_pipeline.refine.solve.priors import Priors
 from da3_pipeline.refine.solve.problem import Estimate
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
-from da3_pipeline.refine.solve.sharing import shared_problem
+from da3_pipeline.refine.solve.sharing import Sharing, shared_problem
 from da3_pipeline.types import Frame, RigPlace
 
 LENS = Camera("RADIAL", 3200, 2400, (3000.0, 1640.0, 1175.0, -0.07, 0.02))
@@ -187,6 +187,19 @@ def test_an_adjustment_finds_the_one_lens_whichever_way_it_is_turned(held_both_w
     assert rotation_angle_deg(found.cam_from_world[:, :, :3], truth.cam_from_world[:, :, :3]).max() < 0.05
     sigmas = focal_sigmas(problem, found, points, fit.kept, AdjustmentConfig())
     assert sigmas["landscape"] == sigmas["portrait"] < 0.01
+
+
+def test_what_priors_say_of_up_is_the_same_direction_in_the_lenss_axes(held_both_ways: Synthetic) -> None:
+    problem, poses = held_both_ways.problem(), held_both_ways.cam_from_world
+    assert problem.lenses is not None
+    sharing, nothing = Sharing.of(problem, problem.lenses), np.full((8, 3), np.nan)
+    up = np.random.default_rng(0).normal(size=(8, 3))
+    shared = sharing.priors(Priors(poses, 1e-3, 1e-3, nothing, nothing, up_in_camera=up, up_rad=1e-3))
+    assert shared.up_in_camera is not None
+    for told, axes in ((shared.up_in_camera, shared.cam_from_world), (up, poses)):
+        in_world = np.einsum("nji,nj->ni", axes[:, :, :3], told)
+        np.testing.assert_allclose(in_world, np.einsum("nji,nj->ni", poses[:, :, :3], up), atol=1e-12)
+    assert sharing.priors(Priors(poses, 1e-3, 1e-3, nothing, nothing)).up_in_camera is None
 
 
 def test_poses_that_are_fixed_come_back_to_the_last_bit(held_both_ways: Synthetic) -> None:
