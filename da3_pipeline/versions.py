@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 8,
+    "ingest": 9,
     "select": 8,
     "mask": 1,
     "infer": 4,

@@ -23,14 +23,16 @@ logger = logging.getLogger(__name__)
 _PICTURE_SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif", ".avif"])
 _VIDEO_SUFFIXES = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mpg", ".mpeg", ".3gp"])
 _LAST_NUMBER = re.compile(r"([0-9]+)$")
+_CALLED_MASK = re.compile(r"^masks?[-_. ]+(?=.)|(?<=.)[-_. ]+masks?$", re.IGNORECASE)
 
 
 def with_masks(capture: Capture, masks: Path | None) -> Capture:
     """The capture with the mask of every photograph and video frame that has one.
 
     A file is the mask of everything. In a folder, that of a photograph is NAME.png or, as COLMAP has it, NAME.jpg.png,
-    matched as known cameras are: by path, then by name, then by stem, where unique. Those of a video are in a folder
-    of its name, each with the number of its frame, or one for all frames has the name of the video.
+    matched as known cameras are: by path, then by name, then by stem, where unique; what then has none, without the
+    word that tools add: NAME_mask.png, NAME.mask.png, mask_NAME.png. Those of a video are in a folder of its name, each
+    with the number of its frame, or one for all frames has the name of the video.
     The masks are not opened here. Raises CaptureError where there is no such file, or nothing in it fits the capture.
     """
     if masks is None:
@@ -58,6 +60,11 @@ def _from_folder(capture: Capture, folder: Path) -> Capture:
     in_sequences = {name for numbers in numbered.values() for name in numbers.values()}
     pictured = {_pictured(name): name for name in masks if name not in in_sequences}
     single = {name: pictured[known] for name, known in match_names(ours, list(pictured)).items()}
+    left = {_pictured(_bare(own)): own for own in pictured.values() if own not in single.values()}
+    single |= {
+        name: left[known]
+        for name, known in match_names([name for name in ours if name not in single], list(left)).items()
+    }
     if not single and not in_sequences and len(ours) == len(capture.videos) == 1:
         # Of one video alone, the masks may lie in the folder itself.
         numbered = {ours[0]: _numbered(capture.videos[0], list(masks))}
@@ -90,6 +97,12 @@ def _listed(folder: Path) -> dict[str, Path]:
         paths = (Path(parent, name) for name in names if not name.startswith("."))
         found |= {p.relative_to(folder).as_posix(): p for p in paths if p.suffix.lower() in _PICTURE_SUFFIXES}
     return {name: found[name] for name in sorted(found, key=natural_key)}
+
+
+def _bare(mask: str) -> str:
+    """The name without the word for it: a/1.png for OpenDroneMap's a/1_mask.png and openMVS' a/1.mask.png."""
+    path = PurePosixPath(mask)
+    return str(path.with_name(_CALLED_MASK.sub("", path.stem) + path.suffix))
 
 
 def _pictured(mask: str) -> str:

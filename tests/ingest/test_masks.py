@@ -72,6 +72,37 @@ def test_photographs_are_matched_by_path_then_name_then_stem(tmp_path: Path) -> 
     }
 
 
+def test_masks_may_be_called_so(tmp_path: Path) -> None:
+    """As they may beside the photographs; a name that fits as it is goes before, and nothing fits two."""
+    names = (
+        "a/1.jpg",
+        "a/2.jpg",
+        "a/3.JPG",
+        "b/4.jpg",
+        "venice_mask.jpg",
+        "venice.jpg",
+        "mask.jpg",
+        "c/5.jpg",
+        "d/5.jpg",
+    )
+    folder = folder_of(
+        tmp_path / "masks",
+        *("a/1_mask.png", "a/2.mask.png", "a/3.jpg_MASK.png", "mask_4.png", "venice_mask.png", "mask.png"),
+        *("5_mask.png", "6_mask.png"),
+    )
+    assert found(with_masks(capture(*names), folder), folder) == {
+        "a/1.jpg": "a/1_mask.png",
+        "a/2.jpg": "a/2.mask.png",
+        "a/3.JPG": "a/3.jpg_MASK.png",
+        "b/4.jpg": "mask_4.png",
+        "venice_mask.jpg": "venice_mask.png",
+        "venice.jpg": None,
+        "mask.jpg": "mask.png",
+        "c/5.jpg": None,
+        "d/5.jpg": None,
+    }
+
+
 def test_masks_beside_the_images_of_a_data_set_fit_its_root_and_its_images(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "masks", "1.png", "x/2.png")
     for prefix in ("images/", ""):
