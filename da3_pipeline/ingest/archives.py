@@ -19,7 +19,7 @@ from ..errors import CaptureError
 from ..progress import Progress
 from .config import ArchiveConfig
 
-__all__ = ["unpacked"]
+__all__ = ["is_archive", "unpacked"]
 
 _READ = (".zip", ".r3d")
 _JUNK = "__MACOSX"
@@ -33,7 +33,7 @@ def unpacked(sources: Sequence[Path], work: Path, config: ArchiveConfig, progres
     One that an earlier run unpacked is found again as long as its path, size and time are the same; others go. Files
     have the time of their archive. Raises CaptureError, in one line, for one that cannot be unpacked or may not be.
     """
-    places = {source: work / _identity(source) / source.stem for source in sources if _is_archive(source)}
+    places = {source: work / _identity(source) / source.stem for source in sources if is_archive(source)}
     if work.is_dir():
         for left in set(work.iterdir()) - {place.parent for place in places.values()}:
             shutil.rmtree(left, ignore_errors=True)
@@ -44,7 +44,8 @@ def unpacked(sources: Sequence[Path], work: Path, config: ArchiveConfig, progres
     return [places.get(source, source) for source in sources]
 
 
-def _is_archive(source: Path) -> bool:
+def is_archive(source: Path) -> bool:
+    """Whether a source is a file that calls itself an archive that is read."""
     return source.suffix.lower() in _READ and source.is_file()
 
 

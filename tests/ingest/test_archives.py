@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import zipfile
@@ -15,6 +16,7 @@ from PIL import Image
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.ingest.archives import unpacked
 from da3_pipeline.ingest.config import ArchiveConfig
+from da3_pipeline.ingest.projects.registry import find_project
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.store import sources_fingerprint
 
@@ -147,3 +149,20 @@ def test_photographs_of_an_archive_are_those_of_its_folder(tmp_path: Path) -> No
     folder = unpack(tmp_path / "photos.zip", tmp_path / "out" / ".da3" / "unpacked")
     capture = ingest.run([folder], IngestConfig(), SilentProgress(), exclude=tmp_path / "out")
     assert [photo.name for photo in capture.photos] == [f"day 1/{k}.png" for k in range(3)]
+
+
+def test_an_archive_of_record3d_is_its_project(tmp_path: Path) -> None:
+    told = {
+        "w": 640,
+        "h": 480,
+        "dw": 8,
+        "dh": 6,
+        "K": [500, 0, 0, 0, 510, 0, 320, 240, 1],
+        "poses": [[0, 0, 0, 1, 1, 2, 3]],
+    }
+    entries = (("metadata", json.dumps(told).encode()), ("rgbd/0.jpg", b"picture"), ("rgbd/0.depth", b"packed"))
+    project = find_project(unpack(zipped(tmp_path / "scan.r3d", *entries), tmp_path / "work"))
+    assert project is not None and project.program == "Record3D"
+    (view,) = project.views
+    np.testing.assert_allclose(view.cam_from_world, [[1, 0, 0, -1], [0, -1, 0, 2], [0, 0, -1, 3]])
+    assert view.depth is not None and view.depth.path.read_bytes() == b"packed"

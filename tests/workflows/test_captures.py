@@ -32,6 +32,15 @@ def test_pictures_that_cannot_be_read_still_make_a_capture(captures: Path) -> No
     assert "raw" in [source.name for source in found]
 
 
+def test_archives_are_captures_or_left_out_and_end_nothing(captures: Path) -> None:
+    for name in ("scan.r3d", "Walk.ZIP", "old.7z", "more.tar.gz"):
+        (captures / name).write_bytes(b"PK")
+    found, left_out = find_captures(captures, exclude=captures / "out")
+    assert {"scan.r3d", "Walk.ZIP"} <= {source.name for source in found}
+    reasons = {item.frame: item.reason for item in left_out}
+    assert "unpack it" in reasons["old.7z"] and "unpack it" in reasons["more.tar.gz"]
+
+
 def test_a_folder_of_photographs_is_one_capture_and_the_error_says_how_to_run_it(captures: Path) -> None:
     with pytest.raises(CaptureError, match=r"room 10: holds no sub-folder .* da3-pipeline run '.*room 10'"):
         find_captures(captures / "room 10", exclude=captures / "out")

@@ -1,4 +1,4 @@
-"""Which captures a folder holds: each sub-folder with photographs or videos, and each video beside them."""
+"""Which captures a folder holds: each sub-folder with photographs or videos, each video and archive beside them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.imageio import sniff_format
+from da3_pipeline.ingest.archives import is_archive
 from da3_pipeline.ingest.names import natural_key
 from da3_pipeline.ingest.scan import scan
 from da3_pipeline.types import Dropped
@@ -16,7 +17,7 @@ __all__ = ["CaptureSource", "find_captures"]
 
 @dataclass(frozen=True)
 class CaptureSource:
-    """One capture: a folder, or a video file. `name` is that of the file or folder, and of its session folder."""
+    """One capture: a folder, or a video or archive. `name` is that of the file or folder, and of its session folder."""
 
     name: str
     path: Path
@@ -64,6 +65,12 @@ def _kind(path: Path, exclude: Path) -> str:
         return "capture" if listing.files or listing.dropped else "holds no photographs or videos"
     if not path.is_file():
         return ""
-    if any(file.kind == "video" for file in scan([path]).files):
+    if is_archive(path):
+        return "capture"
+    try:
+        listing = scan([path])
+    except CaptureError:
+        return "an archive that is not read; unpack it, or give a .zip"
+    if any(file.kind == "video" for file in listing.files):
         return "capture"
     return "photograph" if sniff_format(path) is not None else ""
