@@ -57,7 +57,7 @@ class Recipe:
     frames: int = 8
     points: int = 500
     lenses: tuple[Camera, ...] = (LANDSCAPE, PORTRAIT)
-    layout: str = "arc"  # arc, row, rotation (on the spot), halves (that share nothing), rig (pairs bolted together)
+    layout: str = "arc"  # arc, row, line, rotation (on the spot), halves (that share nothing), rig (pairs, bolted)
     surface: str = "relief"  # relief, plane
     noise_px: float = 0.5
     false_matches: float = 0.05
@@ -190,7 +190,10 @@ def _poses(recipe: Recipe, rng: np.random.Generator) -> Float:
     poses = []
     for k, a in enumerate(np.linspace(-0.5, 0.5, recipe.frames)):
         wobble = 0.3 * rng.standard_normal(3)
-        if recipe.layout == "row":
+        if recipe.layout == "line":  # exactly straight, along the whole surface
+            centre = np.array([1.8 * recipe.spread * a, 0.0, -6.0])
+            poses.append(look_at(centre, centre + np.array([0.3, 0, 6.0]) + 0.3 * wobble))
+        elif recipe.layout == "row":
             centre = np.array([6 * a, 0.0, -6.0])
             poses.append(look_at(centre + 0.2 * wobble, centre + np.array([0, 0, 6.0])))
         else:

@@ -22,7 +22,7 @@ from ..solve.problem import Estimate, Problem
 from ..solve.rounds import fit_points, loose_cauchy_px
 from ..solve.score import frame_agreement, match_errors_px
 from ..solve.tracks import spread_subset
-from .solution import Solution, settle
+from .solution import Solution, settle, thinned
 
 __all__ = ["settings_of_zoom", "with_lenses_apart"]
 
@@ -39,7 +39,7 @@ def with_lenses_apart(solution: Solution, config: RefineConfig, progress: Progre
     apart = solution.regrouped(solution.a_camera_each(frames), config)
     if not _spread_out(apart.problem, solution.estimate_of(apart), frames, config):
         return
-    estimate = settle(apart.problem, solution.estimate_of(apart), config).estimate
+    estimate = settle(thinned(apart.problem, config), solution.estimate_of(apart), config).estimate
     focal_px = apart.problem.focal_px(estimate)
     agree = frame_agreement(apart.problem, match_errors_px(apart.problem, estimate))
     groups: dict[int, str] = {}

@@ -19,7 +19,7 @@ from .amendments import (
 from .initialisation import InitialisationConfig, TrustConfig, TwoViewConfig
 from .matching import FeatureConfig, MatchConfig, PairConfig, VerifyConfig
 from .refinement import RefineConfig
-from .solve import AdjustmentConfig, LensConfig, PriorConfig, RegistrationConfig, SolveConfig
+from .solve import AdjustmentConfig, LensConfig, PartConfig, PriorConfig, RegistrationConfig, SolveConfig
 from .verdict import ContradictionConfig, QualityConfig
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "MatchConfig",
     "OffCentreConfig",
     "PairConfig",
+    "PartConfig",
     "PriorConfig",
     "QualityConfig",
     "RefineConfig",

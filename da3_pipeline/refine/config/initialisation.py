@@ -113,9 +113,10 @@ class InitialisationConfig(Settings):
         "(chosen)",
     )
     observations_to_position: int = Field(
-        default=150,
+        default=80,
         ge=10,
-        description="a frame; global positioning needs no more, and its time grows with them (chosen)",
+        description="a frame; global positioning needs no more, and its time grows with them: with 50, 80 and 150 "
+        "castle-P19, Herz-Jesus-P25 and kitchen end alike",
     )
     usable_prior_deg: float = Field(
         default=45.0,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...settings import Settings
 
-__all__ = ["AdjustmentConfig", "LensConfig", "PriorConfig", "RegistrationConfig", "SolveConfig"]
+__all__ = ["AdjustmentConfig", "LensConfig", "PartConfig", "PriorConfig", "RegistrationConfig", "SolveConfig"]
 
 
 class AdjustmentConfig(Settings):
@@ -149,10 +149,53 @@ class RegistrationConfig(Settings):
     found_medians: float = Field(default=4.0, gt=0, description="or so many median errors, if that is more (chosen)")
 
 
+class PartConfig(Settings):
+    """When two parts of a scene count as of unlike size, and are joined anew (see `parts`)."""
+
+    fewest_points: int = Field(
+        default=15,
+        ge=4,
+        description="that two frames or more on either side see, of which a seam is judged and mended; as "
+        "`quality.min_linking_points` (chosen)",
+    )
+    least_held: float = Field(
+        default=0.4,
+        gt=0,
+        lt=1,
+        description="of them that a scene must hold on both sides: 0.005 where a street fell into two parts of unlike "
+        "size, 0.66 and more where all was right (castle-P19, whose fronts repeat)",
+    )
+    least_agreement: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of the matches across that agree as the parts lie: fewer are a fold (`quality.min_cut_agreement`)",
+    )
+    near_share: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="of the points that the frame sees which sees most of the other part's, that others must see to "
+        "have a say in where the parts meet: look-alikes far down a street agreed on 10 to 34 of 465 (chosen)",
+    )
+    most_seams: int = Field(
+        default=8, ge=0, description="mended in one solution: a film of a thousand frames tore in several (chosen)"
+    )
+
+
 class SolveConfig(Settings):
     """Rounds of triangulation and bundle adjustment. Pixels are those of the working image."""
 
     observations_per_frame: int = Field(default=400, ge=50, description="tracks are thinned to about so many a frame")
+    contest_observations: int = Field(
+        default=20_000,
+        ge=0,
+        description="of all frames, to which the contest of starting points is thinned further: many frames hold each "
+        "other, and what wins is adjusted on all",
+    )
+    contest_observations_per_frame: int = Field(
+        default=150, ge=50, description="that it keeps in any case, as global positioning does"
+    )
     max_rounds: int = Field(default=8, ge=1)
     max_iterations: int = Field(default=10, ge=1, description="of the solver in each adjustment")
     focal_free_from_round: int = Field(default=1, ge=0, description="before, focal lengths stay at their guess")
@@ -244,6 +287,12 @@ class SolveConfig(Settings):
     adjustment: AdjustmentConfig = AdjustmentConfig()
     lens: LensConfig = LensConfig()
     registration: RegistrationConfig = RegistrationConfig()
+    parts: PartConfig = PartConfig()
+
+    def observations_in_contest(self, frames: int) -> int:
+        """About how many observations a frame candidates are adjusted to."""
+        each = max(self.contest_observations // max(frames, 1), self.contest_observations_per_frame)
+        return min(each, self.observations_per_frame)
 
     @property
     def keeps_poses(self) -> bool:

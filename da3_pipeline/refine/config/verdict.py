@@ -106,6 +106,13 @@ class QualityConfig(Settings):
     min_cut_agreement: float = Field(
         default=0.5, description="of matches between any two parts; a fold has nearly none"
     )
+    min_points_across: float = Field(
+        default=0.4,
+        ge=0,
+        le=1,
+        description="of points that two frames on either side of any cut see, that hold on both: 0.005 in a street "
+        "that fell into two parts of unlike size, 0.66 and more where all was right (castle-P19, whose fronts repeat)",
+    )
     min_observations: float = 60
     min_track_length: float = 2.3
     min_parallax_deg: float = 1.5

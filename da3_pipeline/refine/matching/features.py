@@ -83,9 +83,7 @@ def extract_features(grey: Bytes, config: FeatureConfig, used: Bool | None = Non
     if min(working.shape) < _LEAST_SIDE_PX:
         return Features.empty()
     scale = np.array(grey.shape[::-1]) / np.array(working.shape[::-1])
-    keypoints = _detect(working, scale, config.contrast, used)
-    if len(keypoints) < config.max_features:
-        keypoints = _detect(working, scale, config.faint_contrast, used)
+    keypoints = _detect(working, scale, config, used)
     if not keypoints:
         return Features.empty()
     # Described after the choice: only then is the cost the same for every image.
@@ -105,12 +103,18 @@ def is_used(xy: NDArray[np.floating], used: Bool | None) -> Bool:
     return used[row, column]
 
 
-def _detect(working: Bytes, scale: Float, contrast: float, used: Bool | None) -> Sequence[cv2.KeyPoint]:
-    keypoints: Sequence[cv2.KeyPoint] = _detector(contrast).detect(working)
-    if used is None or not keypoints:
-        return keypoints
-    inside = is_used((np.array([keypoint.pt for keypoint in keypoints]) + 0.5) * scale, used)
-    return [keypoint for keypoint, keep in zip(keypoints, inside, strict=True) if keep]
+def _detect(working: Bytes, scale: Float, config: FeatureConfig, used: Bool | None) -> Sequence[cv2.KeyPoint]:
+    """Keypoints that are `used`: those of contrast where there are enough, else the faint ones as well.
+
+    One search finds both, and takes no longer for it: the scale space is what costs.
+    """
+    keypoints: Sequence[cv2.KeyPoint] = _detector(config.faint_contrast).detect(working)
+    if used is not None and keypoints:
+        inside = is_used((np.array([keypoint.pt for keypoint in keypoints]) + 0.5) * scale, used)
+        keypoints = [keypoint for keypoint, keep in zip(keypoints, inside, strict=True) if keep]
+    layers = _detector(config.contrast).getNOctaveLayers()
+    clear = [keypoint for keypoint in keypoints if keypoint.response * layers >= config.contrast]
+    return clear if len(clear) >= config.max_features else keypoints
 
 
 def _reduced(grey: Bytes, long_side_px: int) -> Bytes:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.stats import rankdata
 
 from ...arrays import Bool, Float, Int
 from ...geometry import centres
@@ -129,10 +128,11 @@ def _sigmas_above_chance(matches: Int, next_to: Bool, frames: int) -> float:
     Mann and Whitney (1947) with its correction for ties, of which pairs that nothing verified are one."""
     pairs, chosen = frames * (frames - 1) / 2, frames - 1
     none = pairs - len(matches)
-    ranks = rankdata(matches) + none if len(matches) else np.zeros(0)
+    _, value, equal = np.unique(matches, return_inverse=True, return_counts=True)
+    ranks = (none + np.cumsum(equal) - (equal - 1) / 2)[value]  # the mean, of equal ones
     ranked = ranks[next_to].sum() + (chosen - np.count_nonzero(next_to)) * (none + 1) / 2
     above = ranked - chosen * (chosen + 1) / 2 - chosen * (pairs - chosen) / 2
-    tied = np.append(np.unique(matches, return_counts=True)[1], none).astype(float)
+    tied = np.append(equal, none).astype(float)
     ties = (tied**3 - tied).sum() / max(pairs * (pairs - 1), 1)
     variance = chosen * (pairs - chosen) * (pairs + 1 - ties) / 12
     return float(above / np.sqrt(variance)) if variance > 0 else 0.0

@@ -14,6 +14,7 @@ from ...arrays import Bool, Float
 from ..config import SolveConfig
 from .adjustment import Adjustment, adjust
 from .lens_model import LADDER, fully_free, plausible, widen_models
+from .parts import joined_in_size, share_held, torn_in_size
 from .priors import Priors
 from .problem import Estimate, Problem
 from .registration import register, strays
@@ -91,13 +92,14 @@ def strict_cauchy_px(fit: Fit, config: SolveConfig) -> float:
 def refine_estimate(
     problem: Problem, start: Estimate, config: SolveConfig, seed: int, priors: Priors | None = None
 ) -> Fit:
-    """Up to `config.max_rounds` rounds from `start`, stray cameras registered anew, and strict last passes.
+    """Up to `config.max_rounds` rounds from `start`, stray cameras registered anew, parts of unlike size joined, and
+    strict last passes.
 
     Gives up early, with the fit as it is then, on a start from which the error does not come down. `priors` are in
     the world of `start`, and hold it there.
     """
     fit = fit_points(problem, start, config.min_ray_spread_deg)
-    registrations, previous = 0, float("inf")
+    registrations, seams, previous = 0, 0, float("inf")
     for number in range(config.max_rounds):
         if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
             return fit
@@ -116,7 +118,10 @@ def refine_estimate(
             fit = fit_points(problem, anew, config.min_ray_spread_deg)
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
-            break
+            joined = fit if priors or seams >= config.parts.most_seams else _joined(problem, fit, config, number, seed)
+            if joined is fit:
+                break
+            fit, seams, previous = joined, seams + 1, float("inf")
     return polish(problem, fit, config, priors) if fit.median_px < config.good_median_px else fit
 
 
@@ -222,6 +227,19 @@ def _strict_round(
     )
     estimate, points = adjust(problem, estimate, fit.points, fit.kept, how)
     return judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
+
+
+def _joined(problem: Problem, fit: Fit, config: SolveConfig, number: int, seed: int) -> Fit:
+    """The fit, or another with two of its parts joined in size, where that holds the points that both see."""
+    seam = torn_in_size(problem, fit.estimate, fit.kept, config.parts)
+    if seam is None:
+        return fit
+    joined = joined_in_size(problem, fit.estimate, seam, config, config.registration.strays_from_px, seed)
+    if joined is None:
+        return fit
+    settled = _round(problem, fit_points(problem, joined, config.min_ray_spread_deg), config, number, None)
+    mended = share_held(problem.observations, settled.kept, seam) >= config.parts.least_held
+    return settled if mended else fit
 
 
 def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:

@@ -16,6 +16,7 @@ from ...types import Prediction, PriorTrust
 from ..assembly import Assembly
 from ..config import QualityConfig, RefineConfig
 from ..solve.contradictions import look_alikes, near_views, refuted_neighbours, refuted_overlaps
+from ..solve.parts import worst_seam
 from ..solve.priors import Priors
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import fit_points
@@ -68,6 +69,7 @@ def gather_evidence(
         p95_error_px=_of(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
         weakest=_of(lambda share: np.quantile(share, 0.1), agree),
         weakest_cut=None if traces.cut is None else traces.cut.agreement,
+        points_across=None if traces.seam is None else traces.seam.held,
         observations_per_frame=_of(np.median, traces.observations[refined]),
         mean_track_length=float(kept.sum() / tracks) if tracks else None,
         ray_spread_deg=_of(np.median, traces.spread_deg[traces.spread_deg > 0]),
@@ -138,6 +140,7 @@ def _traces(
         else {},
         solve=config.solve,
         cut=weakest_cut(problem, errors_px, refined),
+        seam=worst_seam(observations, kept, refined, config.solve.parts.fewest_points),
         halves=halves,
         speed=speed_jump(frames, centres(judged.cam_from_world)),
         scale=scale_jump(np.where(refined, depth_scales, np.nan)) if trust.depth else None,

@@ -14,7 +14,7 @@ import numpy as np
 from ...arrays import Int
 from .places import (
     Locate,
-    across_the_cut,
+    across,
     at_jump,
     between_pairs,
     disagreeing_pairs,
@@ -89,7 +89,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         finding="the capture falls into two parts that do not fit together; they should meet at {where}",
         consequence="one part would stand in the wrong place, and what both show would be there twice",
         remedy="add images between {where}, a small step apart",
-        locate=across_the_cut,
+        locate=across(lambda traces: traces.cut),
+    ),
+    "points across": Explanation(
+        meaning="points seen twice on either side that hold on both, of the two parts that hold least",
+        finding="two parts of the capture have unlike sizes, or lie wrong to each other; they should meet at {where}",
+        consequence="one part would be too large or too small for the other, and what both show would be there twice",
+        remedy="add images between {where}, a small step apart and a step aside",
+        locate=across(lambda traces: traces.seam),
     ),
     "scale jump": Explanation(
         meaning="log ratio of scales from depth to tracks",

@@ -29,7 +29,9 @@ class Evidence:
 
     refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
     that the poses explain. weakest: the same of the refined frame at the tenth percentile.
-    weakest_cut: the same across the worst cut of the refined frames in two (see `folds`). median_error_px,
+    weakest_cut: the same across the worst cut of the refined frames in two (see `folds`). points_across: share of the
+    points that two frames on either side of a cut see, that hold on both, of the worst one (see `parts`).
+    median_error_px,
     p95_error_px: reprojection over all kept observations. ray_spread_deg: median over points. fov_deg: the longer
     side's, of the camera farthest from 60 degrees. exif_ratio: refined over EXIF focal length, the worst camera;
     prior_ratio: over the prior's, of cameras without EXIF that the user did not give.
@@ -63,6 +65,7 @@ class Evidence:
     p95_error_px: float | None = None
     weakest: float | None = None
     weakest_cut: float | None = None
+    points_across: float | None = None
     observations_per_frame: float | None = None
     mean_track_length: float | None = None
     ray_spread_deg: float | None = None
@@ -163,6 +166,13 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
             ">=",
             c.min_cut_agreement,
             "fewer than four frames, or too few matches between any parts",
+        ),
+        _Row(
+            "points across",
+            e.points_across,
+            ">=",
+            c.min_points_across,
+            "too few points that two frames on either side of a cut see",
         ),
         _Row("observations", e.observations_per_frame, ">=", c.min_observations),
         _Row("track length", e.mean_track_length, ">=", c.least_track_length(e.frames)),

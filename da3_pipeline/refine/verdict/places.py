@@ -8,13 +8,15 @@ import numpy as np
 
 from ...arrays import Float, Int
 from ...types import Frame, Place
+from ..solve.parts import Seam
+from .folds import Cut
 from .jumps import Jump
 from .traces import Traces
 
 __all__ = [
     "EVERYWHERE",
     "Locate",
-    "across_the_cut",
+    "across",
     "at_jump",
     "between_pairs",
     "disagreeing_pairs",
@@ -74,15 +76,20 @@ def disagreeing_pairs(traces: Traces, limit: float) -> Place:
     return _pairs(traces, traces.problem.matches.frames[order[wrong[order] > 0]])
 
 
-def across_the_cut(traces: Traces, limit: float) -> Place:
+def across(cut: Callable[[Traces], Cut | Seam | None]) -> Locate:
     """The pair with the most matches between the two parts: there they should meet."""
-    if traces.cut is None:
-        return EVERYWHERE
-    matches, one, other = traces.problem.matches, traces.cut.one, traces.cut.other
-    first, second = matches.frames.T
-    joins = (one[first] & other[second]) | (other[first] & one[second])
-    total = np.where(joins, np.bincount(matches.pair, minlength=len(matches.frames)), 0)
-    return _pairs(traces, matches.frames[[int(total.argmax())]])
+
+    def locate(traces: Traces, limit: float) -> Place:
+        found = cut(traces)
+        if found is None:
+            return EVERYWHERE
+        matches = traces.problem.matches
+        first, second = matches.frames.T
+        joins = (found.one[first] & found.other[second]) | (found.other[first] & found.one[second])
+        total = np.where(joins, np.bincount(matches.pair, minlength=len(matches.frames)), 0)
+        return _pairs(traces, matches.frames[[int(total.argmax())]])
+
+    return locate
 
 
 def at_jump(jump: Callable[[Traces], Jump | None]) -> Locate:

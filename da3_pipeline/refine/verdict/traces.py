@@ -13,6 +13,7 @@ from ...types import Frame
 from ..assembly import Assembly
 from ..config import SolveConfig
 from ..solve.adjustment import focal_sigmas
+from ..solve.parts import Seam
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import Fit
 from ..solve.score import AGREE_PX, frame_agreement
@@ -67,6 +68,7 @@ class Traces:
     prior: dict[str, float]
     solve: SolveConfig
     cut: Cut | None = None
+    seam: Seam | None = None
     halves: Spread | None = None
     speed: Jump | None = None
     scale: Jump | None = None

@@ -12,6 +12,7 @@ import pytest
 from scenes import Make, Synthetic, with_lookalike
 
 from da3_pipeline.arrays import Bool, Float
+from da3_pipeline.geometry import centres
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.assembly import Assembly
 from da3_pipeline.refine.config import QualityConfig
@@ -92,6 +93,19 @@ def apart(problem: Problem, frame: int, partners: list[int]) -> Problem:
     own = observations.track % 2 == 1
     kept = np.where(own, np.isin(observations.frame, [frame, *partners]), observations.frame != frame)
     return problem.with_observations(observations.subset(kept))
+
+
+def street(make: Make) -> Synthetic:
+    """Along a straight line, each frame sees what its neighbours see."""
+    return make(frames=16, layout="line", spread=9.0, points=3000, false_matches=0.0)
+
+
+def resized(capture: Synthetic, frame: int, scale: float) -> Float:
+    """The true poses, but for those from this frame on, which stand closer together: nearer to it by `scale`."""
+    poses, places = capture.cam_from_world.copy(), centres(capture.cam_from_world)
+    moved = places[frame] + scale * (places - places[frame])
+    poses[frame:, :, 3] = -np.einsum("nij,nj->ni", poses[frame:, :, :3], moved[frame:])
+    return poses
 
 
 def filmed(capture: Synthetic) -> Synthetic:
@@ -183,6 +197,11 @@ CASES: dict[str, Case] = {
         lambda make: placed(make, lambda capture: shifted(capture, slice(10, None))),
         {},
         lambda found: len(found) == 2 and min(found) < 10 <= max(found),
+    ),
+    "points across": (
+        lambda make: Broken(line := street(make), poses=resized(line, 8, 0.2)),
+        {},
+        lambda found: 8 in found and set(found) <= {7, 8, 9},
     ),
     "scale jump": (
         lambda make: Broken(clean(make), scales=np.where(np.arange(14) < 6, 1.0, 3.0)),
