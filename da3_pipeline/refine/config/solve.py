@@ -179,7 +179,7 @@ class PartConfig(Settings):
         "have a say in where the parts meet: look-alikes far down a street agreed on 10 to 34 of 465 (chosen)",
     )
     most_seams: int = Field(
-        default=8, ge=0, description="mended in one solution: a film of a thousand frames tore in several (chosen)"
+        default=8, ge=0, description="mended at a time: a film of a thousand frames tore in several places (chosen)"
     )
 
 

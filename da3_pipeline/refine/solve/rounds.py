@@ -99,7 +99,7 @@ def refine_estimate(
     the world of `start`, and hold it there.
     """
     fit = fit_points(problem, start, config.min_ray_spread_deg)
-    registrations, seams, previous = 0, 0, float("inf")
+    registrations, previous = 0, float("inf")
     for number in range(config.max_rounds):
         if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
             return fit
@@ -118,10 +118,10 @@ def refine_estimate(
             fit = fit_points(problem, anew, config.min_ray_spread_deg)
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
-            joined = fit if priors or seams >= config.parts.most_seams else _joined(problem, fit, config, number, seed)
+            joined = fit if priors else _joined(problem, fit, config, number, seed)
             if joined is fit:
                 break
-            fit, seams, previous = joined, seams + 1, float("inf")
+            fit, previous = joined, float("inf")
     return polish(problem, fit, config, priors) if fit.median_px < config.good_median_px else fit
 
 
@@ -230,16 +230,19 @@ def _strict_round(
 
 
 def _joined(problem: Problem, fit: Fit, config: SolveConfig, number: int, seed: int) -> Fit:
-    """The fit, or another with two of its parts joined in size, where that holds the points that both see."""
-    seam = torn_in_size(problem, fit.estimate, fit.kept, config.parts)
-    if seam is None:
-        return fit
-    joined = joined_in_size(problem, fit.estimate, seam, config, config.registration.strays_from_px, seed)
-    if joined is None:
-        return fit
-    settled = _round(problem, fit_points(problem, joined, config.min_ray_spread_deg), config, number, None)
-    mended = share_held(problem.observations, settled.kept, seam) >= config.parts.least_held
-    return settled if mended else fit
+    """The fit, or another with parts joined in size, two by two, while that holds the points that both see."""
+    for _ in range(config.parts.most_seams):
+        seam = torn_in_size(problem, fit.estimate, fit.kept, config.parts)
+        if seam is None:
+            break
+        joined = joined_in_size(problem, fit.estimate, seam, config, config.registration.strays_from_px, seed)
+        if joined is None:
+            break
+        settled = _round(problem, fit_points(problem, joined, config.min_ray_spread_deg), config, number, None)
+        if share_held(problem.observations, settled.kept, seam) < config.parts.least_held:
+            break
+        fit = settled
+    return fit
 
 
 def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:

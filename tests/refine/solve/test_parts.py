@@ -24,9 +24,9 @@ def street(make_capture: Make) -> Synthetic:
     return make_capture(frames=FRAMES, layout="line", spread=9.0, points=3000)
 
 
-def resized(capture: Synthetic, frames: Bool, scale: float, about: int) -> Estimate:
-    """The truth, but for these frames, which stand nearer to one of them by `scale`."""
-    places = centres(capture.cam_from_world)
+def resized(capture: Synthetic, frames: Bool, scale: float, about: int, start: Estimate | None = None) -> Estimate:
+    """The start, the truth unless given, but for these frames, which stand nearer to one of them by `scale`."""
+    places = centres((start or capture.truth).cam_from_world)
     moved = np.where(frames[:, None], places[about] + scale * (places - places[about]), places)
     return _placed(capture, moved)
 
@@ -91,9 +91,11 @@ def test_the_smaller_part_is_moved_onto_the_larger_one(street: Synthetic, first:
     assert share_held(problem.observations, kept(problem, joined), seam) > 0.5
 
 
-def test_refinement_mends_a_torn_start(street: Synthetic) -> None:
-    problem = street.problem()
-    torn = resized(street, np.arange(FRAMES) >= 9, 0.05, 9)
+@pytest.mark.parametrize("begins", [(9,), (5, 11)])
+def test_refinement_mends_a_start_that_is_torn_once_or_twice(street: Synthetic, begins: tuple[int, ...]) -> None:
+    problem, torn = street.problem(), street.truth
+    for scale, first in zip((0.05, 6.0), begins, strict=False):
+        torn = resized(street, np.arange(FRAMES) >= first, scale, first, torn)
     solve = SolveConfig()
     mended = refine_estimate(problem, torn, solve, 0)
     left = refine_estimate(problem, torn, solve.model_copy(update={"parts": PartConfig(most_seams=0)}), 0)
