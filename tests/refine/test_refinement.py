@@ -147,7 +147,7 @@ def test_pure_rotation_is_turned_by_matches_placed_by_the_prior_and_said_to_be(b
     scene = refine(capture)
     assert bent or scene.pose_source == ("guided",) * 8
     assert not scene.verdict.passed
-    assert not gate(scene, "refined share")
+    assert bent or not gate(scene, "refined share")
     before, after = (
         rotation_angle_deg(poses[1:, :, :3] @ poses[0, :, :3].T, relative_truth)
         for relative_truth in [capture.cam_from_world[1:, :, :3] @ capture.cam_from_world[0, :, :3].T]

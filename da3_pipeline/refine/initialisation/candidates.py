@@ -129,7 +129,7 @@ def _convincing(candidates: list[Candidate], config: RefineConfig) -> bool:
 
 
 def _starts(
-    problem: Problem, config: RefineConfig, candidates: list[Candidate], trust: PriorTrust | None
+    problem: Problem, config: RefineConfig, candidates: list[Candidate], trust: PriorTrust | None = None
 ) -> Iterator[tuple[str, Estimate]]:
     """Names and starting points, each made when it is asked for; `candidates` are those tried by then.
 

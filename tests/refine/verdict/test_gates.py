@@ -125,10 +125,10 @@ def test_what_cannot_be_measured_is_said() -> None:
         "focal vs EXIF": "no focal length in EXIF",
         "speed jump": "no video of five frames",
     }
-    assert verdict.summary == "good: 21 gates passed, 2 do not apply: speed jump, focal vs EXIF"
+    assert verdict.summary == "good: 22 gates passed, 2 do not apply: speed jump, focal vs EXIF"
     one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
-    assert one.summary == "good: 22 gates passed, 1 does not apply: speed jump"
-    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 23 gates passed"
+    assert one.summary == "good: 23 gates passed, 1 does not apply: speed jump"
+    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 24 gates passed"
 
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)

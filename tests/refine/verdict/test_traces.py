@@ -22,7 +22,7 @@ from da3_pipeline.refine.verdict.jackknife import Scatter
 from da3_pipeline.refine.verdict.jumps import Jump
 from da3_pipeline.refine.verdict.places import (
     EVERYWHERE,
-    across_the_cut,
+    across,
     at_jump,
     between_pairs,
     disagreeing_pairs,
@@ -203,12 +203,12 @@ def test_places_of_what_is_lost_wrong_or_apart() -> None:
 
 
 def test_the_cut_is_where_most_matches_cross_it() -> None:
-    assert across_the_cut(traces(), 0.5) == EVERYWHERE
+    assert across(lambda traces: traces.cut)(traces(), 0.5) == EVERYWHERE
     half = np.array([True, True, False, False])
     for one, other in ((half, ~half), (~half, half)):
-        assert across_the_cut(traces(cut=Cut(0.1, one, other)), 0.5).frames == ("b.jpg", "c.jpg")
+        assert across(lambda traces: traces.cut)(traces(cut=Cut(0.1, one, other)), 0.5).frames == ("b.jpg", "c.jpg")
     some = np.array([True, False, False, False])
-    assert across_the_cut(traces(cut=Cut(0.1, some, half[::-1])), 0.5).frames == ("a.jpg", "d.jpg")
+    assert across(lambda traces: traces.cut)(traces(cut=Cut(0.1, some, half[::-1])), 0.5).frames == ("a.jpg", "d.jpg")
 
 
 def test_pairs_are_named_once_in_their_order() -> None:
