@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shlex
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,10 @@ import pycolmap
 import pytest
 import typer
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from da3_pipeline.cli import app
-from da3_pipeline.geometry import Camera, compose
+from da3_pipeline.geometry import Camera, centres, compose
 
 ROOT = Path(__file__).parents[1]
 README, USAGE = ROOT / "README.md", ROOT / "docs" / "USAGE.md"
@@ -131,7 +133,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
         names=np.array(names),
     )
     write_clip(folder / "clip.mp4", pictures)
+    write_record3d(folder / "scan.r3d", [folder / "photos" / name for name in names], camera, walk.cam_from_world)
     return folder
+
+
+def write_record3d(path: Path, photos: list[Path], camera: Camera, cam_from_world: np.ndarray) -> None:
+    """Record3D's archive, without depth."""
+    turns = Rotation.from_matrix(np.swapaxes(cam_from_world[:, :, :3], 1, 2) @ np.diag([1.0, -1.0, -1.0]))
+    poses = np.concatenate([turns.as_quat(), centres(cam_from_world)], axis=1)
+    told = {"w": camera.width, "h": camera.height, "K": camera.K.T.ravel().tolist(), "poses": poses.tolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata", json.dumps(told))
+        for number, photo in enumerate(photos):
+            archive.write(photo, f"rgbd/{number}.jpg")
 
 
 def write_model(folder: Path, camera: Camera, poses: dict[str, np.ndarray]) -> None:
