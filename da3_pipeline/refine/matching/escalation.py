@@ -49,13 +49,13 @@ def looked_closer(
     pool: Executor,
     progress: Progress,
 ) -> tuple[tuple[Features, ...], list[PairMatches]]:
-    """With many more keypoints where frames hang on few matches, and their pairs with the frames most like them anew.
+    """With many more keypoints where frames, or matches of a frame, are few, and its pairs with those most like it anew.
 
     What was matched stays: a pair is replaced where the closer look verifies more of it. Wide baselines leave few of
     any number of keypoints, so that how many are looked for decides what holds together.
     """
     plan, count = config.pairs, len(features)
-    weak = weak_frames(count, pairs, plan.weak_matches)
+    weak = weak_frames(count, pairs, plan.weak_matches) | (count <= plan.closer_up_to)
     if not (plan.weak_matches and weak.any()):
         return features, pairs
     appearance = appearance_scores(features, plan, matching_device(config.device), config.seed)

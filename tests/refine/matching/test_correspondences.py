@@ -123,8 +123,17 @@ def test_frames_that_hang_on_few_matches_are_looked_at_more_closely(tmp_path: Pa
 
 
 def test_a_capture_that_holds_together_is_not_looked_at_again(tmp_path: Path) -> None:
-    found = found_in(strip(tmp_path, [0, 1, 2, 3]), CONFIG)
+    found = found_in(strip(tmp_path, [0, 1, 2, 3, 4, 5]), CONFIG)
     assert all(len(features) <= 500 for features in found.features)
+
+
+def test_few_frames_are_looked_at_more_closely_even_where_they_hold_together(tmp_path: Path) -> None:
+    prediction = strip(tmp_path, [0, 1, 2, 3, 4])
+    plain = CONFIG.model_copy(update={"pairs": PairConfig(closer_up_to=4)})
+    near, far = found_in(prediction, CONFIG), found_in(prediction, plain)
+    assert [(pair.i, pair.j) for pair in near.pairs] == [(pair.i, pair.j) for pair in far.pairs]
+    assert sum(map(len, near.pairs)) > 1.5 * sum(map(len, far.pairs))
+    assert all(len(few) <= 500 < len(many) for few, many in zip(far.features, near.features, strict=True))
 
 
 def test_the_prior_suggests_pairs_and_changes_nothing_else(tmp_path: Path) -> None:
