@@ -83,7 +83,7 @@ def joined_in_size(
     """
     one, other = sorted((seam.one, seam.other), key=lambda part: -int(part.sum()))
     alone = replace(estimate, cam_from_world=np.where(one[:, None, None], estimate.cam_from_world, np.nan))
-    near = other & _near(problem, alone, other, within_px, config)
+    near = _near(problem, alone, other, within_px, config)
     found = register(problem, alone, np.flatnonzero(near), within_px, config.registration, seed)
     both = near & found.posed
     if both.sum() < 2:
