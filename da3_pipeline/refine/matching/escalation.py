@@ -49,7 +49,8 @@ def looked_closer(
     pool: Executor,
     progress: Progress,
 ) -> tuple[tuple[Features, ...], list[PairMatches]]:
-    """With many more keypoints where frames, or matches of a frame, are few, and its pairs with those most like it anew.
+    """With many more keypoints where frames hang on few matches, or are few, and their pairs with those most like them
+    anew.
 
     What was matched stays: a pair is replaced where the closer look verifies more of it. Wide baselines leave few of
     any number of keypoints, so that how many are looked for decides what holds together.
