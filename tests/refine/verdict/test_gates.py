@@ -244,3 +244,12 @@ def test_image_motion_is_that_of_most_pairs_whatever_the_size_of_the_images() ->
 
     assert motion((0.0, 0.1, 0.0)) == pytest.approx(0.0)
     assert motion((0.2, 0.1, 0.0)) == pytest.approx(0.1)
+
+
+def test_what_is_wrong_is_said_before_what_is_merely_not_proven() -> None:
+    """Look-alikes come first among the gates; alone they leave a scene unproven."""
+    unproven = replace(GOOD, look_alikes=0.5)
+    assert judge_evidence(unproven, QualityConfig()).summary.startswith("unverified: things look alike")
+    said = judge_evidence(replace(unproven, cells=0.05), QualityConfig()).summary
+    (cells,) = (gate for gate in judge_evidence(replace(GOOD, cells=0.05), QualityConfig()).gates if not gate.passed)
+    assert said.startswith(f"below the gates: {cells.finding}")
