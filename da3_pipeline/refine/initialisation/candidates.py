@@ -54,7 +54,7 @@ def compete(
         return (_entered("given", problem, fit, 0.0, chosen=True),)
     candidates: list[Candidate] = []
     began = time.perf_counter()
-    for number, (name, start) in enumerate(_starts(thinned, config, candidates, trust)):
+    for number, (name, start) in enumerate(_starts(thinned, config, candidates)):
         progress.step(number, number + 1, f"adjusting, candidate {name}")
         if start.posed.sum() >= 2:
             fit = refine_estimate(thinned, start, config.solve, config.seed)
@@ -128,36 +128,26 @@ def _convincing(candidates: list[Candidate], config: RefineConfig) -> bool:
     return convincing or (last.score >= solve.desperate_score and bool(alike))
 
 
-def _starts(
-    problem: Problem, config: RefineConfig, candidates: list[Candidate], trust: PriorTrust | None = None
-) -> Iterator[tuple[str, Estimate]]:
+def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:
     """Names and starting points, each made when it is asked for; `candidates` are those tried by then.
 
-    A prior whose poses were measured and are not believed is a start like any other guess: only where nothing else
-    explains the matches.
+    A prior that is not believed is a start all the same: without a second opinion a frame of a tower stayed 20 degrees
+    off.
     """
     seed, how = config.seed, config.initialisation
     if how.start == "incremental":
         cameras = guessed_cameras(problem, how.two_view)
         yield "COLMAP incremental mapper", map_with_colmap(problem, cameras, seed, incremental=True)
         return
-    doubted = trust is not None and trust.poses is False
-    if not doubted:
-        yield "prior", problem.prior
+    yield "prior", problem.prior
     averaged, relative = _averaged(problem, how, seed)
     few = problem.with_observations(spread_subset(problem.observations, how.observations_to_position, problem.size_px))
     yield "two-view geometry", position_globally(few, averaged, relative, seed)
-    if not doubted and _rotations_agree(problem.prior, relative, how.usable_prior_deg):
+    if _rotations_agree(problem.prior, relative, how.usable_prior_deg):
         prior_centres = centres(problem.prior.cam_from_world)
         yield "two-view rotations, prior positions", position_globally(few, averaged, relative, seed, prior_centres)
-    if _desperate(candidates, config) and doubted:
-        yield "prior", problem.prior
-    if _desperate(candidates, config):
+    if max((candidate.score.score for candidate in candidates), default=0.0) < config.solve.desperate_score:
         yield "COLMAP global mapper", map_with_colmap(problem, averaged.cameras, seed)
-
-
-def _desperate(candidates: list[Candidate], config: RefineConfig) -> bool:
-    return max((candidate.score.score for candidate in candidates), default=0.0) < config.solve.desperate_score
 
 
 def _averaged(problem: Problem, config: InitialisationConfig, seed: int) -> tuple[Estimate, RelativePoses]:

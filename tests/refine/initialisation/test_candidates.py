@@ -80,18 +80,6 @@ def test_a_priors_positions_are_a_start_where_its_rotations_agree_with_those_of_
     assert names_of_starts(capture.with_pairs(()), 9) == ["prior", "two-view geometry"]
 
 
-def test_a_prior_that_was_doubted_starts_only_what_nothing_else_explains(make_capture: Make) -> None:
-    problem, doubted = make_capture(frames=5).problem(), PriorTrust(poses=False)
-
-    def names(score: float, trust: PriorTrust) -> list[str]:
-        return [name for name, _ in _starts(problem, RefineConfig(), [candidate(score)], trust)]
-
-    assert names(0.9, doubted) == ["two-view geometry"]
-    assert names(0.5, doubted) == ["two-view geometry", "prior", "COLMAP global mapper"]
-    for believed in (PriorTrust(poses=True), PriorTrust(poses=None)):
-        assert names(0.9, believed)[0] == "prior"
-
-
 @pytest.mark.parametrize(("frames", "each"), [(5, 400), (50, 400), (80, 250), (1000, 150)])
 def test_many_frames_compete_on_fewer_observations_each(frames: int, each: int) -> None:
     assert RefineConfig().solve.observations_in_contest(frames) == each
