@@ -103,6 +103,14 @@ class QualityConfig(Settings):
     max_median_error_px: float = 1.0
     max_p95_error_px: float = 3.5
     min_weakest_agreement: float = 0.5
+    min_odd_frame: float = Field(
+        default=0.65,
+        ge=0,
+        le=1,
+        description="of the median frame's agreement, that any frame must reach: 0.54 of one that stood 20 degrees off "
+        "among 37 of a tower, 0.79 and more where all was right (castle-P19, Herz-Jesus, kitchen, monstree, skull, "
+        "brighton_beach, an orbit, a street)",
+    )
     min_cut_agreement: float = Field(
         default=0.5, description="of matches between any two parts; a fold has nearly none"
     )

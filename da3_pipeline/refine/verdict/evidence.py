@@ -55,6 +55,7 @@ def gather_evidence(
     observations = problem.observations
     traces = _traces(prediction, problem, assembly, depth_scales, held_by is not None, trust, config)
     agree = traces.agreement[np.isfinite(traces.agreement)]
+    usual = traces.usual_agreement
     held_out = traces.held_out.errors_px
     tracks = len(np.unique(observations.track[kept]))
     views = near_views(problem, fit.estimate, fit.points, kept, refined, config.contradictions)
@@ -68,6 +69,7 @@ def gather_evidence(
         median_error_px=_of(np.median, fit.errors_px[kept]),
         p95_error_px=_of(lambda errors: np.quantile(errors, 0.95), fit.errors_px[kept]),
         weakest=_of(lambda share: np.quantile(share, 0.1), agree),
+        odd_frame=_of(np.min, usual[np.isfinite(usual)]) if refined.sum() > config.quality.few_views else None,
         weakest_cut=None if traces.cut is None else traces.cut.agreement,
         points_across=None if traces.seam is None else traces.seam.held,
         observations_per_frame=_of(np.median, traces.observations[refined]),

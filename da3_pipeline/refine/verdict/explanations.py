@@ -133,6 +133,13 @@ EXPLANATIONS: dict[str, Explanation] = {
         remedy="leave out {where}, or add images around them",
         locate=least(lambda traces: traces.agreement),
     ),
+    "odd frame": Explanation(
+        meaning="agreeing matches of the frame that has the smallest share of them, over those of the median frame",
+        finding="the matches of {where} agree far less than those of all others with where the cameras were put",
+        consequence=_OFF,
+        remedy="leave out {where}, or add images around them",
+        locate=least(lambda traces: traces.usual_agreement),
+    ),
     "match agreement": Explanation(
         meaning="verified matches that the poses explain",
         finding="many matches contradict the cameras, most of all those between {where}",

@@ -29,6 +29,7 @@ class Evidence:
 
     refined_share: frames in the one component that verified tracks carry. agreement: share of all verified matches
     that the poses explain. weakest: the same of the refined frame at the tenth percentile.
+    odd_frame: of more than few frames, that of the frame that agrees least, over that of the median one.
     weakest_cut: the same across the worst cut of the refined frames in two (see `folds`). points_across: share of the
     points that two frames on either side of a cut see, that hold on both, of the worst one (see `parts`).
     median_error_px,
@@ -64,6 +65,7 @@ class Evidence:
     median_error_px: float | None = None
     p95_error_px: float | None = None
     weakest: float | None = None
+    odd_frame: float | None = None
     weakest_cut: float | None = None
     points_across: float | None = None
     observations_per_frame: float | None = None
@@ -160,6 +162,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
         _Row("median error", e.median_error_px, "<=", c.max_median_error_px),
         _Row("p95 error", e.p95_error_px, "<=", c.max_p95_error_px),
         _Row("weakest frames", e.weakest, ">=", c.min_weakest_agreement),
+        _Row("odd frame", e.odd_frame, ">=", c.min_odd_frame, "few frames, of which more is asked, or no matches"),
         _Row(
             "weakest cut",
             e.weakest_cut,

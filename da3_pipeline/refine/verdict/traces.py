@@ -85,6 +85,13 @@ class Traces:
         return self._refined(frame_agreement(self.problem, self.errors_px))
 
     @property
+    def usual_agreement(self) -> Float:
+        """Over that of the median frame."""
+        agreement = self.agreement
+        usual = float(np.nanmedian(agreement)) if np.isfinite(agreement).any() else 0.0
+        return agreement / usual if usual > 0 else np.full(len(agreement), np.nan)
+
+    @property
     def observations(self) -> Float:
         return self._refined(np.bincount(self._kept_frames, minlength=len(self.frames)))
 

@@ -28,6 +28,7 @@ GOOD = Evidence(
     fov_deg=60.0,
     exif_ratio=1.02,
     prior_ratio=0.9,
+    odd_frame=0.9,
     points_across=0.9,
     speed_jump=2.0,
     held_out_px=0.5,
@@ -57,6 +58,7 @@ def test_a_good_scene_passes_every_gate() -> None:
         ({"refined_share": 0.6}, "refined share"),
         ({"agreement": 0.5}, "match agreement"),
         ({"weakest": 0.2}, "weakest frames"),
+        ({"odd_frame": 0.6}, "odd frame"),
         ({"weakest_cut": 0.1}, "weakest cut"),
         ({"points_across": 0.1}, "points across"),
         ({"median_error_px": 1.6}, "median error"),
@@ -125,10 +127,10 @@ def test_what_cannot_be_measured_is_said() -> None:
         "focal vs EXIF": "no focal length in EXIF",
         "speed jump": "no video of five frames",
     }
-    assert verdict.summary == "good: 22 gates passed, 2 do not apply: speed jump, focal vs EXIF"
+    assert verdict.summary == "good: 23 gates passed, 2 do not apply: speed jump, focal vs EXIF"
     one = judge_evidence(replace(GOOD, speed_jump=None), QualityConfig())
-    assert one.summary == "good: 23 gates passed, 1 does not apply: speed jump"
-    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 24 gates passed"
+    assert one.summary == "good: 24 gates passed, 1 does not apply: speed jump"
+    assert judge_evidence(GOOD, QualityConfig()).summary == "good: 25 gates passed"
 
 
 PAIR = replace(GOOD, frames=2, mean_track_length=2.0, known_focal=1.0, relief=0.5, weakest_cut=None, halves_deg=None)

@@ -220,6 +220,7 @@ CASES: dict[str, Case] = {
         exactly(2, 7, 12),
     ),
     "weakest frames": (lambda make: placed(make, lambda capture: shifted(capture, slice(11, 13))), {}, first(11, 12)),
+    "odd frame": (lambda make: placed(make, lambda capture: shifted(capture, slice(6, 7))), {}, exactly(6)),
     "match agreement": (
         lambda make: Broken(with_lookalike(clean(make), 2, 5)),
         {"min_agreement": 0.999},
