@@ -9,12 +9,12 @@ from pydantic import Field
 
 from ..settings import Settings
 
-__all__ = ["ArchiveConfig", "Asked", "IngestConfig", "PanoramaConfig"]
+__all__ = ["ArchiveConfig", "Asked", "IngestConfig", "PanoramaSignsConfig"]
 
 Asked = Literal["auto", "yes", "no"]
 
 
-class PanoramaConfig(Settings):
+class PanoramaSignsConfig(Settings):
     """What shows by its pixels that a picture goes round a sphere."""
 
     two_to_one: float = Field(
@@ -95,6 +95,6 @@ class IngestConfig(Settings):
     panorama: Asked = Field(
         default="auto", description="whether pictures show all around (equirectangular): found out, all do, none does"
     )
-    panoramas: PanoramaConfig = PanoramaConfig()
+    panoramas: PanoramaSignsConfig = PanoramaSignsConfig()
     archives: ArchiveConfig = ArchiveConfig()
     min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

@@ -13,7 +13,7 @@ from ..arrays import Bytes, Float32
 from ..geometry.equirectangular import Equirectangular
 from ..imageio import ImageInfo, read_rgb
 from ..videoio import Spherical, VideoInfo, decode_frames
-from .config import Asked, PanoramaConfig
+from .config import Asked, PanoramaSignsConfig
 
 __all__ = ["FLAT", "Recognised", "goes_round", "photo_panorama", "shows_two_circles", "video_panorama"]
 
@@ -35,7 +35,7 @@ FLAT = Recognised()
 """A picture that is no panorama."""
 
 
-def photo_panorama(path: Path, image: ImageInfo, asked: Asked, config: PanoramaConfig) -> Recognised:
+def photo_panorama(path: Path, image: ImageInfo, asked: Asked, config: PanoramaSignsConfig) -> Recognised:
     """A photograph by its GPano metadata, or by its pixels where it is twice as wide as high.
 
     Raises UnreadableImageError where pixels must be looked at and cannot be decoded.
@@ -54,7 +54,7 @@ def photo_panorama(path: Path, image: ImageInfo, asked: Asked, config: PanoramaC
     return _by_pixels(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), size, config)
 
 
-def video_panorama(path: Path, info: VideoInfo, asked: Asked, config: PanoramaConfig) -> Recognised:
+def video_panorama(path: Path, info: VideoInfo, asked: Asked, config: PanoramaSignsConfig) -> Recognised:
     """A video by its spherical metadata, or by its first frames that tell where it is twice as wide as high."""
     size = (info.width, info.height)
     if asked == "no":
@@ -73,7 +73,7 @@ def video_panorama(path: Path, info: VideoInfo, asked: Asked, config: PanoramaCo
     return found
 
 
-def goes_round(grey: Bytes, config: PanoramaConfig) -> bool:
+def goes_round(grey: Bytes, config: PanoramaSignsConfig) -> bool:
     """Whether (H, W) is as if it went round a sphere: its left and right edges continue each other, and its uppermost
     and lowest rows, which are one point each, hardly change.
 
@@ -93,7 +93,7 @@ def goes_round(grey: Bytes, config: PanoramaConfig) -> bool:
     return alike >= config.least_seam and ends <= config.most_pole * usual
 
 
-def shows_two_circles(grey: Bytes, config: PanoramaConfig) -> bool:
+def shows_two_circles(grey: Bytes, config: PanoramaSignsConfig) -> bool:
     """Whether (H, W) is black but for two discs side by side: what the two lenses of a camera saw, not stitched yet."""
     height, width = grey.shape
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
@@ -116,7 +116,7 @@ def _detail(picture: Float32) -> Float32:
     return np.asarray(picture - smooth[:, margin:-margin], np.float32)
 
 
-def _by_pixels(grey: Bytes, size: tuple[int, int], config: PanoramaConfig) -> Recognised:
+def _by_pixels(grey: Bytes, size: tuple[int, int], config: PanoramaSignsConfig) -> Recognised:
     if shows_two_circles(grey, config):
         return Recognised(refused=f"two fisheye pictures side by side, not a panorama yet; {_STITCH}")
     if goes_round(grey, config):
@@ -124,18 +124,18 @@ def _by_pixels(grey: Bytes, size: tuple[int, int], config: PanoramaConfig) -> Re
     return FLAT
 
 
-def _whole(size: tuple[int, int], told_by: str, config: PanoramaConfig) -> Recognised:
+def _whole(size: tuple[int, int], told_by: str, config: PanoramaSignsConfig) -> Recognised:
     if _is_two_to_one(*size, config):
         return Recognised(Equirectangular.whole(*size), told_by)
     shape = f"{size[0]} x {size[1]} px are not twice as wide as high"
     return Recognised(refused=f"no panorama of a whole sphere ({told_by}): {shape}; {_STITCH}")
 
 
-def _is_two_to_one(width: int, height: int, config: PanoramaConfig) -> bool:
+def _is_two_to_one(width: int, height: int, config: PanoramaSignsConfig) -> bool:
     return abs(width / (2 * height) - 1) <= config.two_to_one
 
 
-def _told_by_gpano(xmp: bytes, size: tuple[int, int], config: PanoramaConfig) -> Recognised | None:
+def _told_by_gpano(xmp: bytes, size: tuple[int, int], config: PanoramaSignsConfig) -> Recognised | None:
     """By Google's photo sphere XMP metadata; None where there is none. Its pixels are those of the picture as it was
     taken, which may have been resized since."""
     text = xmp.decode("utf-8", "replace")
@@ -155,7 +155,7 @@ def _told_by_gpano(xmp: bytes, size: tuple[int, int], config: PanoramaConfig) ->
     return _of_area(area, "by its GPano metadata", config)
 
 
-def _told_by_container(told: Spherical, size: tuple[int, int], config: PanoramaConfig) -> Recognised:
+def _told_by_container(told: Spherical, size: tuple[int, int], config: PanoramaSignsConfig) -> Recognised:
     if told.stereo:
         return Recognised(refused="stereoscopic 360-degree video (by its metadata) is not read; export one eye of it")
     if not told.is_equirectangular:
@@ -168,7 +168,7 @@ def _told_by_container(told: Spherical, size: tuple[int, int], config: PanoramaC
     return _of_area(area, "by its metadata", config)
 
 
-def _of_area(area: Equirectangular, told_by: str, config: PanoramaConfig) -> Recognised:
+def _of_area(area: Equirectangular, told_by: str, config: PanoramaSignsConfig) -> Recognised:
     whole = (round(area.full_width), round(area.full_height))
     if not min(whole) > 0 or not _is_two_to_one(*whole, config):
         shape = f"a sphere of {whole[0]} x {whole[1]} px is not twice as wide as high"

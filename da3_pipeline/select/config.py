@@ -17,7 +17,7 @@ __all__ = [
     "CutConfig",
     "ExposureConfig",
     "MotionConfig",
-    "PanoramaConfig",
+    "PanoramaViewsConfig",
     "PhotoConfig",
     "RevisitConfig",
     "SelectConfig",
@@ -336,7 +336,7 @@ class PhotoConfig(Settings):
     )
 
 
-class PanoramaConfig(Settings):
+class PanoramaViewsConfig(Settings):
     """The pinhole views that stand for a panorama."""
 
     rings: tuple[tuple[float, int], ...] = Field(
@@ -390,7 +390,7 @@ class SelectConfig(Settings):
     training: TrainingConfig = TrainingConfig()
     photos: PhotoConfig = PhotoConfig()
     content: ContentConfig = ContentConfig()
-    panoramas: PanoramaConfig = PanoramaConfig()
+    panoramas: PanoramaViewsConfig = PanoramaViewsConfig()
 
     @model_validator(mode="after")
     def _one_rate_and_a_stretch(self) -> SelectConfig:

@@ -20,7 +20,7 @@ from ..imageio import UnreadableImageError, read_mask, read_rgb, write_mask, wri
 from ..progress import Progress
 from ..types import Dropped, Frame, PanoramaView, RigPlace
 from ..versions import STAGE_VERSIONS
-from .config import PanoramaConfig
+from .config import PanoramaViewsConfig
 
 __all__ = ["View", "render_view", "views_of", "with_views"]
 
@@ -40,7 +40,7 @@ class View:
 
 
 def with_views(
-    frames: Sequence[Frame], config: PanoramaConfig, folder: Path, progress: Progress
+    frames: Sequence[Frame], config: PanoramaViewsConfig, folder: Path, progress: Progress
 ) -> tuple[list[Frame], list[Dropped]]:
     """The frames with the views of each panorama in its place, and the panoramas that cannot be read.
 
@@ -67,7 +67,7 @@ def with_views(
 
 
 @lru_cache(maxsize=4)
-def views_of(area: Equirectangular, config: PanoramaConfig) -> tuple[View, ...]:
+def views_of(area: Equirectangular, config: PanoramaViewsConfig) -> tuple[View, ...]:
     """The views of a panorama that shows this part of the sphere, those left out that see next to nothing of it."""
     camera = area.view(config.fov_deg)
     views = []
@@ -137,7 +137,7 @@ def _maps(area: Equirectangular, camera: Camera, turn: bytes) -> Maps:
 
 
 def _rendered(
-    frame: Frame, area: Equirectangular, name: PurePosixPath, config: PanoramaConfig, folder: Path
+    frame: Frame, area: Equirectangular, name: PurePosixPath, config: PanoramaViewsConfig, folder: Path
 ) -> list[tuple[View, Frame]]:
     """Each view of one panorama, with its pixels and its mask on the disk."""
     pixels: Bytes | None = None

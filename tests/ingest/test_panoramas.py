@@ -13,7 +13,7 @@ from spheres import painted, with_boxes
 
 from da3_pipeline.geometry.equirectangular import Equirectangular
 from da3_pipeline.ingest import IngestConfig, run
-from da3_pipeline.ingest.config import PanoramaConfig
+from da3_pipeline.ingest.config import PanoramaSignsConfig
 from da3_pipeline.ingest.panoramas import Recognised, _told_by_container, goes_round, shows_two_circles
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Capture
@@ -89,16 +89,16 @@ FLAT: dict[str, Callable[[int, int], np.ndarray]] = {
 @pytest.mark.parametrize("kind", FLAT)
 def test_other_pictures_of_that_shape_are_flat(kind: str) -> None:
     grey = cv2.cvtColor(FLAT[kind](512, 256), cv2.COLOR_RGB2GRAY)
-    assert not goes_round(grey, PanoramaConfig())
+    assert not goes_round(grey, PanoramaSignsConfig())
 
 
 def test_either_half_of_the_evidence_is_not_enough() -> None:
     picture = cv2.cvtColor(painted(WHOLE), cv2.COLOR_RGB2GRAY)
-    assert goes_round(picture, PanoramaConfig())
+    assert goes_round(picture, PanoramaSignsConfig())
     shifted = picture.copy()
     shifted[:, 256:] = np.roll(picture[:, 256:], 40, axis=0)
-    assert not goes_round(shifted, PanoramaConfig()), "edges do not meet"
-    assert not goes_round(picture[64:192], PanoramaConfig()), "the ends are no poles"
+    assert not goes_round(shifted, PanoramaSignsConfig()), "edges do not meet"
+    assert not goes_round(picture[64:192], PanoramaSignsConfig()), "the ends are no poles"
 
 
 @pytest.mark.parametrize(("strength", "round_"), [(0.2, False), (0.6, True)])
@@ -108,8 +108,8 @@ def test_edges_much_fainter_than_the_rest_say_nothing(strength: float, round_: b
     from_edge = np.minimum(np.arange(512), 511 - np.arange(512))
     fade = np.where(from_edge < 64, strength, 1.0)
     faded = (128 + fade * (picture - 128)).astype(np.uint8)
-    assert goes_round(faded, PanoramaConfig()) is round_
-    assert goes_round((128 + 0.02 * (picture - 128)).astype(np.uint8), PanoramaConfig()) is False
+    assert goes_round(faded, PanoramaSignsConfig()) is round_
+    assert goes_round((128 + 0.02 * (picture - 128)).astype(np.uint8), PanoramaSignsConfig()) is False
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_two_circles_are_bright_discs_on_black(inside: int, outside: int, circle
     rows, columns = np.mgrid[0:128, 0:256] + 0.5
     away = np.hypot(rows - 64, columns % 128 - 64) / 64
     picture = np.where(away < 1, inside, outside).astype(np.uint8)
-    assert shows_two_circles(picture, PanoramaConfig()) is circles
+    assert shows_two_circles(picture, PanoramaSignsConfig()) is circles
     shifted = np.roll(picture, 64, axis=1)
-    assert not shows_two_circles(shifted, PanoramaConfig()), "elsewhere"
-    assert not shows_two_circles(np.full((128, 256), inside, np.uint8), PanoramaConfig())
+    assert not shows_two_circles(shifted, PanoramaSignsConfig()), "elsewhere"
+    assert not shows_two_circles(np.full((128, 256), inside, np.uint8), PanoramaSignsConfig())
 
 
 @pytest.mark.parametrize("number", ["inf", "many", ""])
@@ -150,7 +150,7 @@ def test_sizes_may_be_rounded(tmp_path: Path, width: int, whole: bool) -> None:
 
 
 def told_by_container(**told: object) -> Recognised:
-    return _told_by_container(Spherical(**told), (400, 100), PanoramaConfig())  # type: ignore[arg-type]
+    return _told_by_container(Spherical(**told), (400, 100), PanoramaSignsConfig())  # type: ignore[arg-type]
 
 
 def test_bounds_lack_what_they_say_on_each_side() -> None:

@@ -17,12 +17,12 @@ from da3_pipeline.geometry import compose
 from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
 from da3_pipeline.imageio import read_mask, read_rgb
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.select.config import PanoramaConfig
+from da3_pipeline.select.config import PanoramaViewsConfig
 from da3_pipeline.select.panorama_views import View, render_view, views_of, with_views
 from da3_pipeline.types import Frame
 
 AREA = Equirectangular.whole(1024, 512)
-EVERYWHERE = PanoramaConfig(rings=((0.0, 4), (90.0, 1), (-90.0, 1), (40.0, 3)), nadir_deg=0)
+EVERYWHERE = PanoramaViewsConfig(rings=((0.0, 4), (90.0, 1), (-90.0, 1), (40.0, 3)), nadir_deg=0)
 
 
 def frame(path: Path, area: Equirectangular = AREA, **fields: object) -> Frame:
@@ -56,7 +56,9 @@ def test_a_view_is_what_a_pinhole_sees_there(name: str) -> None:
 
 
 def test_the_cone_below_is_masked_where_it_is_seen() -> None:
-    views = {view.name: view for view in views_of(AREA, PanoramaConfig(rings=((0.0, 4), (-45.0, 1)), nadir_deg=40))}
+    views = {
+        view.name: view for view in views_of(AREA, PanoramaViewsConfig(rings=((0.0, 4), (-45.0, 1)), nadir_deg=40))
+    }
     assert views["view000"].used is not None or views["view000"].camera.fov_deg[1] <= 100.01
     below = views["view000down45"]
     assert below.used is not None
@@ -97,7 +99,7 @@ def test_views_are_cameras_on_a_rig(panorama: Path, tmp_path: Path) -> None:
 
 
 def test_the_rig_is_told_from_its_reference_wherever_that_looks(panorama: Path, tmp_path: Path) -> None:
-    config = PanoramaConfig(rings=((30.0, 3),), nadir_deg=0)
+    config = PanoramaViewsConfig(rings=((30.0, 3),), nadir_deg=0)
     found, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
     first, second, _ = found
     assert first.rig and second.rig and first.view_of and second.view_of
@@ -123,7 +125,7 @@ def test_a_mask_of_the_panorama_is_seen_through_the_views(panorama: Path, tmp_pa
 def test_of_a_part_there_are_the_views_that_show_it(tmp_path: Path) -> None:
     part = Equirectangular(512, 256, 1024.0, 512.0, left=256.0, top=128.0)  # half around, ahead
     Image.fromarray(painted(part)).save(tmp_path / "a.png")
-    found, _ = with_views([frame(tmp_path / "a.png", part)], PanoramaConfig(), tmp_path, SilentProgress())
+    found, _ = with_views([frame(tmp_path / "a.png", part)], PanoramaViewsConfig(), tmp_path, SilentProgress())
     names = [view.name.split("/")[1] for view in found]
     assert "view000" in names and "view180" not in names
     beside = next(view for view in found if "view090" in view.name)
@@ -133,7 +135,7 @@ def test_of_a_part_there_are_the_views_that_show_it(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_not_rendered_again(panorama: Path, tmp_path: Path) -> None:
-    config = PanoramaConfig()
+    config = PanoramaViewsConfig()
     first, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
     stamps = [view.path.stat().st_mtime_ns for view in first]
     again, _ = with_views([frame(panorama)], config, tmp_path, SilentProgress())
@@ -144,14 +146,14 @@ def test_what_is_there_is_not_rendered_again(panorama: Path, tmp_path: Path) -> 
 
 def test_a_panorama_that_cannot_be_read_is_left_out_by_name(panorama: Path, tmp_path: Path) -> None:
     panorama.write_bytes(panorama.read_bytes()[:2000])
-    found, dropped = with_views([frame(panorama)], PanoramaConfig(), tmp_path, SilentProgress())
+    found, dropped = with_views([frame(panorama)], PanoramaViewsConfig(), tmp_path, SilentProgress())
     assert not found and dropped[0].frame == "walk/a.png" and "damaged" in dropped[0].reason
 
 
 def test_views_of_panoramas_that_differ_in_the_suffix_have_names_of_their_own(panorama: Path, tmp_path: Path) -> None:
     one = frame(panorama)
     other = replace(one, name="walk/a.jpg", fingerprint="other")
-    found, _ = with_views([one, other], PanoramaConfig(), tmp_path, SilentProgress())
+    found, _ = with_views([one, other], PanoramaViewsConfig(), tmp_path, SilentProgress())
     assert len({view.name for view in found}) == len(found)
 
 
@@ -162,14 +164,14 @@ def test_views_look_exactly_where_their_names_say() -> None:
     expected |= {"up": (0, -1, 0), "down": (0, 1, 0)}
     for name, direction in expected.items():
         np.testing.assert_allclose(ahead[name], direction, atol=1e-12)
-    (tilted,) = views_of(AREA, PanoramaConfig(rings=((-45.0, 1),), nadir_deg=0))
+    (tilted,) = views_of(AREA, PanoramaViewsConfig(rings=((-45.0, 1),), nadir_deg=0))
     assert tilted.name == "view000down45"
     np.testing.assert_allclose(tilted.view_from_panorama[2], (0, half, half), atol=1e-12)
 
 
 def test_pictures_of_one_folder_or_video_follow_each_other(panorama: Path, tmp_path: Path) -> None:
     """Those of a view of it: a sequence of pictures of one camera, however they were listed."""
-    config = PanoramaConfig(rings=((0.0, 2),), fov_deg=60, nadir_deg=0)
+    config = PanoramaViewsConfig(rings=((0.0, 2),), fov_deg=60, nadir_deg=0)
 
     def named(name: str, **fields: object) -> Frame:
         return replace(frame(panorama, **fields), name=name, fingerprint=name)
@@ -189,7 +191,7 @@ def test_pictures_of_one_folder_or_video_follow_each_other(panorama: Path, tmp_p
 def test_views_that_show_next_to_nothing_are_left_out(least: float, there: bool) -> None:
     """The right edge of the picture is straight ahead of one view: it shows half of it."""
     part = Equirectangular(256, 256, 512.0, 256.0, left=0.0, top=0.0)
-    config = PanoramaConfig(rings=((0.0, 4),), nadir_deg=0, least_shown=least)
+    config = PanoramaViewsConfig(rings=((0.0, 4),), nadir_deg=0, least_shown=least)
     assert ("view000" in {view.name for view in views_of(part, config)}) is there
 
 
@@ -198,10 +200,10 @@ def test_the_edges_of_a_part_are_not_its_other_side() -> None:
     part = Equirectangular(256, 256, 512.0, 256.0, left=128.0, top=0.0)
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[:, 128:] = 255
-    (view,) = views_of(part, PanoramaConfig(rings=((0.0, 1),), fov_deg=60, nadir_deg=0))
+    (view,) = views_of(part, PanoramaViewsConfig(rings=((0.0, 1),), fov_deg=60, nadir_deg=0))
     assert set(np.unique(render_view(picture, part, view)[:, view.camera.width // 2 + 4 :])) == {255}
     beside = next(
-        view for view in views_of(part, PanoramaConfig(rings=((0.0, 4),), nadir_deg=0)) if view.name == "view090"
+        view for view in views_of(part, PanoramaViewsConfig(rings=((0.0, 4),), nadir_deg=0)) if view.name == "view090"
     )
     assert beside.used is not None and beside.used.any()
     assert (render_view(picture, part, beside)[beside.used] == 255).all()
@@ -216,7 +218,7 @@ def test_beyond_the_pole_is_no_other_pole() -> None:
         assert (render_view(picture, AREA, view) == shade).all()
 
 
-def replace_fov(config: PanoramaConfig, fov_deg: float) -> PanoramaConfig:
+def replace_fov(config: PanoramaViewsConfig, fov_deg: float) -> PanoramaViewsConfig:
     return config.model_copy(update={"fov_deg": fov_deg})
 
 
@@ -224,7 +226,7 @@ def test_masks_of_the_cone_and_of_the_panorama_hold_together(panorama: Path, tmp
     used = np.full((512, 1024), 255, np.uint8)
     used[:, 512:] = 0  # right of straight ahead
     Image.fromarray(used).save(tmp_path / "mask.png")
-    config = PanoramaConfig(rings=((-45.0, 1),), nadir_deg=40)
+    config = PanoramaViewsConfig(rings=((-45.0, 1),), nadir_deg=40)
     (view,), _ = with_views([frame(panorama, mask=tmp_path / "mask.png")], config, tmp_path / "v", SilentProgress())
     (plain,) = views_of(AREA, config)
     assert view.mask is not None and plain.used is not None
@@ -238,4 +240,4 @@ def test_masks_of_the_cone_and_of_the_panorama_hold_together(panorama: Path, tmp
 def test_a_disk_that_takes_nothing_is_named(panorama: Path, tmp_path: Path) -> None:
     (tmp_path / "full").write_text("a file where the folder should be")
     with pytest.raises(ExportError, match="cannot write this view"):
-        with_views([frame(panorama)], PanoramaConfig(), tmp_path / "full", SilentProgress())
+        with_views([frame(panorama)], PanoramaViewsConfig(), tmp_path / "full", SilentProgress())
