@@ -20,7 +20,7 @@ from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.matching.features import Features
 from da3_pipeline.refine.matching.verification import PairMatches
 from da3_pipeline.refine.solve.problem import Estimate, Problem, pose_problem
-from da3_pipeline.types import Frame, FrameSet, Prediction
+from da3_pipeline.types import Frame, FrameSet, Prediction, RigPlace
 
 __all__ = [
     "LANDSCAPE",
@@ -32,6 +32,7 @@ __all__ = [
     "build_capture",
     "landscape",
     "look_at",
+    "on_spheres",
     "with_lookalike",
 ]
 
@@ -57,7 +58,9 @@ class Recipe:
     frames: int = 8
     points: int = 500
     lenses: tuple[Camera, ...] = (LANDSCAPE, PORTRAIT)
-    layout: str = "arc"  # arc, row, line, rotation (on the spot), halves (that share nothing), rig (pairs, bolted)
+    # arc, row, line, rotation (on the spot), halves (that share nothing), rig (pairs, bolted), around (threes that look
+    # 120 degrees apart from one spot, into a world all around)
+    layout: str = "arc"
     surface: str = "relief"  # relief, plane
     noise_px: float = 0.5
     false_matches: float = 0.05
@@ -156,6 +159,22 @@ def with_lookalike(capture: Synthetic, i: int, j: int) -> Synthetic:
     return replace(capture, correspondences=replace(capture.correspondences, features=tuple(features), pairs=pairs))
 
 
+def on_spheres(capture: Synthetic) -> Synthetic:
+    """Of layout `around`: the three views of a spot on a rig whose sensors are given, with lenses that are known; the
+    rig is turned by one view from spot to spot."""
+    lens = capture.cameras["camera"]
+    frames = []
+    for k, frame in enumerate(capture.frames):
+        sensor = (k + k // 3) % 3
+        turn = capture.cam_from_world[sensor, :, :3] @ capture.cam_from_world[0, :, :3].T
+        own = np.column_stack([turn, np.zeros(3)])
+        place = RigPlace("walk", f"view{sensor}", f"spot{k // 3}", sensor == 0, own)
+        frames.append(replace(frame, camera_id=place.sensor, rig=place, known_camera=lens))
+    cameras = {f"view{sensor}": lens for sensor in range(3)}
+    capture = replace(capture, prediction=replace(capture.prediction, cameras=cameras), cameras=cameras)
+    return capture.with_frames(tuple(frames))
+
+
 def look_at(centre: Float, target: Float) -> Float:
     """(3, 4) pose of an upright camera at `centre` (world y points down)."""
     forward = (target - centre) / np.linalg.norm(target - centre)
@@ -187,6 +206,11 @@ def _poses(recipe: Recipe, rng: np.random.Generator) -> Float:
         return np.stack(
             [look_at(np.zeros(3), np.array([np.sin(a), 0, np.cos(a)])) for a in np.linspace(-0.3, 0.3, recipe.frames)]
         )
+    if recipe.layout == "around":
+        spots = np.repeat(rng.uniform([-1, -0.3, -1], [1, 0.3, 1], (-(-recipe.frames // 3), 3)), 3, axis=0)
+        yaws = np.radians(120) * np.arange(recipe.frames)
+        ahead = np.column_stack([np.sin(yaws), np.zeros(len(yaws)), np.cos(yaws)])
+        return np.stack([look_at(spot, spot + gaze) for spot, gaze in zip(spots, ahead, strict=False)])
     poses = []
     for k, a in enumerate(np.linspace(-0.5, 0.5, recipe.frames)):
         wobble = 0.3 * rng.standard_normal(3)
@@ -213,6 +237,9 @@ def _points(recipe: Recipe, rng: np.random.Generator) -> list[Float]:
     points = np.column_stack([xy, z])
     if recipe.layout == "rotation":
         points = rng.uniform(-1, 1, (recipe.points, 3)) * [6, 3, 3] + [0, 0, 8]
+    if recipe.layout == "around":
+        points = rng.normal(size=(recipe.points, 3)) * [1, 0.4, 1]
+        points *= rng.uniform(3, 6, (recipe.points, 1)) / np.linalg.norm(points, axis=1, keepdims=True)
     if recipe.layout != "halves":
         return [points] * recipe.frames
     nothing = np.full_like(points, np.nan)

@@ -19,6 +19,7 @@ from ..solve.score import AGREE_PX, frame_agreement, match_errors_px, precision
 from ..solve.tracks import spread_subset
 from .averaging import average_rotations, position_globally
 from .colmap_mapper import map_with_colmap
+from .one_centre import relative_poses_of_centres
 from .two_view import RelativePoses, guessed_cameras, relative_poses
 
 __all__ = ["Candidate", "compete"]
@@ -153,7 +154,11 @@ def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate])
 def _averaged(problem: Problem, config: InitialisationConfig, seed: int) -> tuple[Estimate, RelativePoses]:
     """Rotations from two-view geometry with centres at the origin, and the relative poses that agree with them."""
     cameras = guessed_cameras(problem, config.two_view)
-    relative = relative_poses(problem, cameras, config.two_view, seed)
+    rigs = None if problem.rigs is None else problem.rigs.of_one_centre()
+    if rigs is None:
+        relative = relative_poses(problem, cameras, config.two_view, seed)
+    else:
+        relative = relative_poses_of_centres(problem, cameras, rigs, config.two_view, seed)
     guess = Estimate(problem.prior.cam_from_world, cameras)
     rotations, agree = average_rotations(problem, guess, relative, config.consistent_deg, seed)
     poses = np.concatenate([rotations, np.where(np.isfinite(rotations[:, :, :1]), 0.0, np.nan)], 2)

@@ -14,7 +14,7 @@ from ..config import TwoViewConfig
 from ..solve.problem import Problem
 from ..solve.sharing import shared_problem
 
-__all__ = ["RelativePoses", "guessed_cameras", "pairs_by_camera", "relative_poses", "vote_focal_px"]
+__all__ = ["RelativePoses", "guessed_cameras", "pairs_by_camera", "ransac_options", "relative_poses", "vote_focal_px"]
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,23 @@ def guessed_cameras(problem: Problem, config: TwoViewConfig) -> dict[str, Camera
     return cameras
 
 
-def relative_poses(problem: Problem, cameras: dict[str, Camera], config: TwoViewConfig, seed: int) -> RelativePoses:
-    """Essential-matrix RANSAC on each pair's verified matches; pairs without a supported pose are left out."""
-    matches = problem.matches
-    ends = np.searchsorted(matches.pair, np.arange(len(matches.frames) + 1))
-    models = {camera_id: camera.to_pycolmap() for camera_id, camera in cameras.items()}
-    options = pycolmap.RANSACOptions(
+def ransac_options(config: TwoViewConfig, seed: int) -> pycolmap.RANSACOptions:
+    """How relative poses are sought."""
+    return pycolmap.RANSACOptions(
         max_error=config.max_error_px,
         random_seed=seed,
         min_num_trials=config.min_trials,
         max_num_trials=config.max_trials,
         confidence=config.confidence,
     )
+
+
+def relative_poses(problem: Problem, cameras: dict[str, Camera], config: TwoViewConfig, seed: int) -> RelativePoses:
+    """Essential-matrix RANSAC on each pair's verified matches; pairs without a supported pose are left out."""
+    matches = problem.matches
+    ends = np.searchsorted(matches.pair, np.arange(len(matches.frames) + 1))
+    models = {camera_id: camera.to_pycolmap() for camera_id, camera in cameras.items()}
+    options = ransac_options(config, seed)
     kept, poses, support = [], [], []
     for number, (i, j) in enumerate(matches.frames.tolist()):
         span = slice(ends[number], ends[number + 1])

@@ -94,6 +94,8 @@ def _adjusted(
         seen = seen[~how.fixed[seen]]
     poses, places = estimate.cam_from_world.copy(), points.copy()
     poses[seen] = world_from_local.apply_to_cameras(adjusted.cam_from_world[seen])
+    if how.rigs is not None and how.fixed is None:
+        poses = how.rigs.following(poses, seen)
     tracks = np.unique(chosen.track)
     places[tracks] = world_from_local.apply(moved[tracks])
     return Estimate(poses, adjusted.cameras), places

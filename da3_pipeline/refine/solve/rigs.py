@@ -76,6 +76,14 @@ class Rigs:
         poses[self.fixed, :, 3] *= scale
         return replace(self, cam_from_rig=poses)
 
+    def of_one_centre(self) -> Rigs | None:
+        """The rigs alone whose sensors are all given, in one place: nothing of them hangs on the size of the world, so
+        that they hold from the first guess on. None without any; frames of others are on no rig then."""
+        apart = np.zeros(self.num_rigs, bool)
+        apart[self.rig[~self.fixed | self.cam_from_rig[:, :, 3].any(axis=1)]] = True
+        poses = np.where(apart[self.rig, None, None], np.nan, self.cam_from_rig)
+        return None if apart.all() else replace(self, cam_from_rig=poses)
+
     def resized(self, scale: float) -> Rigs:
         """With all relative poses in units `scale` times as small."""
         poses = self.cam_from_rig.copy()
@@ -95,6 +103,14 @@ class Rigs:
                 for index in together:
                     poses[index] = compose(self.cam_from_rig[self.sensor[index]], body)
         return poses
+
+    def following(self, cam_from_world: Float, leaders: Int) -> Float:
+        """(N, 3, 4) poses in which frames that are not of `leaders` are placed by those that are, of their instant."""
+        led = np.full_like(cam_from_world, np.nan)
+        led[leaders] = cam_from_world[leaders]
+        led = self.completed(led)
+        led[leaders] = cam_from_world[leaders]
+        return np.where(np.isfinite(led), led, cam_from_world)
 
     def _relative(self, cam_from_world: Float, sensors: Bool) -> Iterator[tuple[int, Float]]:
         """Each of `sensors` (S,), and (K, 3, 4) cam_from_reference at every instant at which both have a pose."""

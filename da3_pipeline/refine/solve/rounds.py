@@ -6,7 +6,7 @@ median error; and every track gets a new chance in every round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,14 +96,15 @@ def refine_estimate(
     strict last passes.
 
     Gives up early, with the fit as it is then, on a start from which the error does not come down. `priors` are in
-    the world of `start`, and hold it there.
+    the world of `start`, and hold it there. Views of one centre move together from the start on.
     """
-    fit = fit_points(problem, start, config.min_ray_spread_deg)
+    rigs = None if problem.rigs is None else problem.rigs.of_one_centre()
+    fit = fit_points(problem, _on_rigs(start, rigs), config.min_ray_spread_deg)
     registrations, previous = 0, float("inf")
     for number in range(config.max_rounds):
         if number == config.hopeless_after_rounds and fit.median_px > config.hopeless_median_px:
             return fit
-        fit = _round(problem, fit, config, number, priors)
+        fit = _round(problem, fit, config, number, priors, rigs)
         settled = fit.median_px > config.settled * previous
         previous = fit.median_px
         if number < config.focal_free_from_round or not settled:
@@ -115,14 +116,14 @@ def refine_estimate(
             registrations += 1
             within_px = max(how.found_within_px, how.found_medians * fit.median_px)
             anew = register(problem, fit.estimate, stray, within_px, how, seed + number)
-            fit = fit_points(problem, anew, config.min_ray_spread_deg)
+            fit = fit_points(problem, _on_rigs(anew, rigs), config.min_ray_spread_deg)
             previous = float("inf")
         elif fit.median_px < config.good_median_px:
-            joined = fit if priors else _joined(problem, fit, config, number, seed)
+            joined = fit if priors else _joined(problem, fit, config, number, seed, rigs)
             if joined is fit:
                 break
             fit, previous = joined, float("inf")
-    return polish(problem, fit, config, priors) if fit.median_px < config.good_median_px else fit
+    return polish(problem, fit, config, priors, rigs) if fit.median_px < config.good_median_px else fit
 
 
 def calibrate(problem: Problem, estimate: Estimate, config: SolveConfig) -> Fit:
@@ -229,7 +230,12 @@ def _strict_round(
     return judge(problem, estimate, points, config.min_ray_spread_deg, config.strict_gate_px)
 
 
-def _joined(problem: Problem, fit: Fit, config: SolveConfig, number: int, seed: int) -> Fit:
+def _on_rigs(estimate: Estimate, rigs: Rigs | None) -> Estimate:
+    """With the frames of an instant brought together, those without a pose, too."""
+    return estimate if rigs is None else replace(estimate, cam_from_world=rigs.completed(estimate.cam_from_world))
+
+
+def _joined(problem: Problem, fit: Fit, config: SolveConfig, number: int, seed: int, rigs: Rigs | None) -> Fit:
     """The fit, or another with parts joined in size, two by two, while that holds the points that both see."""
     for _ in range(config.parts.most_seams):
         seam = torn_in_size(problem, fit.estimate, fit.kept, config.parts)
@@ -238,14 +244,17 @@ def _joined(problem: Problem, fit: Fit, config: SolveConfig, number: int, seed: 
         joined = joined_in_size(problem, fit.estimate, seam, config, config.registration.strays_from_px, seed)
         if joined is None:
             break
-        settled = _round(problem, fit_points(problem, joined, config.min_ray_spread_deg), config, number, None)
+        start = fit_points(problem, _on_rigs(joined, rigs), config.min_ray_spread_deg)
+        settled = _round(problem, start, config, number, None, rigs)
         if share_held(problem.observations, settled.kept, seam) < config.parts.least_held:
             break
         fit = settled
     return fit
 
 
-def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None) -> Fit:
+def _round(
+    problem: Problem, fit: Fit, config: SolveConfig, number: int, priors: Priors | None, rigs: Rigs | None
+) -> Fit:
     estimate = fit.estimate
     if number > config.focal_free_from_round and fit.median_px < config.lens_free_below_px:
         estimate = widen_models(problem, estimate, fit.kept, "SIMPLE_RADIAL", config.lens)
@@ -258,6 +267,7 @@ def _round(problem: Problem, fit: Fit, config: SolveConfig, number: int, priors:
         refine_focal=free_focal,
         max_iterations=config.max_iterations,
         priors=priors,
+        rigs=rigs,
     )
     estimate, _ = adjust(problem, estimate, fit.points, fit.kept, how)
     return fit_points(problem, estimate, config.min_ray_spread_deg)

@@ -7,18 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import Make, Synthetic
+from scenes import Make, Synthetic, landscape, on_spheres
 
 from da3_pipeline.geometry import compose, invert, rotation_angle_deg
 from da3_pipeline.geometry.poses import nearest_rotation
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.config import AdjustmentConfig
+from da3_pipeline.refine.initialisation.candidates import compete
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.adjustment import Adjustment, adjust
 from da3_pipeline.refine.solve.problem import Estimate, Problem, rigs_in_world
 from da3_pipeline.refine.solve.rigs import rigs_of
-from da3_pipeline.refine.solve.rounds import fit_points
+from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
 from da3_pipeline.types import RigPlace
 
 LEFT_FROM_RIGHT = np.array([[0.995, 0.0, 0.0998, 0.4], [0.0, 1.0, 0.0, 0.0], [-0.0998, 0.0, 0.995, 0.05]])
@@ -205,3 +206,60 @@ def test_cameras_beside_a_rig_are_adjusted_with_it(make_capture: Make) -> None:
     assert rotation_deg < 0.1 and shift < 0.005
     relative = compose(start.cam_from_world[1::4], invert(start.cam_from_world[::4]))
     np.testing.assert_allclose(relative, np.tile(relative[:1], (3, 1, 1)), atol=1e-6)
+
+
+def test_views_of_one_centre_compete_together(make_capture: Make) -> None:
+    """Views that look away from each other share no match: nothing but their rig says how they stand."""
+    capture = on_spheres(make_capture(frames=15, layout="around", lenses=(landscape(1600.0),), points=1200))
+    silent = 4
+    pairs = tuple(pair for pair in capture.correspondences.pairs if silent not in (pair.i, pair.j))
+    assert all(pair.i % 3 == pair.j % 3 for pair in pairs), "three sights"
+    candidates = compete(capture.with_pairs(pairs).problem(), RefineConfig(), SilentProgress())
+    found = candidates[0].fit.estimate.cam_from_world
+    for spot in range(0, 15, 3):
+        ahead = next(k for k in range(spot, spot + 3) if capture.frames[k].rig.reference)  # type: ignore[union-attr]
+        for k in range(spot, spot + 3):
+            given = capture.frames[k].rig.cam_from_rig  # type: ignore[union-attr]
+            np.testing.assert_allclose(found[k], compose(given, found[ahead]), atol=1e-9)
+    rotation_deg, shift = capture.pose_errors(found)
+    assert rotation_deg < 0.2 and shift < 0.01
+
+
+def test_a_start_for_some_views_is_one_for_all_of_their_centre(make_capture: Make) -> None:
+    capture = on_spheres(make_capture(frames=12, layout="around", lenses=(landscape(1600.0),), points=1200))
+    problem = capture.problem()
+    ahead = capture.truth.cam_from_world.copy()
+    ahead[np.arange(12) % 3 > 0] = np.nan
+    fit = refine_estimate(problem, Estimate(ahead, capture.truth.cameras), RefineConfig().solve, 0)
+    assert fit.estimate.posed.all() and capture.pose_errors(fit.estimate.cam_from_world)[0] < 0.2
+
+
+def test_rigs_hold_from_the_start_where_no_size_is_open(make_capture: Make) -> None:
+    concentric = on_spheres(make_capture(frames=6, layout="around", lenses=(landscape(1600.0),)))
+    spread = on_rig(make_capture(frames=6), np.concatenate([np.eye(3), [[-0.5], [0.0], [0.0]]], axis=1))
+    measured = on_rig(make_capture(frames=6), None)
+    others = tuple(
+        replace(frame, camera_id=f"{kind}-{frame.camera_id}", rig=replace(frame.rig, rig=kind))  # type: ignore[type-var]
+        for kind, capture in (("spread", spread), ("measured", measured))
+        for frame in capture.frames
+    )
+    rigs = rigs_of((*concentric.frames, *others))
+    assert rigs is not None
+    early = rigs.of_one_centre()
+    assert early is not None
+    assert [early.rig_of_frame(k) >= 0 for k in range(18)] == [True] * 6 + [False] * 12
+    for other in (spread, measured):
+        assert rigs_of(other.frames).of_one_centre() is None  # type: ignore[union-attr]
+
+
+def test_frames_that_cannot_be_adjusted_follow_their_rig(make_capture: Make) -> None:
+    capture = on_spheres(make_capture(frames=6, layout="around", lenses=(landscape(1600.0),)))
+    rigs = rigs_of(capture.frames)
+    assert rigs is not None
+    poses = capture.cam_from_world.copy()
+    poses[[1, 2]] = np.eye(3, 4)
+    leaders = np.array([0, 4])
+    np.testing.assert_allclose(rigs.following(poses, leaders), capture.cam_from_world, atol=1e-9)
+    np.testing.assert_array_equal(rigs.following(poses, leaders)[leaders], poses[leaders])
+    alone = rigs.following(poses, np.array([4]))
+    np.testing.assert_array_equal(alone[:3], poses[:3])
