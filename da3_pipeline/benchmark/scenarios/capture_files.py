@@ -141,9 +141,9 @@ def _encode(pictures: Sequence[Path], film: Path) -> None:
     with av.open(str(partial), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"crf": "16", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
+        stream.height, stream.width = read_rgb(pictures[0]).shape[:2]
         for picture in pictures:
             rgb = read_rgb(picture)
-            stream.height, stream.width = rgb.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
         container.mux(stream.encode())
     partial.rename(film)

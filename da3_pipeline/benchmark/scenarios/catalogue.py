@@ -19,7 +19,7 @@ from ..peers.colmap import Cameras
 from .rendering import Shot, moved, take, take_panorama, turned
 from .worlds import World, corridor, empty_room, people, photographed, repeated_facade, showroom, stage, wall
 
-__all__ = ["SCENARIOS", "Picture", "Scenario", "arc", "pictures_along", "world_atlas", "world_seed"]
+__all__ = ["SCENARIOS", "Picture", "Scenario", "arc", "carried_film", "pictures_along", "world_atlas", "world_seed"]
 
 
 _WIDTH, _HEIGHT = 640, 480
@@ -185,13 +185,13 @@ def _people(seed: int) -> Iterator[Picture]:
         yield Picture(f"{k:03d}.png", pose, camera, partial(take, scene, world_atlas(), pose, camera, k), everyone)
 
 
-def _carried(scene: Scene, seed: int, frames: int) -> Float:
-    """(F, 3, 4) poses of something held above one's head while walking around the middle of a room, 5 cm a frame."""
+def _carried(seed: int, frames: int, step_m: float) -> Float:
+    """(F, 3, 4) poses of something held above one's head while walking around the middle of a room."""
     rng, radius_m = np.random.default_rng([seed, 7]), 1.0
     start, phase = rng.uniform(0, 2 * np.pi, 2)
     poses = []
     for k in range(frames):
-        angle, sway = start + 0.05 * k / radius_m, 0.4 * k + phase
+        angle, sway = start + step_m * k / radius_m, 0.4 * k + phase
         out = radius_m * (1 + 0.15 * np.sin(2 * angle + phase))
         centre = np.array([out * np.cos(angle), out * np.sin(angle), 1.85 + 0.02 * np.sin(sway)])
         gaze = angle + np.pi / 2 + 0.1 * np.sin(0.7 * sway)
@@ -200,16 +200,20 @@ def _carried(scene: Scene, seed: int, frames: int) -> Float:
     return np.stack(poses)
 
 
-def _carried_film(seed: int, frames: int, camera: Camera | None = None) -> Iterator[Picture]:
-    """A film of all around, or through a pinhole, by somebody who walks under the camera."""
+def carried_film(
+    seed: int, frames: int, camera: Camera | None = None, size: tuple[int, int] = _SPHERE, step_m: float = 0.05
+) -> Iterator[Picture]:
+    """A film of all around, or through a pinhole, by somebody who walks under the camera, step_m from frame to frame.
+
+    size: width and height of the panoramas."""
     world = photographed(world_atlas(), world_seed(seed))
-    sphere = Equirectangular.whole(*_SPHERE)
-    for k, pose in enumerate(_carried(world.scene, seed, frames)):
+    sphere = Equirectangular.whole(*size)
+    for k, pose in enumerate(_carried(seed, frames, step_m)):
         centre, gaze = -pose[:, :3].T @ pose[:, 3], pose[2, :3]
         scene = moved(world.scene, world.movable[0], np.array([*(centre - 0.35 * gaze)[:2], 0.0]))
         if camera is None:
             shot = partial(take_panorama, scene, world_atlas(), pose, sphere, k)
-            yield Picture(f"{k:06d}.png", pose, Camera("EQUIRECTANGULAR", *_SPHERE, tuple(map(float, _SPHERE))), shot)
+            yield Picture(f"{k:06d}.png", pose, Camera("EQUIRECTANGULAR", *size, tuple(map(float, size))), shot)
         else:
             yield Picture(f"{k:06d}.png", pose, camera, partial(take, scene, world_atlas(), pose, camera, k))
 
@@ -252,8 +256,8 @@ SCENARIOS: dict[str, Scenario] = {
     "two devices": Scenario(_two_devices, cameras="images"),
     "rig of two": Scenario(_rig_of_two, cameras="folders", rig=("left", "right")),
     "30 % blurred": Scenario(_blurred),
-    "360 film": Scenario(partial(_carried_film, frames=_FILMED), film=True),
-    "360 film, pinhole": Scenario(lambda seed: _carried_film(seed, _FILMED, _camera(70)), film=True),
+    "360 film": Scenario(partial(carried_film, frames=_FILMED), film=True),
+    "360 film, pinhole": Scenario(lambda seed: carried_film(seed, _FILMED, _camera(70)), film=True),
     "moving people": Scenario(_people),
     "moving people, masked": Scenario(_people, masks=True),
 }
