@@ -7,8 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 __all__ = ["finite", "strict_json"]
 
 
@@ -23,7 +21,7 @@ def finite(value: Any) -> Any:
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
-    if isinstance(value, np.generic):
+    if getattr(value, "shape", None) == ():  # a scalar of numpy, which is not imported to be asked
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None

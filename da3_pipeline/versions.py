@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 8,
     "mask": 1,
     "infer": 4,
-    "refine": 30,
+    "refine": 31,
     "georegister": 5,
     "export": 15,
 }

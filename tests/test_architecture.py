@@ -354,7 +354,7 @@ def test_files_are_of_one_idea() -> None:
     ("module", "heavy"),
     [
         ("da3_pipeline", ("torch", "cv2", "av", "pycolmap", "scipy", "numpy", "pydantic")),
-        ("da3_pipeline.cli", ("torch", "timm", "cv2", "av", "pycolmap", "scipy", "viser")),
+        ("da3_pipeline.cli", ("torch", "timm", "cv2", "av", "pycolmap", "scipy", "viser", "numpy")),
         ("da3_pipeline.viewer", ("torch", "cv2", "pycolmap", "scipy", "viser")),
         ("da3_workflows", ("torch", "timm")),
         ("da3_nerfstudio", ("torch", "nerfstudio", "numpy")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from ..config import PipelineConfig
 
 __all__ = ["app", "main"]
+
+# numpy, not yet imported, would start a thread a core for matrices so small that waiting for them costs ten times more.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
 _MENDABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)

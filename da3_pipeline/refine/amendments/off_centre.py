@@ -85,10 +85,8 @@ def centre_pulls(problem: Problem, fit: Fit, fewest: int) -> tuple[Float, Float]
         weight = 1 / np.sqrt(1 + (np.linalg.norm(error, axis=1) / (2 * max(fit.median_px, 1e-3))) ** 2)
         columns = _derivatives(camera, seen) * weight[:, None, None]
         target = (error * weight[:, None]).ravel()
-        without, _ = _residual(columns[:, :, :-2], target)
-        within, step = _residual(columns, target)
-        shift[frame] = np.linalg.norm(step[-2:]) / max(camera.width, camera.height)
-        explained[frame] = 1 - within / without if without > 0 else 0.0
+        step, explained[frame] = _last_two(columns.reshape(len(target), -1), target)
+        shift[frame] = np.linalg.norm(step) / max(camera.width, camera.height)
     return shift, explained
 
 
@@ -105,11 +103,20 @@ def _derivatives(camera: Camera, seen: Float) -> Float:
     return np.stack(columns, axis=-1)
 
 
-def _residual(columns: Float, target: Float) -> tuple[float, Float]:
-    """Squares that least squares leave, and their solution."""
-    matrix = columns.reshape(len(target), -1)
-    step: Float = np.linalg.lstsq(matrix, target, rcond=None)[0].astype(float)
-    return float(((target - matrix @ step) ** 2).sum()), step
+def _last_two(matrix: Float, target: Float) -> tuple[Float, float]:
+    """Values of the last two unknowns of a least-squares problem (M, K), and the share of the squares that the others
+    leave which they take away; nothing where the others can do the same."""
+    # Normal equations: a factorisation of the tall matrix spends its time on starting threads.
+    scale = 1 / np.maximum(np.linalg.norm(matrix, axis=0), np.finfo(float).tiny)
+    squares, along = scale[:, None] * (matrix.T @ matrix) * scale, scale * (matrix.T @ target)
+    solved = np.linalg.lstsq(squares[:-2, :-2], np.c_[squares[:-2, -2:], along[:-2]], rcond=None)[0]
+    own = squares[-2:, -2:] - squares[-2:, :-2] @ solved[:, :2]
+    still = along[-2:] - squares[-2:, :-2] @ solved[:, 2]
+    left = float(target @ target - along[:-2] @ solved[:, 2])
+    if left <= 0 or np.linalg.eigvalsh(own)[0] < 1e-9:
+        return np.zeros(2), 0.0
+    step = np.linalg.solve(own, still)
+    return scale[-2:] * step, float(still @ step) / left
 
 
 def _freed(problem: Problem, estimate: Estimate, config: RefineConfig) -> tuple[Estimate, float]:

@@ -20,7 +20,7 @@ from .sharing import Sharing, shared_problem
 from .tracks import Observations
 from .triangulation import reprojection_errors
 
-__all__ = ["Adjustment", "adjust", "focal_sigmas"]
+__all__ = ["Adjustment", "adjust", "focal_sigmas", "local_frame", "usable"]
 
 
 _CAMERA = pycolmap.SensorType.CAMERA
@@ -76,11 +76,11 @@ def adjust(problem: Problem, estimate: Estimate, points: Float, keep: Bool, how:
 def _adjusted(
     problem: Problem, estimate: Estimate, points: Float, keep: Bool, how: Adjustment
 ) -> tuple[Estimate, Float]:
-    used = _usable(problem, estimate, keep, how.limits)
+    used = usable(problem, estimate, keep, how.limits)
     if not used.any():
         return estimate, points
     chosen = problem.observations.where(used)
-    local_from_world = _local_frame(estimate, points, chosen)
+    local_from_world = local_frame(estimate, points, chosen)
     start = replace(estimate, cam_from_world=local_from_world.apply_to_cameras(estimate.cam_from_world))
     here = how.moved(local_from_world)
     found = _solved(problem, start, local_from_world.apply(points), chosen, here)
@@ -114,11 +114,11 @@ def focal_sigmas(
         of_lens = focal_sigmas(shared_problem(problem), sharing.estimate(estimate), points, keep, limits)
         firsts = {name: sharing.lenses.first(name) for name in problem.camera_names}
         return {name: of_lens[first] for name, first in firsts.items() if first in of_lens}
-    used = _usable(problem, estimate, keep, limits)
+    used = usable(problem, estimate, keep, limits)
     if not used.any():
         return {}
     chosen = problem.observations.where(used)
-    local_from_world = _local_frame(estimate, points, chosen)
+    local_from_world = local_frame(estimate, points, chosen)
     start = replace(estimate, cam_from_world=local_from_world.apply_to_cameras(estimate.cam_from_world))
     names = sorted({problem.camera_of(int(k)) for k in np.unique(chosen.frame)})
     model = _reconstruction(problem, start, names, chosen, None)
@@ -140,7 +140,7 @@ def focal_sigmas(
     return sigmas
 
 
-def _usable(problem: Problem, estimate: Estimate, keep: Bool, limits: AdjustmentConfig) -> Bool:
+def usable(problem: Problem, estimate: Estimate, keep: Bool, limits: AdjustmentConfig) -> Bool:
     """(M,) of the kept observations those of posed frames with enough of them, of tracks that two such frames see.
 
     Either may fall short because the other was left out, so both are asked until nothing changes: a frame that is
@@ -158,7 +158,7 @@ def _usable(problem: Problem, estimate: Estimate, keep: Bool, limits: Adjustment
         used = fewer
 
 
-def _local_frame(estimate: Estimate, points: Float, observations: Observations) -> Sim3:
+def local_frame(estimate: Estimate, points: Float, observations: Observations) -> Sim3:
     """local_from_world with the cameras around the origin, nine tenths of them within one unit."""
     places = centres(estimate.cam_from_world[np.unique(observations.frame)])
     middle = np.median(places, axis=0)

@@ -12,7 +12,7 @@ from scenes import Make, landscape
 from da3_pipeline.arrays import Float
 from da3_pipeline.geometry import Sim3, align_cameras, centres, rotation_angle_deg
 from da3_pipeline.refine.config import AdjustmentConfig, SolveConfig
-from da3_pipeline.refine.solve.adjustment import Adjustment, _local_frame, _sound, adjust
+from da3_pipeline.refine.solve.adjustment import Adjustment, _sound, adjust, local_frame
 from da3_pipeline.refine.solve.priors import Priors
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
@@ -215,7 +215,7 @@ def test_where_all_cameras_are_one_place_the_points_give_the_size(make_capture: 
     points = np.random.default_rng(0).normal(size=(problem.observations.num_tracks, 3))
     points *= 8 / np.linalg.norm(points, axis=1, keepdims=True)
     there = moved(capture.truth, Sim3(1.0, np.eye(3), np.full(3, offset)))
-    local = _local_frame(there, points + offset, problem.observations)
+    local = local_frame(there, points + offset, problem.observations)
     assert local.scale == pytest.approx(1 / 8, rel=1e-6)
     np.testing.assert_allclose(local.apply(np.full((1, 3), offset)), 0.0, atol=1e-6)
 

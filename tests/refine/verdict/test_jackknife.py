@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scenes import LANDSCAPE, Make, Synthetic
 
-from da3_pipeline.arrays import Bool, Float
+from da3_pipeline.arrays import Bool, Float, Int
 from da3_pipeline.geometry import Sim3
 from da3_pipeline.geometry.pose_metrics import pose_errors
 from da3_pipeline.refine.config import SolveConfig
@@ -82,33 +82,44 @@ def test_pairs_of_the_frames_that_are_asked_for(make_capture: Make) -> None:
     np.testing.assert_allclose(of_frames, [3.0, np.nan, 2.0, np.nan, 4.0])
 
 
-def test_each_track_is_left_out_once_and_the_scatter_is_that_of_the_jackknife(
+class Turning:
+    """In place of a solution: one camera turns on the spot by so much more without each next part."""
+
+    def __init__(self, truth: Estimate) -> None:
+        self.truth, self.asked = truth, list[Int]()
+
+    def without_each(self, part: Int) -> list[Float]:
+        self.asked.append(part)
+        found = []
+        for number in range(part.max() + 1):
+            poses = self.truth.cam_from_world.copy()
+            poses[2] = cv2.Rodrigues(np.radians([0.0, 0.0, number]))[0] @ poses[2]
+            found.append(poses)
+        return found
+
+
+def test_each_placed_track_is_of_a_part_and_the_scatter_is_that_of_the_jackknife(
     make_capture: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if one camera turned on the spot by so much more without each next part: nothing else is off then."""
     capture = make_capture(frames=4, false_matches=0.0)
     problem, truth = capture.problem(), capture.truth
     observations = problem.observations
     spoiled = (observations.track % 9 == 0) & (observations.frame % 2 == 0)
     places = observations.xy + np.where(spoiled, 300.0, 0.0)[:, None]
     problem = problem.with_observations(replace(observations, xy=places))
-    asked: list[Bool] = []
-
-    def turned(rest: Problem, estimate: Estimate, _: SolveConfig) -> Estimate:
-        asked.append(np.isin(places, rest.observations.xy).all(axis=1))
-        poses = estimate.cam_from_world.copy()
-        poses[2] = cv2.Rodrigues(np.radians([0.0, 0.0, len(asked)]))[0] @ poses[2]
-        return replace(estimate, cam_from_world=poses)
-
-    monkeypatch.setattr(jackknife, "readjusted", turned)
+    turning = Turning(truth)
+    monkeypatch.setattr(jackknife, "linearised", lambda *_: turning)
     found = scatter_of(problem, truth)
-    parts = len(asked)
-    assert 10 < parts <= 20
     fit = fit_points(problem, truth, SOLVE.min_ray_spread_deg, SOLVE.strict_gate_px)
-    placed = np.isin(problem.observations.track, problem.observations.track[fit.kept])
+    placed = np.isin(np.arange(observations.num_tracks), observations.track[fit.kept])
     assert not placed.all()
-    np.testing.assert_array_equal(parts - np.sum(asked, axis=0), placed.astype(int))
-    error_deg = np.sqrt((parts - 1) * np.var(np.arange(parts)))
+    for part in turning.asked:
+        assert 10 < part.max() + 1 <= 20
+        np.testing.assert_array_equal(part >= 0, placed)
+    first, second = turning.asked[:2]
+    assert len(np.unique(np.stack([first, second]), axis=1).T) > 25, "parts are drawn anew each time"
+    counts = np.array([part.max() + 1 for part in turning.asked])
+    error_deg = np.sqrt(np.mean([(parts - 1) * np.var(np.arange(parts)) for parts in counts]))
     of_third = (found.frames == 2).any(axis=1)
     np.testing.assert_allclose(found.rotation_deg, np.where(of_third, error_deg, 0.0), rtol=0.02, atol=1e-6)
     looks_on = found.frames[:, 0] != 2
@@ -120,10 +131,11 @@ def test_each_track_is_left_out_once_and_the_scatter_is_that_of_the_jackknife(
 def test_too_few_tracks_say_nothing(
     make_capture: Make, monkeypatch: pytest.MonkeyPatch, tracks: int, told: bool
 ) -> None:
-    monkeypatch.setattr(jackknife, "readjusted", lambda _, estimate, __: estimate)
+    monkeypatch.setattr(Turning, "without_each", lambda self, part: [self.truth.cam_from_world] * (part.max() + 1))
     capture = make_capture(frames=4, points=120, false_matches=0.0)
     problem = capture.problem()
     placed = np.unique(problem.observations.track[fit_points(problem, capture.truth, 0.1, 8.0).kept])
+    monkeypatch.setattr(jackknife, "linearised", lambda *_: Turning(capture.truth))
     few = problem.with_observations(problem.observations.subset(np.isin(problem.observations.track, placed[:tracks])))
     fit = fit_points(few, capture.truth, 0.1, 8.0)
     found = block_jackknife(few, capture.truth, np.ones(4, bool), fit, SOLVE, seed=0)
