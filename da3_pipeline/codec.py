@@ -19,14 +19,22 @@ import numpy as np
 
 from . import types
 from .geometry.cameras import Camera, PixelMap
-from .geometry.equirectangular import Equirectangular
+from .geometry.equirectangular import Equirectangular, FisheyeLens, FisheyePair
 
 __all__ = ["read_artefact", "write_artefact"]
 
 _LARGE_BYTES = 64 * 2**20
 
 _CLASSES: dict[str, type] = {
-    cls.__name__: cls for cls in (Camera, Equirectangular, PixelMap, *(getattr(types, name) for name in types.__all__))
+    cls.__name__: cls
+    for cls in (
+        Camera,
+        Equirectangular,
+        FisheyeLens,
+        FisheyePair,
+        PixelMap,
+        *(getattr(types, name) for name in types.__all__),
+    )
 }
 
 

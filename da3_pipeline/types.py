@@ -15,7 +15,7 @@ import numpy as np
 
 from .arrays import Bool, Bytes, Float, Float32, Int
 from .geometry.cameras import Camera, PixelMap
-from .geometry.equirectangular import Equirectangular
+from .geometry.equirectangular import Panorama
 from .geometry.gaussian_cloud import GaussianCloud
 from .geometry.geodesy import GpsPosition
 from .geometry.sensor_depth import KnownFrames, SensorDepth
@@ -96,7 +96,7 @@ class PanoramaView:
 
     name: str
     path: Path
-    area: Equirectangular
+    area: Panorama
     mask: Path | None
     view_from_panorama: Float
 
@@ -148,7 +148,7 @@ class Frame:
     pixels: tuple[str, ...] = ()
     lens: str | None = None
     quarter_turns: int | None = None
-    panorama: Equirectangular | None = None
+    panorama: Panorama | None = None
     view_of: PanoramaView | None = None
 
 
@@ -175,7 +175,7 @@ class VideoClip:
     frame_masks: dict[int, Path] = field(default_factory=dict)
     pixels: tuple[str, ...] = ()
     lens: str | None = None
-    panorama: Equirectangular | None = None
+    panorama: Panorama | None = None
     known_frames: KnownFrames | None = None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 9,
-    "select": 8,
+    "ingest": 10,
+    "select": 9,
     "mask": 1,
     "infer": 4,
     "refine": 31,

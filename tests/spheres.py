@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from da3_pipeline.geometry.equirectangular import Equirectangular
+from da3_pipeline.arrays import Float
+from da3_pipeline.geometry.equirectangular import Equirectangular, FisheyePair
 
 Picture = NDArray[np.uint8]
 
@@ -25,6 +26,26 @@ def painted(area: Equirectangular, seed: int = 0) -> Picture:
             wave = rays @ rng.normal(0, length, 3) + rng.uniform(0, 6)
             value += np.sin(wave)[..., None] * rng.uniform(0.2, 1, 3)
     return np.asarray(np.clip(128 + 30 * value, 0, 255), np.uint8)
+
+
+def painted_pair(pair: FisheyePair, seed: int = 0) -> Picture:
+    """(H, W, 3) of the same world through two lenses side by side that bend nothing; black beyond their fields."""
+    picture = np.zeros((pair.height, pair.width, 3), np.uint8)
+    half = pair.width // 2
+    for number, lens in enumerate(pair.lenses):
+
+        class Half(Equirectangular):
+            def rays(self, pixels: Float) -> Float:
+                plane = (pixels + np.array([half * number, 0]) - lens.params[2:4]) / lens.params[:2]  # noqa: B023
+                angle = np.linalg.norm(plane, axis=-1)
+                ahead = np.sinc(angle / np.pi)[..., None] * plane
+                return np.concatenate([ahead, np.cos(angle)[..., None]], -1) @ lens.lens_from_rig  # noqa: B023
+
+        area = Half(half, pair.height, float(half), float(pair.height))
+        rows, columns = np.mgrid[0 : pair.height, 0:half] + 0.5
+        seen = lens.sees(area.rays(np.stack([columns, rows], -1)))
+        picture[:, half * number : half * (number + 1)] = painted(area, seed) * seen[..., None]
+    return picture
 
 
 def with_boxes(

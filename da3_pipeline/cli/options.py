@@ -124,6 +124,12 @@ def capture_configuration(
             rich_help_panel=_INPUT,
         ),
     ] = "auto",
+    dual_fisheye: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where two fisheye lenses draw in one picture: a JSON file, docs/CAPTURE.md.", rich_help_panel=_INPUT
+        ),
+    ] = None,
     mask_people: Annotated[
         bool, typer.Option("--mask-people", help="Find people and ignore them.", rich_help_panel=_INPUT)
     ] = False,
@@ -270,6 +276,7 @@ def capture_configuration(
                 "poses": poses,
                 "rig": rig,
                 "panorama": panorama,
+                "dual_fisheye": dual_fisheye,
                 "project": not no_project,
                 "project_poses": "fixed" if poses_as == "fixed" else "prior",
                 **_masks(masks),

@@ -1,4 +1,5 @@
-"""Panoramas whose columns are longitudes and whose rows are latitudes, and the pinhole views that they hold.
+"""Pictures that show all around, and the pinhole views that they hold: panoramas whose columns are longitudes and whose
+rows are latitudes, and what two fisheye lenses saw, side by side.
 
 The axes are OpenCV's: the middle of a whole panorama looks along +z, a quarter of its width to the right of that +x,
 and its lowest row +y. That is COLMAP's EQUIRECTANGULAR model.
@@ -13,7 +14,7 @@ import numpy as np
 from ..arrays import Bool, Float
 from .cameras import Camera
 
-__all__ = ["Equirectangular", "view_from_panorama"]
+__all__ = ["Equirectangular", "FisheyeLens", "FisheyePair", "Panorama", "view_from_panorama"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,90 @@ class Equirectangular:
         across = np.full(column.shape, True) if self.goes_round else (column >= 0) & (column <= self.width)
         return np.asarray(across & (row >= 0) & (row <= self.height))
 
+    def sees(self, rays: Float) -> Bool:
+        """(...,) whether directions (..., 3) are in the picture."""
+        return self.shows(self.project(rays))
+
     def view(self, fov_deg: float) -> Camera:
         """A square pinhole of this field of view, in its middle as fine as the panorama along its horizon."""
-        half = np.tan(np.radians(fov_deg) / 2)
-        side = 2 * max(1, round(self.focal_px * half))
-        return Camera.pinhole(side, side, side / 2 / half)
+        return _square(self.focal_px, fov_deg)
+
+
+@dataclass(frozen=True)
+class FisheyeLens:
+    """One of two lenses in a picture of width x height px, OPENCV_FISHEYE with params fx, fy, cx, cy, k1 .. k4 there.
+
+    rotation, centre: where it stands in the rig, lens_from_rig (row by row) and its centre there. half_deg: how far
+    from its axis it shows anything. The axes are OpenCV's; those of the rig are the panorama's: x right, y down.
+    """
+
+    width: int
+    height: int
+    params: tuple[float, ...]
+    half_deg: float
+    rotation: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    centre: tuple[float, ...] = (0.0, 0.0, 0.0)
+
+    goes_round = False
+
+    @property
+    def lens_from_rig(self) -> Float:
+        """(3, 3) rotation."""
+        return np.array(self.rotation).reshape(3, 3)
+
+    @property
+    def focal_px(self) -> float:
+        """Pixels a radian in its middle."""
+        return float(np.sqrt(self.params[0] * self.params[1]))
+
+    def project(self, rays: Float) -> Float:
+        """(..., 3) directions from the lens in the rig's axes to (..., 2) pixels, however far from its axis."""
+        x, y, z = np.moveaxis(rays @ self.lens_from_rig.T, -1, 0)
+        across = np.hypot(x, y)
+        angle = np.arctan2(across, z)
+        square = angle**2
+        bent = angle * (1 + square * np.polyval(self.params[:3:-1], square))
+        share = bent / np.where(across > 0, across, 1.0)
+        fx, fy, cx, cy = self.params[:4]
+        return np.stack([fx * share * x + cx, fy * share * y + cy], axis=-1)
+
+    def sees(self, rays: Float) -> Bool:
+        """(...,) whether directions (..., 3) in the rig's axes are in its picture."""
+        ahead = (rays @ self.lens_from_rig.T)[..., 2] / np.linalg.norm(rays, axis=-1)
+        pixels = self.project(rays)
+        inside = (pixels >= 0).all(-1) & (pixels <= [self.width, self.height]).all(-1)
+        return np.asarray(inside & (ahead >= np.cos(np.radians(self.half_deg))))
+
+    def view(self, fov_deg: float) -> Camera:
+        """A square pinhole of this field of view, in its middle as fine as the lens in its own."""
+        return _square(self.focal_px, fov_deg)
+
+
+@dataclass(frozen=True)
+class FisheyePair:
+    """A picture of width x height px that holds what two fisheye lenses saw, which together look everywhere."""
+
+    width: int
+    height: int
+    lenses: tuple[FisheyeLens, ...]
+
+    goes_round = is_whole = False
+
+    def project(self, rays: Float) -> Float:
+        """(..., 3) directions in the rig's axes to (..., 2) pixels, in the lens whose axis is nearer."""
+        ahead = [(rays @ lens.lens_from_rig.T)[..., 2] for lens in self.lenses]
+        nearer = np.argmax(ahead, axis=0)[..., None]
+        return np.where(nearer == 0, self.lenses[0].project(rays), self.lenses[1].project(rays))
+
+
+Panorama = Equirectangular | FisheyePair
+"""What a picture that shows all around may be."""
+
+
+def _square(focal_px: float, fov_deg: float) -> Camera:
+    half = np.tan(np.radians(fov_deg) / 2)
+    side = 2 * max(1, round(focal_px * half))
+    return Camera.pinhole(side, side, side / 2 / half)
 
 
 def view_from_panorama(yaw_deg: float, pitch_deg: float) -> Float:

@@ -95,6 +95,9 @@ class IngestConfig(Settings):
     panorama: Asked = Field(
         default="auto", description="whether pictures show all around (equirectangular): found out, all do, none does"
     )
+    dual_fisheye: Path | None = Field(
+        default=None, description="where two fisheye lenses draw in one picture: a JSON file (docs/CAPTURE.md)"
+    )
     panoramas: PanoramaSignsConfig = PanoramaSignsConfig()
     archives: ArchiveConfig = ArchiveConfig()
     min_side_px: int = Field(default=64, ge=1, description="pictures with a shorter side are left out")

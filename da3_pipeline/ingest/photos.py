@@ -18,7 +18,7 @@ from ..types import Dropped, Exposure, GpsPosition
 from .config import IngestConfig
 from .exif import CameraFacts, read_camera_facts, read_exposure, read_gps
 from .gimbal import read_up
-from .panoramas import FLAT, Recognised, photo_panorama
+from .panoramas import FLAT, FisheyePairFile, Recognised, photo_panorama, read_fisheye_pair
 from .scan import FoundFile
 
 __all__ = ["Photo", "content_hash", "read_photos"]
@@ -55,8 +55,9 @@ class Photo:
 
 def read_photos(files: Sequence[FoundFile], config: IngestConfig) -> Iterator[Photo | Dropped]:
     """One result a file, in their order, read by a few threads (Pillow decodes outside the interpreter lock)."""
+    pair = None if config.dual_fisheye is None else read_fisheye_pair(config.dual_fisheye)
     with ThreadPoolExecutor(_THREADS) as pool:
-        yield from pool.map(lambda file: _read_photo(file, config), files)
+        yield from pool.map(lambda file: _read_photo(file, config, pair), files)
 
 
 def content_hash(path: Path) -> str:
@@ -68,11 +69,11 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_photo(file: FoundFile, config: IngestConfig) -> Photo | Dropped:
+def _read_photo(file: FoundFile, config: IngestConfig, pair: FisheyePairFile | None) -> Photo | Dropped:
     try:
         image = probe_image(file.path)
         fingerprint = content_hash(file.path)
-        panorama = photo_panorama(file.path, image, config.panorama, config.panoramas)
+        panorama = photo_panorama(file.path, image, config.panorama, config.panoramas, pair)
     except UnreadableImageError as error:
         return Dropped(file.name, error.reason)
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
+from ..geometry.equirectangular import FisheyePair
 from ..progress import Progress
 from ..types import Capture, Dropped, Frame, VideoClip
 from .cameras import CameraRegister
@@ -43,6 +44,9 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
     photos, clips, dropped = _usable(found.listing, config, progress)
     if not photos and not clips:
         raise CaptureError(missing_images(projects) or _nothing(sources, dropped))
+    around = [*(photo.panorama for photo in photos), *(clip.panorama for clip in clips)]
+    if config.dual_fisheye is not None and not any(isinstance(area, FisheyePair) for area in around):
+        raise CaptureError(f"{config.dual_fisheye}: no picture has the shape that it tells; leave --dual-fisheye out")
     poses = config.project_poses if config.poses is None else "none"
     capture = with_projects(Capture(photos, clips, dropped), projects, poses, intrinsics=config.intrinsics is None)
     capture = with_known_cameras(capture, config.intrinsics, config.poses)

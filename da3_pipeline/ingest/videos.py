@@ -11,7 +11,7 @@ from ..types import Dropped, GpsPosition
 from ..videoio import UnreadableVideoError, VideoInfo, probe_video
 from .config import IngestConfig
 from .exif import CameraFacts, focal_px_from_35mm
-from .panoramas import FLAT, Recognised, video_panorama
+from .panoramas import FLAT, Recognised, read_fisheye_pair, video_panorama
 from .photos import content_hash
 from .scan import FoundFile
 
@@ -35,10 +35,11 @@ class Video:
 
 def read_video(file: FoundFile, config: IngestConfig) -> Video | Dropped:
     """Probe one video; Dropped with the reason where no frame can be used."""
+    pair = None if config.dual_fisheye is None else read_fisheye_pair(config.dual_fisheye)
     try:
         info = probe_video(file.path)
         fingerprint = content_hash(file.path)
-        panorama = video_panorama(file.path, info, config.panorama, config.panoramas)
+        panorama = video_panorama(file.path, info, config.panorama, config.panoramas, pair)
     except UnreadableVideoError as error:
         return Dropped(file.name, error.reason)
     except OSError as error:

@@ -345,6 +345,12 @@ class PanoramaViewsConfig(Settings):
         description="pitch in degrees above the horizon, and the number of views all around there; the view up holds "
         "what stands beside together (chosen, not compared with others)",
     )
+    lens_views: tuple[tuple[float, float], ...] = Field(
+        default=((-45.0, 0.0), (45.0, 0.0), (0.0, 50.0)),
+        min_length=1,
+        description="yaw and pitch in degrees from the axis of each lens of two fisheyes: no view lies across their "
+        "seam, where they see near things from two places (chosen)",
+    )
     fov_deg: float = Field(default=100.0, gt=20, le=120, description="of a view: neighbours overlap by ten (chosen)")
     finer: int = Field(
         default=2, ge=1, description="times the side at which sharpness is judged: a view is a quarter of it (chosen)"

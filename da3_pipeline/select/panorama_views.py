@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -14,8 +14,8 @@ import numpy as np
 from ..arrays import Bool, Bytes, Float, Int
 from ..errors import ExportError
 from ..fingerprint import fingerprint
-from ..geometry import Camera, compose
-from ..geometry.equirectangular import Equirectangular, view_from_panorama
+from ..geometry import Camera, compose, invert
+from ..geometry.equirectangular import Equirectangular, FisheyeLens, FisheyePair, Panorama, view_from_panorama
 from ..imageio import UnreadableImageError, read_mask, read_rgb, write_mask, write_rgb
 from ..progress import Progress
 from ..types import Dropped, Frame, PanoramaView, RigPlace
@@ -29,14 +29,22 @@ Maps = tuple[Int, Int]
 
 @dataclass(frozen=True)
 class View:
-    """One of the pinholes that stand for a panorama of this kind. view_from_panorama (3, 3); used (side, side): the
-    pixels that show something of the world, None where all do; key: a digest of all that decides its pixels."""
+    """One of the pinholes that stand for a panorama of this kind. drawn_by: what its pixels come through.
+    view_from_panorama (3, 3); used (side, side): the pixels that show something of the world, None where all do; key: a
+    digest of all that decides its pixels."""
 
     name: str
+    drawn_by: Equirectangular | FisheyeLens
     camera: Camera
     view_from_panorama: Float
     used: Bool | None
     key: str
+
+    @property
+    def pose(self) -> Float:
+        """(3, 4) view from panorama; of a fisheye lens it is where that is."""
+        centre = np.array(self.drawn_by.centre) if isinstance(self.drawn_by, FisheyeLens) else np.zeros(3)
+        return np.column_stack([self.view_from_panorama, -self.view_from_panorama @ centre])
 
 
 def with_views(
@@ -67,24 +75,34 @@ def with_views(
 
 
 @lru_cache(maxsize=4)
-def views_of(area: Equirectangular, config: PanoramaViewsConfig) -> tuple[View, ...]:
+def views_of(area: Panorama, config: PanoramaViewsConfig) -> tuple[View, ...]:
     """The views of a panorama that shows this part of the sphere, those left out that see next to nothing of it."""
-    camera = area.view(config.fov_deg)
     views = []
-    for pitch_deg, count in config.rings:
-        for yaw_deg in (np.arange(count) * 360 / count).tolist():
-            turn = view_from_panorama(yaw_deg, pitch_deg)
-            used = _used(area, camera, turn, config.nadir_deg)
-            if used.mean() >= config.least_shown:
-                name = _name(yaw_deg, pitch_deg)
-                key = fingerprint(STAGE_VERSIONS["select"], repr(area), config.model_dump(mode="json"), name)
-                views.append(View(name, camera, turn, None if used.all() else used, key))
+    for name, drawn_by, turn in _looks(area, config):
+        camera = drawn_by.view(config.fov_deg)
+        used = _used(drawn_by, camera, turn, config.nadir_deg)
+        if used.mean() >= config.least_shown:
+            key = fingerprint(STAGE_VERSIONS["select"], repr(drawn_by), config.model_dump(mode="json"), name)
+            views.append(View(name, drawn_by, camera, turn, None if used.all() else used, key))
     return tuple(views)
 
 
-def render_view(panorama: Bytes, area: Equirectangular, view: View, interpolation: int = cv2.INTER_CUBIC) -> Bytes:
+def _looks(area: Panorama, config: PanoramaViewsConfig) -> Iterator[tuple[str, Equirectangular | FisheyeLens, Float]]:
+    """Name, what draws it, and (3, 3) view from panorama of all that might be views."""
+    if isinstance(area, FisheyePair):
+        for number, lens in enumerate(area.lenses, start=1):
+            for yaw_deg, pitch_deg in config.lens_views:
+                turn = view_from_panorama(yaw_deg, pitch_deg) @ lens.lens_from_rig
+                yield f"lens{number}{_name(yaw_deg % 360, pitch_deg)}", lens, turn
+        return
+    for pitch_deg, count in config.rings:
+        for yaw_deg in (np.arange(count) * 360 / count).tolist():
+            yield _name(yaw_deg, pitch_deg), area, view_from_panorama(yaw_deg, pitch_deg)
+
+
+def render_view(panorama: Bytes, view: View, interpolation: int = cv2.INTER_CUBIC) -> Bytes:
     """(side, side, ...) of a panorama (H, W, ...), across its seam, too."""
-    places, shares = _maps(area, view.camera, view.view_from_panorama.tobytes())
+    places, shares = _maps(view.drawn_by, view.camera, view.view_from_panorama.tobytes())
     return np.asarray(cv2.remap(panorama, places, shares, interpolation, borderMode=cv2.BORDER_WRAP), np.uint8)
 
 
@@ -114,17 +132,17 @@ def _rays(camera: Camera, turn: Float) -> Float:
     return np.asarray(np.stack([x, y, np.ones_like(x)], -1) @ turn)
 
 
-def _used(area: Equirectangular, camera: Camera, turn: Float, nadir_deg: float) -> Bool:
+def _used(area: Equirectangular | FisheyeLens, camera: Camera, turn: Float, nadir_deg: float) -> Bool:
     """(side, side) what is in the picture and outside the cone around straight down."""
     rays = _rays(camera, turn)
-    used = area.shows(area.project(rays))
+    used = area.sees(rays)
     if nadir_deg > 0:
         used &= rays[..., 1] < np.cos(np.radians(nadir_deg)) * np.linalg.norm(rays, axis=-1)
     return np.asarray(used)
 
 
 @lru_cache(maxsize=16)
-def _maps(area: Equirectangular, camera: Camera, turn: bytes) -> Maps:
+def _maps(area: Equirectangular | FisheyeLens, camera: Camera, turn: bytes) -> Maps:
     """Where in the panorama each pixel of a view is, in OpenCV's fixed-point form: half as large as plain maps."""
     rays = _rays(camera, np.frombuffer(turn, np.float64).reshape(3, 3))
     column, row = np.moveaxis(area.project(rays) - 0.5, -1, 0)
@@ -137,7 +155,7 @@ def _maps(area: Equirectangular, camera: Camera, turn: bytes) -> Maps:
 
 
 def _rendered(
-    frame: Frame, area: Equirectangular, name: PurePosixPath, config: PanoramaViewsConfig, folder: Path
+    frame: Frame, area: Panorama, name: PurePosixPath, config: PanoramaViewsConfig, folder: Path
 ) -> list[tuple[View, Frame]]:
     """Each view of one panorama, with its pixels and its mask on the disk."""
     pixels: Bytes | None = None
@@ -148,10 +166,10 @@ def _rendered(
         path = folder / f"{fingerprint(frame.fingerprint, view.key)}.jpg"
         if not path.exists():
             pixels = read_rgb(frame.path) if pixels is None else pixels
-            _written(path, partial(write_rgb, rgb=render_view(pixels, area, view), quality=config.quality))
+            _written(path, partial(write_rgb, rgb=render_view(pixels, view), quality=config.quality))
         used, mask_path = view.used, folder / f"mask-{view.key}.png"
         if mask is not None:
-            own = render_view(mask.astype(np.uint8) * 255, area, view, cv2.INTER_LINEAR) > 127
+            own = render_view(mask.astype(np.uint8) * 255, view, cv2.INTER_LINEAR) > 127
             used = own if used is None else used & own
             mask_path = folder / f"mask-{fingerprint(frame.fingerprint, view.key)}.png"
         if used is not None and (mask is not None or not mask_path.exists()):
@@ -171,7 +189,7 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _frame(
-    frame: Frame, area: Equirectangular, name: str, view: View, reference: View, path: Path, mask: Path | None
+    frame: Frame, area: Panorama, name: str, view: View, reference: View, path: Path, mask: Path | None
 ) -> Frame:
     """A view as a frame of its own: a camera on a rig, of which everything is known but where the rig stands."""
     own = view.view_from_panorama
@@ -186,24 +204,19 @@ def _frame(
         fingerprint=f"{frame.fingerprint}-{view.key[:12]}",
         video=None if frame.video is None else f"{frame.video}#{view.name}",
         known_camera=view.camera,
-        known_cam_from_world=None if known is None else compose(_turning(own), known),
+        known_cam_from_world=None if known is None else compose(view.pose, known),
         up_in_camera=None if up is None else _vector(own @ np.array(up)),
         rig=RigPlace(
             frame.camera_id,
             view.name,
             frame.name,
             view is reference,
-            _turning(own @ reference.view_from_panorama.T),
+            compose(view.pose, invert(reference.pose)),
         ),
         mask=mask,
         panorama=None,
         view_of=PanoramaView(frame.name, frame.path, area, frame.mask, own),
     )
-
-
-def _turning(rotation: Float) -> Float:
-    """(3, 4) pose that turns and does not move."""
-    return np.column_stack([rotation, np.zeros(3)])
 
 
 def _vector(values: Float) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from spheres import painted, with_boxes
 from da3_pipeline.geometry.equirectangular import Equirectangular
 from da3_pipeline.ingest import IngestConfig, run
 from da3_pipeline.ingest.config import PanoramaSignsConfig
-from da3_pipeline.ingest.panoramas import Recognised, _told_by_container, goes_round, shows_two_circles
+from da3_pipeline.ingest.panoramas.recognised import Recognised, _told_by_container, goes_round, shows_two_circles
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Capture
 from da3_pipeline.videoio.spherical import Spherical

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from spheres import painted
+from spheres import painted, painted_pair
 
 from da3_pipeline.arrays import Float
 from da3_pipeline.errors import ExportError
-from da3_pipeline.geometry import compose
+from da3_pipeline.geometry import compose, invert
 from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
 from da3_pipeline.imageio import read_mask, read_rgb
+from da3_pipeline.ingest.panoramas import FisheyePairFile
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.select.config import PanoramaViewsConfig
+from da3_pipeline.select.config import PanoramaViewsConfig, SelectConfig
+from da3_pipeline.select.measures.moved import moved_of
 from da3_pipeline.select.panorama_views import View, render_view, views_of, with_views
 from da3_pipeline.types import Frame
 
@@ -51,7 +54,7 @@ def seen_by(view: View) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("name", ["view000", "view180", "view270", "up", "down", "view120up40"])
 def test_a_view_is_what_a_pinhole_sees_there(name: str) -> None:
     (view,) = (view for view in views_of(AREA, EVERYWHERE) if view.name == name)
-    off = np.abs(render_view(painted(AREA), AREA, view).astype(int) - seen_by(view))
+    off = np.abs(render_view(painted(AREA), view).astype(int) - seen_by(view))
     assert np.quantile(off, 0.99) <= 6 and off.mean() < 1.5
 
 
@@ -201,12 +204,12 @@ def test_the_edges_of_a_part_are_not_its_other_side() -> None:
     picture = np.zeros((256, 256, 3), np.uint8)
     picture[:, 128:] = 255
     (view,) = views_of(part, PanoramaViewsConfig(rings=((0.0, 1),), fov_deg=60, nadir_deg=0))
-    assert set(np.unique(render_view(picture, part, view)[:, view.camera.width // 2 + 4 :])) == {255}
+    assert set(np.unique(render_view(picture, view)[:, view.camera.width // 2 + 4 :])) == {255}
     beside = next(
         view for view in views_of(part, PanoramaViewsConfig(rings=((0.0, 4),), nadir_deg=0)) if view.name == "view090"
     )
     assert beside.used is not None and beside.used.any()
-    assert (render_view(picture, part, beside)[beside.used] == 255).all()
+    assert (render_view(picture, beside)[beside.used] == 255).all()
 
 
 def test_beyond_the_pole_is_no_other_pole() -> None:
@@ -215,7 +218,7 @@ def test_beyond_the_pole_is_no_other_pole() -> None:
     picture[:256] = 255
     for name, shade in (("up", 255), ("down", 0)):
         (view,) = (view for view in views_of(AREA, replace_fov(EVERYWHERE, 60.0)) if view.name == name)
-        assert (render_view(picture, AREA, view) == shade).all()
+        assert (render_view(picture, view) == shade).all()
 
 
 def replace_fov(config: PanoramaViewsConfig, fov_deg: float) -> PanoramaViewsConfig:
@@ -241,3 +244,48 @@ def test_a_disk_that_takes_nothing_is_named(panorama: Path, tmp_path: Path) -> N
     (tmp_path / "full").write_text("a file where the folder should be")
     with pytest.raises(ExportError, match="cannot write this view"):
         with_views([frame(panorama)], PanoramaViewsConfig(), tmp_path / "full", SilentProgress())
+
+
+PAIR = FisheyePairFile(Path("pair.json"), fov_deg=200.0).at(1024, 512)
+assert PAIR is not None
+
+
+@pytest.mark.parametrize("view", views_of(PAIR, PanoramaViewsConfig(nadir_deg=0)), ids=lambda view: view.name)
+def test_a_view_of_a_fisheye_is_what_a_pinhole_sees_there(view: View) -> None:
+    off = np.abs(render_view(painted_pair(PAIR), view).astype(int) - seen_by(view))
+    used = np.full(off.shape[:2], True) if view.used is None else view.used
+    assert used.mean() > 0.8
+    inner = cv2.erode(used.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    assert np.quantile(off[inner], 0.99) <= 12 and off[inner].mean() < 3
+
+
+def test_views_of_two_lenses_stand_where_these_do(tmp_path: Path) -> None:
+    first, second = PAIR.lenses
+    moved = replace(PAIR, lenses=(first, replace(second, centre=(0.01, -0.02, 0.03))))
+    Image.fromarray(painted_pair(PAIR)).save(tmp_path / "a.png")
+    pose = np.column_stack([view_from_panorama(20, 5), [0.3, -0.2, 1.0]])
+    whole = Frame("a.png", tmp_path / "a.png", 1024, 512, "cam", "print", panorama=moved, known_cam_from_world=pose)
+    found, dropped = with_views([whole], PanoramaViewsConfig(), tmp_path / "views", SilentProgress())
+    assert not dropped and len(found) == 6
+    names = [frame.name.split("/")[0] for frame in found]
+    assert names[0] == "lens1view315" and "lens2view000up50" in names
+    rig_centre = invert(pose)[:, 3]
+    for frame, name in zip(found, names, strict=True):
+        assert frame.rig is not None and frame.known_cam_from_world is not None
+        centre = invert(frame.known_cam_from_world)[:, 3]
+        offset = (0.0, 0.0, 0.0) if name.startswith("lens1") else (0.01, -0.02, 0.03)
+        np.testing.assert_allclose(pose[:, :3] @ (centre - rig_centre), offset, atol=1e-12)
+        assert found[0].known_cam_from_world is not None
+        np.testing.assert_allclose(
+            frame.known_cam_from_world, compose(frame.rig.cam_from_rig, found[0].known_cam_from_world), atol=1e-12
+        )
+
+
+def test_turning_two_fisheyes_on_the_spot_is_no_motion() -> None:
+    moved = moved_of(PAIR, SelectConfig().motion)
+    small = moved.seen(painted_pair(PAIR)[..., 1])
+    assert small.shape[1] == 640
+    sphere = painted(Equirectangular.whole(640, 320))[..., 1]
+    top = (320 - len(small)) // 2
+    off = np.abs(small.astype(int) - sphere[top : top + len(small)])
+    assert np.median(off) < 8, "seen as the panorama that both make"

@@ -1,4 +1,4 @@
-"""What a batch is told by files (masks, cameras, poses, rigs, predictions), for each capture its own."""
+"""What a batch is told by files (masks, cameras, poses, rigs, fisheye pairs, predictions), for each capture its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["settings_of_capture"]
 
-_BY_CAPTURE = {"ingest": ("intrinsics", "poses", "rig", "masks"), "infer": ("predictions",)}
+_BY_CAPTURE = {"ingest": ("intrinsics", "poses", "rig", "masks", "dual_fisheye"), "infer": ("predictions",)}
 
 
 def settings_of_capture(settings: Mapping[str, Any], capture: str) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from ...arrays import Bytes, Float, Float32
-from ...geometry.equirectangular import Equirectangular
+from ...geometry.equirectangular import Equirectangular, FisheyePair, Panorama
 from ...geometry.poses import nearest_rotation
 from ..config import MotionConfig
 from .flow import reduced, shift_between
 
-__all__ = ["Moved", "OnPicture", "OnSphere", "moved_of"]
+__all__ = ["Moved", "OnPair", "OnPicture", "OnSphere", "moved_of"]
 
 _ROUNDS = 4
 _BAND = 1 / 6  # of the height at either pole: stretched there, and whoever holds the camera is at the lower one
@@ -83,6 +84,22 @@ class OnSphere:
         return self._panorama.rays((corners + 0.5) * scale + np.array([0.0, top]))
 
 
-def moved_of(panorama: Equirectangular | None, config: MotionConfig) -> Moved:
+class OnPair(OnSphere):
+    """Of what two fisheye lenses saw: on the panorama that they make together, as seams do not matter here."""
+
+    def __init__(self, pair: FisheyePair, config: MotionConfig) -> None:
+        sphere = Equirectangular.whole(config.sphere_side_px, config.sphere_side_px // 2)
+        super().__init__(sphere, config)
+        rows, columns = np.mgrid[0 : sphere.height, 0 : sphere.width] + 0.5
+        self._shares = pair.project(sphere.rays(np.stack([columns, rows], -1))) / [pair.width, pair.height]
+
+    def seen(self, grey: Bytes) -> Bytes:
+        places = (self._shares * grey.shape[::-1] - 0.5).astype(np.float32)
+        return super().seen(np.asarray(cv2.remap(grey, places, None, cv2.INTER_LINEAR), np.uint8))
+
+
+def moved_of(panorama: Panorama | None, config: MotionConfig) -> Moved:
     """That of a clip's pictures."""
+    if isinstance(panorama, FisheyePair):
+        return OnPair(panorama, config)
     return OnPicture(config) if panorama is None else OnSphere(panorama, config)

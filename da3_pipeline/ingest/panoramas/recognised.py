@@ -1,4 +1,4 @@
-"""Which pictures show all around: said by their metadata, or else by how their edges meet."""
+"""Which pictures show all around: said by the user or their metadata, or else by how their edges meet."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..arrays import Bytes, Float32
-from ..geometry.equirectangular import Equirectangular
-from ..imageio import ImageInfo, read_rgb
-from ..videoio import Spherical, VideoInfo, decode_frames
-from .config import Asked, PanoramaSignsConfig
+from ...arrays import Bytes, Float32
+from ...geometry.equirectangular import Equirectangular, FisheyePair, Panorama
+from ...imageio import ImageInfo, read_rgb
+from ...videoio import Spherical, VideoInfo, decode_frames
+from ..config import Asked, PanoramaSignsConfig
+from .fisheye_pair import FisheyePairFile
 
 __all__ = ["FLAT", "Recognised", "goes_round", "photo_panorama", "shows_two_circles", "video_panorama"]
 
 _FIELD = r"""GPano:{}\s*(?:=\s*["']|>)\s*([^"'<]*)"""
 _STITCH = "stitch it to one equirectangular picture first, with the maker's program"
+_PAIR = "two fisheye pictures side by side, and nothing says where they look; give --dual-fisheye FILE, or "
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a picture is found to be. area: the sphere that it shows, None of a flat one. told_by: how that is known.
-    refused: why it cannot be used (one clause), empty where it can."""
+    """What a picture is found to be. area: what of the sphere it shows where, None of a flat one. told_by: how that is
+    known. refused: why it cannot be used (one clause), empty where it can."""
 
-    area: Equirectangular | None = None
+    area: Panorama | None = None
     told_by: str = ""
     refused: str = ""
 
@@ -35,14 +37,18 @@ FLAT = Recognised()
 """A picture that is no panorama."""
 
 
-def photo_panorama(path: Path, image: ImageInfo, asked: Asked, config: PanoramaSignsConfig) -> Recognised:
-    """A photograph by its GPano metadata, or by its pixels where it is twice as wide as high.
+def photo_panorama(
+    path: Path, image: ImageInfo, asked: Asked, config: PanoramaSignsConfig, pair: FisheyePairFile | None = None
+) -> Recognised:
+    """A photograph as `pair` says, by its GPano metadata, or by its pixels where it is twice as wide as high.
 
     Raises UnreadableImageError where pixels must be looked at and cannot be decoded.
     """
     size = (image.width, image.height)
     if asked == "no":
         return FLAT
+    if (known := _of_pair(pair, size)) is not None:
+        return known
     told = _told_by_gpano(image.xmp, size, config)
     if told is not None:
         return told
@@ -54,11 +60,16 @@ def photo_panorama(path: Path, image: ImageInfo, asked: Asked, config: PanoramaS
     return _by_pixels(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8), size, config)
 
 
-def video_panorama(path: Path, info: VideoInfo, asked: Asked, config: PanoramaSignsConfig) -> Recognised:
-    """A video by its spherical metadata, or by its first frames that tell where it is twice as wide as high."""
+def video_panorama(
+    path: Path, info: VideoInfo, asked: Asked, config: PanoramaSignsConfig, pair: FisheyePairFile | None = None
+) -> Recognised:
+    """A video as `pair` says, by its spherical metadata, or where it is twice as wide as high by its first frames that
+    tell."""
     size = (info.width, info.height)
     if asked == "no":
         return FLAT
+    if (known := _of_pair(pair, size)) is not None:
+        return known
     if info.spherical is not None:
         return _told_by_container(info.spherical, size, config)
     if asked == "yes":
@@ -118,10 +129,15 @@ def _detail(picture: Float32) -> Float32:
 
 def _by_pixels(grey: Bytes, size: tuple[int, int], config: PanoramaSignsConfig) -> Recognised:
     if shows_two_circles(grey, config):
-        return Recognised(refused=f"two fisheye pictures side by side, not a panorama yet; {_STITCH}")
+        return Recognised(refused=_PAIR + _STITCH)
     if goes_round(grey, config):
         return Recognised(Equirectangular.whole(*size), "by how its edges meet")
     return FLAT
+
+
+def _of_pair(file: FisheyePairFile | None, size: tuple[int, int]) -> Recognised | None:
+    pair: FisheyePair | None = None if file is None else file.at(*size)
+    return None if file is None or pair is None else Recognised(pair, f"by two fisheyes as {file.path.name} says")
 
 
 def _whole(size: tuple[int, int], told_by: str, config: PanoramaSignsConfig) -> Recognised:
