@@ -92,7 +92,7 @@ class RigPlace:
 @dataclass(frozen=True)
 class PanoramaView:
     """The panorama that a frame was rendered from: its name and file in the capture, the part of the sphere that it
-    shows, its mask, and the rotation (3, 3) from its axes into the frame's camera."""
+    shows, a mask of what is used of it, and the rotation (3, 3) from its axes into the frame's camera."""
 
     name: str
     path: Path

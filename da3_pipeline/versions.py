@@ -6,12 +6,12 @@ __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
     "ingest": 10,
-    "select": 9,
+    "select": 10,
     "mask": 1,
     "infer": 4,
     "refine": 31,
     "georegister": 5,
-    "export": 15,
+    "export": 16,
 }
 """Raise a stage's number when its code gives other results: sessions then do it again, and all that follows it.
 

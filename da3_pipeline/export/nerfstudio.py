@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Float
 from ..geometry import Camera, Sim3, centres, compose, invert, nearest_rotation
 from ..geometry.gravity import rotation_between, up_from_cameras
-from ..imageio import copy_upright, upright_suffix
+from ..imageio import copy_upright, read_mask, upright_suffix, write_mask
 from ..types import PanoramaView, RigPlace
 
 __all__ = [
@@ -141,14 +141,15 @@ def write_panoramas(folder: Path, images: Sequence[PosedImage], world: TrainerWo
     """Write the whole panoramas that the images are views of into an empty folder, as a data set of nerfstudio's own.
 
     Its EQUIRECTANGULAR cameras have fx = width / 2 and fy = height and look along -z in the middle of the picture, with
-    y up (Cameras.generate_rays of 1.1.5): OpenCV's axes of the panorama turned to OpenGL's, as for any camera. Gives
-    their number; nothing is written of none.
+    y up (Cameras.generate_rays of 1.1.5): OpenCV's axes of the panorama turned to OpenGL's, as for any camera. They
+    have masks, all or none. Gives their number; nothing is written of none.
     """
     views = {image.view_of.name: (image, image.view_of) for image in images if image.view_of is not None}
     whole = {name: pair for name, pair in views.items() if pair[1].area.is_whole}
     if not whole:
         return 0
     stems = _plain_names(whole)
+    masked = any(view.mask is not None for _, view in whole.values())
     frames = []
     for name, (image, view) in whole.items():
         written = copy_upright(view.path, folder / "images" / f"{stems[name]}{upright_suffix(view.path)}")
@@ -156,7 +157,14 @@ def write_panoramas(folder: Path, images: Sequence[PosedImage], world: TrainerWo
         pose = compose(turn, world.from_model.apply_to_cameras(image.cam_from_world))
         size = (view.area.width, view.area.height)
         lens = {"fl_x": size[0] / 2, "fl_y": float(size[1]), "cx": size[0] / 2, "cy": size[1] / 2}
-        entry = {"file_path": written.relative_to(folder).as_posix(), "transform_matrix": _opengl_pose(pose)}
+        entry: dict[str, Any] = {
+            "file_path": written.relative_to(folder).as_posix(),
+            "transform_matrix": _opengl_pose(pose),
+        }
+        if masked:
+            entry["mask_path"] = f"masks/{stems[name]}.png"
+            used = np.ones(size[::-1], bool) if view.mask is None else read_mask(view.mask, *size)
+            write_mask(folder / entry["mask_path"], used)
         frames.append(entry | lens | {"w": size[0], "h": size[1]})
     shutil.copyfile(ply, folder / ply.name)
     document = {"camera_model": "EQUIRECTANGULAR", **_of_world(world, ply.name), "frames": frames}

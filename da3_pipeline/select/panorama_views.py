@@ -161,6 +161,7 @@ def _rendered(
     pixels: Bytes | None = None
     mask = None if frame.mask is None else read_mask(frame.mask, frame.width, frame.height)
     views = views_of(area, config)
+    whole_mask = _mask_of_whole(frame, area, mask, config, folder)
     found = []
     for view in views:
         path = folder / f"{fingerprint(frame.fingerprint, view.key)}.jpg"
@@ -175,8 +176,24 @@ def _rendered(
         if used is not None and (mask is not None or not mask_path.exists()):
             _written(mask_path, partial(write_mask, used=used))
         place = str(name.parent / view.name / name.name)
-        found.append((view, _frame(frame, area, place, view, views[0], path, None if used is None else mask_path)))
+        shown = PanoramaView(frame.name, frame.path, area, whole_mask, view.view_from_panorama)
+        found.append((view, _frame(frame, shown, place, view, views[0], path, None if used is None else mask_path)))
     return found
+
+
+def _mask_of_whole(
+    frame: Frame, area: Panorama, mask: Bool | None, config: PanoramaViewsConfig, folder: Path
+) -> Path | None:
+    """The file that says what is used of a panorama: what is outside the cone around straight down, and its mask."""
+    if isinstance(area, FisheyePair) or not area.is_whole or config.nadir_deg == 0:
+        return frame.mask
+    own = "" if mask is None else frame.fingerprint
+    path = folder / f"mask-whole-{fingerprint(repr(area), config.nadir_deg, own)}.png"
+    if mask is not None or not path.exists():
+        below_deg = 180 * (np.arange(area.height) + 0.5) / area.full_height
+        used = np.repeat((below_deg < 180 - config.nadir_deg)[:, None], area.width, axis=1)
+        _written(path, partial(write_mask, used=used if mask is None else used & mask))
+    return path
 
 
 def _written(path: Path, write: Callable[[Path], None]) -> None:
@@ -189,7 +206,7 @@ def _written(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _frame(
-    frame: Frame, area: Panorama, name: str, view: View, reference: View, path: Path, mask: Path | None
+    frame: Frame, shown: PanoramaView, name: str, view: View, reference: View, path: Path, mask: Path | None
 ) -> Frame:
     """A view as a frame of its own: a camera on a rig, of which everything is known but where the rig stands."""
     own = view.view_from_panorama
@@ -215,7 +232,7 @@ def _frame(
         ),
         mask=mask,
         panorama=None,
-        view_of=PanoramaView(frame.name, frame.path, area, frame.mask, own),
+        view_of=shown,
     )
 
 

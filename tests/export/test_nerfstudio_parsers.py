@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from da3_pipeline.export import ExportConfig, run
 from da3_pipeline.export.config import UndistortionConfig
 from da3_pipeline.export.undistortion import Undistortion
 from da3_pipeline.geometry import Camera, transform_points
+from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
 from da3_pipeline.imageio import write_mask
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.types import Scene
+from da3_pipeline.types import PanoramaView, Scene
 
 pytestmark = pytest.mark.nerfstudio
 
@@ -138,3 +140,47 @@ def test_undistorted_images_masks_and_depths_reach_the_trainer(room: Any, tmp_pa
         assert kept.shape == depth.shape == (height, width)
         assert not depth[~kept].any() and (depth[kept] > 0).mean() > 0.3
         assert 1 < np.median(depth[depth > 0]) < 6  # the room is six units wide
+
+
+def test_panoramas_look_where_they_did_and_their_masks_reach_the_trainer(room: Any, tmp_path: Path) -> None:
+    from nerfstudio.cameras.cameras import CameraType
+    from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
+    from nerfstudio.data.utils.data_utils import get_image_mask_tensor_from_path
+
+    area = Equirectangular.whole(64, 32)
+    used = np.full((32, 64), True)
+    used[25:] = False
+    write_mask(tmp_path / "below.png", used)
+    frames = []
+    scene = room(names=NAMES[:4], track_count=300)
+    for k, frame in enumerate(scene.frames):
+        whole = tmp_path / f"whole{k}.png"
+        Image.fromarray(np.full((32, 64, 3), 60 * k, np.uint8)).save(whole)
+        turn = view_from_panorama(90.0 * k, 20.0)
+        frames.append(replace(frame, view_of=PanoramaView(whole.name, whole, area, tmp_path / "below.png", turn)))
+    chosen = replace(scene.prediction.frames, frames=tuple(frames))
+    scene = replace(scene, prediction=replace(scene.prediction, frames=chosen))
+    config = ExportConfig(depth_seeds=False, equirectangular=True)
+    run(scene, config, SilentProgress(), tmp_path / "out")
+    parser = NerfstudioDataParserConfig(
+        data=tmp_path / "out" / "equirectangular",
+        eval_mode="all",
+        orientation_method="none",
+        center_method="none",
+        auto_scale_poses=False,
+    )
+    outputs = parser.setup().get_dataparser_outputs(split="train")
+    assert (outputs.cameras.camera_type == CameraType.EQUIRECTANGULAR.value).all()
+    applied = np.array(json.loads((parser.data / "transforms.json").read_text())["applied_transform"])
+    order = [int(path.stem[-1]) for path in outputs.image_filenames]
+    assert sorted(order) == [0, 1, 2, 3]
+    for index, k in enumerate(order):
+        bundle = outputs.cameras.generate_rays(camera_indices=index)
+        rows, columns = np.mgrid[0:32, 0:64] + 0.5
+        own = area.rays(np.stack([columns, rows], -1)) @ frames[k].view_of.view_from_panorama.T
+        directions = own @ scene.cam_from_world[k, :, :3] @ applied[:, :3].T
+        np.testing.assert_allclose(bundle.directions.numpy(), directions, atol=1e-5)
+        centre = -scene.cam_from_world[k, :, :3].T @ scene.cam_from_world[k, :, 3]
+        np.testing.assert_allclose(bundle.origins.numpy()[0, 0], transform_points(applied, centre[None])[0], atol=1e-5)
+        loaded = get_image_mask_tensor_from_path(outputs.mask_filenames[index]).numpy()[..., 0]
+        np.testing.assert_array_equal(loaded, used)

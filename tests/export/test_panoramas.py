@@ -15,7 +15,7 @@ from da3_pipeline.export.colmap import write_colmap
 from da3_pipeline.export.nerfstudio import PosedImage, TrainerWorld, write_panoramas
 from da3_pipeline.geometry import compose, invert
 from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
-from da3_pipeline.imageio import read_rgb
+from da3_pipeline.imageio import read_mask, read_rgb, write_mask
 from da3_pipeline.types import PanoramaView, RigPlace, Tracks
 
 AREA = Equirectangular.whole(64, 32)
@@ -29,7 +29,7 @@ def bodies(count: int = 3) -> list[np.ndarray]:
     return [np.column_stack([Rotation.random(random_state=k).as_matrix(), rng.normal(size=3)]) for k in range(count)]
 
 
-def images(folder: Path, area: Equirectangular = AREA) -> list[PosedImage]:
+def images(folder: Path, area: Equirectangular = AREA, masks: dict[int, Path] | None = None) -> list[PosedImage]:
     found = []
     for sensor, (name, turn) in enumerate(VIEWS.items(), start=1):
         for instant, body in enumerate(bodies()):
@@ -43,7 +43,7 @@ def images(folder: Path, area: Equirectangular = AREA) -> list[PosedImage]:
                     CAMERA,
                     compose(own, body),
                     RigPlace("walk", name, panorama, name == "view000", own),
-                    PanoramaView(panorama, folder / f"{instant}.png", area, None, turn),
+                    PanoramaView(panorama, folder / f"{instant}.png", area, (masks or {}).get(instant), turn),
                 )
             )
     return found
@@ -122,6 +122,25 @@ def test_nerfstudio_looks_where_the_panorama_does(tmp_path: Path) -> None:
             expected = to_trainer @ AREA.rays(np.array([x, y]))
             np.testing.assert_allclose(nerfstudio_direction(frame, matrix, x, y), expected, atol=1e-9)
         np.testing.assert_allclose(matrix[:3, 3], world.from_model.apply(invert(body)[:, 3]), atol=1e-9)
+
+
+def test_masks_of_panoramas_are_there_for_all_or_none(tmp_path: Path) -> None:
+    for instant in range(3):
+        Image.fromarray(np.full((32, 64, 3), 99, np.uint8)).save(tmp_path / f"{instant}.png")
+    (tmp_path / "sparse_pc.ply").write_text("ply")
+    used = np.full((32, 64), True)
+    used[25:] = False
+    write_mask(tmp_path / "below.png", used)
+    world = TrainerWorld.of(np.eye(3), np.zeros(3))
+    for masks in ({}, {1: tmp_path / "below.png"}):
+        folder = tmp_path / f"masked {len(masks)}"
+        write_panoramas(folder, images(tmp_path, masks=masks), world, tmp_path / "sparse_pc.ply")
+        frames = json.loads((folder / "transforms.json").read_text())["frames"]
+        assert [("mask_path" in frame) for frame in frames] == [bool(masks)] * 3
+        for number, frame in enumerate(frames):
+            if masks:
+                expected = used if number == 1 else np.full((32, 64), True)
+                np.testing.assert_array_equal(read_mask(folder / frame["mask_path"], 64, 32), expected)
 
 
 @pytest.mark.parametrize("area", [None, Equirectangular(64, 24, 64.0, 32.0)])

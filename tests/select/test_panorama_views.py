@@ -289,3 +289,17 @@ def test_turning_two_fisheyes_on_the_spot_is_no_motion() -> None:
     top = (320 - len(small)) // 2
     off = np.abs(small.astype(int) - sphere[top : top + len(small)])
     assert np.median(off) < 8, "seen as the panorama that both make"
+
+
+def test_of_a_whole_panorama_is_used_what_is_not_below_and_not_masked(panorama: Path, tmp_path: Path) -> None:
+    used = np.full((512, 1024), 255, np.uint8)
+    used[:, :100] = 0
+    Image.fromarray(used).save(tmp_path / "mask.png")
+    rows = np.arange(512)[:, None] + 0.5 < 512 * 140 / 180
+    for mask, expected in ((None, np.repeat(rows, 1024, 1)), (tmp_path / "mask.png", rows & (used > 0))):
+        found, _ = with_views([frame(panorama, mask=mask)], PanoramaViewsConfig(), tmp_path, SilentProgress())
+        (path,) = {view.view_of.mask for view in found if view.view_of}
+        assert path is not None
+        np.testing.assert_array_equal(read_mask(path, 1024, 512), expected)
+    found, _ = with_views([frame(panorama)], PanoramaViewsConfig(nadir_deg=0), tmp_path, SilentProgress())
+    assert {view.view_of.mask for view in found if view.view_of} == {None}
