@@ -80,7 +80,7 @@ class Linearised:
         part and, last, of those of none."""
         rows, points, count = self.rows, self.points, self.unknowns.count
         of_row, of_point = part[self.track], part[points.track]
-        curvature, gradient = np.zeros((part.max() + 2, count, count)), np.zeros((part.max() + 2, count))
+        curvature, gradient = np.empty((part.max() + 2, count, count)), np.empty((part.max() + 2, count))
         for number in range(-1, part.max() + 1):
             seen = rows.by_unknowns[of_row == number].reshape(-1, count)
             given = points.by_unknowns[of_point == number].reshape(-1, count)
