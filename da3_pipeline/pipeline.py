@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from .store import Session, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, FrameSet, Prediction, Scene, StageRecord
 from .versions import STAGE_VERSIONS
 
-__all__ = ["Outcome", "reconstruct", "run"]
+__all__ = ["Outcome", "is_intact", "reconstruct", "run"]
 
 Artefact = TypeVar("Artefact")
 Source: TypeAlias = str | Path
@@ -58,8 +58,12 @@ def run(
     *,
     overwrite: bool = False,
     split: bool = False,
+    verify: bool = False,
 ) -> Outcome:
     """From photographs and videos to a data set in `output`; the same call again resumes, or returns at once.
+
+    What was lost or changed since, of outputs or of what stages keep, is made again; with `verify` all of it is read
+    to find that out, else only what differs in size or time.
 
     sources: one path or several, as text or as Path.
     Raises a PipelineError where nothing usable is left. A scene below its quality gates is exported and returned
@@ -67,7 +71,7 @@ def run(
     """
     config = config or PipelineConfig()
     progress = progress or SilentProgress()
-    with Session.open(Path(output), overwrite=overwrite) as session:
+    with Session.open(Path(output), overwrite=overwrite, thorough=verify) as session:
         stages = _Stages(session, progress)
         refined, dropped, config = _refined(stages, _paths(sources), config)
         places = _other_places(stages, refined, config) if split else ()
@@ -75,7 +79,7 @@ def run(
         outcome = _finished(stages, refined, (*dropped, *apart), config)
         others = []
         for place in places:
-            with Session.open(place.folder, overwrite=overwrite) as beside:
+            with Session.open(place.folder, overwrite=overwrite, thorough=verify) as beside:
                 started = _Stages(beside, progress, [place.record], place.key)
                 others.append(_finished(started, place.scene, (), _of_other_place(config)))
     return replace(outcome, others=tuple(others))
@@ -94,6 +98,13 @@ def reconstruct(
         stages = _Stages(session, progress or SilentProgress())
         refined, _, config = _refined(stages, sources, config or PipelineConfig())
         return _georegistered(stages, refined, config)
+
+
+def is_intact(output: Path, *, verify: bool = False) -> bool:
+    """Whether the data set and the report of a finished session are what they were; `verify` reads all of them."""
+    from .export.staging import damaged_outputs
+
+    return damaged_outputs(output, thorough=verify) == [] and Session(output, thorough=verify).report_is_whole()
 
 
 def _paths(sources: Source | Sequence[Source]) -> list[Path]:
@@ -140,10 +151,10 @@ def _refined(
         return refine.run(prediction, config.refine, progress)
 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
-    frames = chosen = stages.once("select", select, config.select, _describe_frames, usable=_stills_exist)
+    frames = chosen = stages.once("select", select, config.select, _describe_frames, made=_stills(session))
     if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
-        frames = stages.once("mask", mask, config.mask, describe, usable=_masks_exist)
+        frames = stages.once("mask", mask, config.mask, describe, made=_masks(session))
     config = _with_network(stages, config)
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
     if not stages.records[-1].reused:
@@ -189,13 +200,14 @@ def _finished(stages: _Stages, refined: Scene, dropped: Sequence[Dropped], confi
 
         return export.run(scene, config.export, stages.progress, session.output)
 
-    result = stages.once("export", export, config.export, _describe_export, usable=_is_exported)
+    result = stages.once("export", export, config.export, _describe_export, usable=partial(_is_exported, session))
     dropped = (*dropped, *scene.dropped, *result.dropped)
-    if not stages.records[-1].reused:
+    if not stages.records[-1].reused or not session.report_is_whole(stages.key):
         from .export import write_report
 
         told, settings = config.model_dump(mode="json"), config.export.report
-        write_report(session.output, scene, result, stages.records, told, dropped, settings)
+        written = write_report(session.output, scene, result, stages.records, told, dropped, settings)
+        session.remember_report(stages.key, written)
     return Outcome(scene, result, tuple(stages.records), dropped)
 
 
@@ -273,9 +285,11 @@ class _Stages:
         config: BaseModel,
         describe: Callable[[Artefact], str],
         usable: Callable[[Artefact], bool] = lambda artefact: True,
+        made: Callable[[Artefact], Iterable[Path]] = lambda artefact: (),
         kept_as: str = "",
     ) -> Artefact:
-        """kept_as: under what name, where the stage runs more than once, each time on what follows from the last."""
+        """made: files that it wrote into the session, beside what it returns. kept_as: under what name, where the stage
+        runs more than once, each time on what follows from the last."""
         settings = config.model_dump(mode="json")
         self.key = fingerprint(kept_as or name, STAGE_VERSIONS[name], settings, file_stamps(settings), self.key)
         name = kept_as or name
@@ -288,22 +302,25 @@ class _Stages:
         meter = Meter()
         artefact = compute()
         record = StageRecord(name, meter.seconds, meter.peak_memory_mb, reused=False)
-        self.session.save(name, self.key, artefact, record)
+        self.session.save(name, self.key, artefact, record, made(artefact))
         self.records.append(record)
         self.progress.end(describe(artefact))
         return artefact
 
 
-def _stills_exist(frames: FrameSet) -> bool:
-    return all(frame.path.exists() for frame in frames.frames)
+def _stills(session: Session) -> Callable[[FrameSet], list[Path]]:
+    return lambda frames: [frame.path for frame in frames.frames if session.stills in frame.path.parents]
 
 
-def _masks_exist(frames: FrameSet) -> bool:
-    return all(frame.mask.exists() for frame in frames.frames if frame.mask is not None)
+def _masks(session: Session) -> Callable[[FrameSet], list[Path]]:
+    masks = session.masks
+    return lambda frames: [one.mask for one in frames.frames if one.mask is not None and masks in one.mask.parents]
 
 
-def _is_exported(result: ExportResult) -> bool:
-    return (result.folder / "transforms.json").exists() and (result.folder / "report.json").exists()
+def _is_exported(session: Session, result: ExportResult) -> bool:
+    from .export.staging import damaged_outputs
+
+    return damaged_outputs(result.folder, thorough=session.thorough) == []
 
 
 def _left_out(dropped: Sequence[Any]) -> str:

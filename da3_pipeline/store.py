@@ -1,7 +1,8 @@
 """The session folder: what is done is kept under a fingerprint and found again.
 
-`OUTPUT/.da3/<stage>/` holds `artefact.json`, `arrays.npz`, large arrays as .npy files, and `stage.json` (fingerprint
-and cost). A stage folder is written beside its place and renamed into it, so it is either whole or absent. This is
+`OUTPUT/.da3/<stage>/` holds `artefact.json`, `arrays.npz`, large arrays as .npy files, and `stage.json` (fingerprint,
+cost, and the stamps of these files and of others that the stage made). A stage folder is written beside its place and
+renamed into it, so it is either whole or absent; one whose files are not what they were is as good as absent. This is
 the only module that knows these names.
 """
 
@@ -12,7 +13,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -21,70 +23,89 @@ from filelock import FileLock, Timeout
 
 from .errors import ExportError, UsageError
 from .fingerprint import fingerprint
+from .integrity import damaged, stamps_of
 from .types import StageRecord
 
 __all__ = ["Session", "file_stamps", "sources_fingerprint"]
 
 _NAME = ".da3"
 _NETWORK = "network.json"
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, BadZipFile)
+_REPORT = "report.json"
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError, BadZipFile, zlib.error)
 _CHEAP = (_NAME, "ingest", "select", "mask", "chunks")  # of chunks only the note of the plan: each has its own folder
 
 
 def file_stamps(settings: object) -> list[tuple[str, int, int]]:
-    """Size and modification time of every existing file that a configuration names, however deeply nested."""
+    """Path, size and modification time of every existing file that a configuration names, however deeply nested, and
+    of all files in a folder that it names."""
     if isinstance(settings, dict):
         return [stamp for value in settings.values() for stamp in file_stamps(value)]
     if isinstance(settings, list):
         return [stamp for value in settings for stamp in file_stamps(value)]
-    if isinstance(settings, str):
+    if isinstance(settings, str) and settings:
         with contextlib.suppress(OSError, ValueError):
-            status = Path(settings).stat()
-            return [(settings, status.st_size, status.st_mtime_ns)]
+            return sorted(_states([Path(settings)], None))
     return []
 
 
 def sources_fingerprint(sources: Sequence[Path], exclude: Path) -> str:
-    """What identifies the state of source files without reading them: paths, sizes and modification times."""
-    entries: list[tuple[str, int, int]] = []
+    """What identifies the state of source files without reading them: paths, sizes and modification times.
 
-    def add(path: Path) -> None:
-        with contextlib.suppress(OSError):
-            status = path.stat()
-            entries.append((str(path), status.st_size, status.st_mtime_ns))
+    Links are followed, to files and to folders, as ingest does.
+    """
+    return fingerprint(sorted(_states(sources, exclude)))
 
-    for source in sources:
-        if not source.is_dir():
-            add(source)
+
+def _states(paths: Sequence[Path], exclude: Path | None) -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of files, and of all below folders, each folder once however many links lead to it."""
+    seen: set[tuple[int, int]] = set()
+    for path in paths:
+        if not path.is_dir():
+            yield from _state(path)
             continue
-        for folder, subfolders, files in os.walk(source):
+        for folder, subfolders, files in os.walk(path, followlinks=True):
+            with contextlib.suppress(OSError):
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in seen:
+                    subfolders.clear()
+                    continue
+                seen.add((status.st_dev, status.st_ino))
             subfolders[:] = [name for name in subfolders if not _is_left_alone(Path(folder, name), exclude)]
             for name in files:
-                add(Path(folder, name))
-    return fingerprint(sorted(entries))
+                yield from _state(Path(folder, name))
 
 
-def _is_left_alone(folder: Path, exclude: Path) -> bool:
+def _state(path: Path) -> Iterator[tuple[str, int, int]]:
+    with contextlib.suppress(OSError, ValueError):
+        status = path.stat()
+        yield str(path), status.st_size, status.st_mtime_ns
+
+
+def _is_left_alone(folder: Path, exclude: Path | None) -> bool:
     """The output of this run, and of others: nothing in there is a source."""
     return folder.resolve() == exclude or (folder / _NAME).is_dir()
 
 
 class Session:
-    """One output folder and the finished stages in it."""
+    """One output folder and the finished stages in it.
 
-    def __init__(self, output: Path) -> None:
+    thorough: whether files are held against their checksums, or only where size or time leave a doubt.
+    """
+
+    def __init__(self, output: Path, *, thorough: bool = False) -> None:
         self.output = output.resolve()
+        self.thorough = thorough
         self._folder = self.output / _NAME
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, output: Path, *, overwrite: bool = False) -> Iterator[Session]:
+    def open(cls, output: Path, *, overwrite: bool = False, thorough: bool = False) -> Iterator[Session]:
         """The session in `output`, created or resumed, and locked against a second run.
 
         Raises UsageError for a folder that holds something else or that another run is using, ExportError where
         it cannot be written. `overwrite` forgets the finished stages; exported files stay until new ones replace them.
         """
-        session = cls(output)
+        session = cls(output, thorough=thorough)
         created = session._prepare()
         try:
             with session._locked():
@@ -166,18 +187,22 @@ class Session:
 
     def remember_network(self, name: str) -> None:
         """Keep it for later runs. Raises ExportError where the disk does not take it."""
-        if name == self.network:
-            return
-        fresh = self._folder / f"{_NETWORK}.new"
+        if name != self.network:
+            self._note(_NETWORK, {"name": name})
+
+    def _note(self, name: str, document: dict[str, Any]) -> None:
+        fresh = self._folder / f"{name}.new"
         try:
-            fresh.write_text(json.dumps({"name": name}), encoding="utf-8")
-            os.replace(fresh, self._folder / _NETWORK)
+            fresh.write_text(json.dumps(document), encoding="utf-8")
+            os.replace(fresh, self._folder / name)
         except OSError as error:
+            fresh.unlink(missing_ok=True)
             raise ExportError(f"{self.output}: cannot be written ({error.strerror}); free some space") from error
 
     def forget(self) -> None:
         """Drop every finished stage, and what network they are of."""
-        (self._folder / _NETWORK).unlink(missing_ok=True)
+        for note in (_NETWORK, _REPORT):
+            (self._folder / note).unlink(missing_ok=True)
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -189,7 +214,7 @@ class Session:
         folder = self._folder / stage
         try:
             record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-            if record["fingerprint"] != key:
+            if record["fingerprint"] != key or not self._is_whole(folder, record):
                 return None
             artefact = read_artefact(folder, self.output)
             return artefact, StageRecord(stage, record["seconds"], record["peak_memory_mb"], reused=True)
@@ -208,8 +233,29 @@ class Session:
         except _DAMAGED:
             return None
 
-    def save(self, stage: str, key: str, artefact: Any, record: StageRecord) -> None:
-        """Keep a finished stage. Raises ExportError where the disk does not take it."""
+    def _is_whole(self, folder: Path, record: dict[str, Any]) -> bool:
+        """Whether a stage's files, and what else it made, are what they were."""
+        lost = damaged(folder, record["files"], thorough=self.thorough)
+        return not lost and not damaged(self.output, record["made"], thorough=self.thorough)
+
+    def report_is_whole(self, key: str | None = None) -> bool:
+        """Whether the report that people read is the one of the export with this fingerprint, or of any, and what it
+        was."""
+        try:
+            record = json.loads((self._folder / _REPORT).read_text(encoding="utf-8"))
+            return key in (None, record["key"]) and not damaged(self.output, record["files"], thorough=self.thorough)
+        except _DAMAGED:
+            return False
+
+    def remember_report(self, key: str, files: Iterable[Path]) -> None:
+        """Note that the report of the export with this fingerprint is written. Raises ExportError as `save` does."""
+        self._note(_REPORT, {"key": key, "files": stamps_of(self.output, files)})
+
+    def save(self, stage: str, key: str, artefact: Any, record: StageRecord, made: Iterable[Path] = ()) -> None:
+        """Keep a finished stage; made: files beside it that the stage wrote and later ones read.
+
+        Raises ExportError where the disk does not take it.
+        """
         from .codec import write_artefact
 
         fresh = self._folder / f"{stage}.new"
@@ -218,6 +264,7 @@ class Session:
             fresh.mkdir()
             write_artefact(artefact, fresh, self.output)
             document = {"fingerprint": key, "seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
+            document |= {"files": stamps_of(fresh, sorted(fresh.iterdir())), "made": stamps_of(self.output, made)}
             (fresh / "stage.json").write_text(json.dumps(document), encoding="utf-8")
             shutil.rmtree(self._folder / stage, ignore_errors=True)
             fresh.rename(self._folder / stage)

@@ -19,6 +19,7 @@ BASE = frozenset(
     {
         "arrays",
         "fingerprint",
+        "integrity",
         "grouping",
         "quiet",
         "strict_json",
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "progress": frozenset(),
     "arrays": frozenset(),
     "fingerprint": frozenset(),
+    "integrity": frozenset(),
     "grouping": frozenset({"arrays"}),
     "quiet": frozenset(),
     "strict_json": frozenset(),

@@ -175,6 +175,29 @@ def test_fingerprints_follow_content(tmp_path: Path) -> None:
     assert before != sources_fingerprint([photo.parent], exclude=inside)
 
 
+def test_what_lies_behind_links_is_watched_too(tmp_path: Path) -> None:
+    elsewhere, source = tmp_path / "elsewhere" / "deep", tmp_path / "photos"
+    elsewhere.mkdir(parents=True)
+    source.mkdir()
+    (source / "album").symlink_to(elsewhere.parent)
+    (elsewhere / "again").symlink_to(source)  # a circle
+    (elsewhere / "a.jpg").write_bytes(b"1")
+    before = sources_fingerprint([source], tmp_path / "out")
+    assert sources_fingerprint([source], tmp_path / "out") == before
+    (elsewhere / "a.jpg").write_bytes(b"22")
+    assert sources_fingerprint([source], tmp_path / "out") != before
+
+
+def test_files_in_a_folder_that_a_configuration_names_are_part_of_its_identity(tmp_path: Path) -> None:
+    model = tmp_path / "sparse" / "0"
+    model.mkdir(parents=True)
+    (model / "images.bin").write_bytes(b"1")
+    settings = {"poses": str(tmp_path / "sparse")}
+    before = file_stamps(settings)
+    (model / "images.bin").write_bytes(b"22")
+    assert file_stamps(settings) != before
+
+
 def test_files_named_by_a_configuration_are_part_of_its_identity(tmp_path: Path) -> None:
     weights = tmp_path / "net.safetensors"
     settings = {"infer": {"model": str(weights), "names": ["da3-nano", 3]}}

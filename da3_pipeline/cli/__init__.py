@@ -26,7 +26,7 @@ from .console import open_console, printable
 from .convert import convert
 from .examples import examples
 from .models import models, show_licence
-from .options import AsJson, Model, Output, Overwrite, Quiet, Seed, Split, configuration
+from .options import AsJson, Model, Output, Overwrite, Quiet, Seed, Split, Verify, configuration
 from .view import view
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def run(
     config: PipelineConfig,
     split: Split = False,
     overwrite: Overwrite = False,
+    verify: Verify = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +78,7 @@ def run(
     from .. import pipeline
 
     progress = SilentProgress() if quiet else TerminalProgress()
-    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split)
+    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split, verify=verify)
     conclude(outcome, as_json)
 
 
@@ -111,6 +112,7 @@ def batch(
     config: PipelineConfig,
     split: Split = False,
     overwrite: Overwrite = False,
+    verify: Verify = False,
     jobs: Annotated[int, typer.Option(min=1, help="Captures processed at once.")] = 1,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -124,7 +126,9 @@ def batch(
 
     show_licence(config)
     progress = SilentProgress() if quiet else TerminalProgress()
-    summary = run_batch(captures, output, config, jobs=jobs, progress=progress, split=split, overwrite=overwrite)
+    summary = run_batch(
+        captures, output, config, jobs=jobs, progress=progress, split=split, overwrite=overwrite, verify=verify
+    )
     typer.echo(summary.as_json() if as_json else summary.as_table())
     raise typer.Exit(summary.exit_code)
 

@@ -22,6 +22,7 @@ __all__ = [
     "Quiet",
     "Seed",
     "Split",
+    "Verify",
     "capture_configuration",
     "configuration",
 ]
@@ -83,6 +84,14 @@ Seed = Annotated[int, typer.Option(help="Equal seeds give equal poses.", rich_he
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Forget finished stages of the session.")]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Read all of a finished session and make again what is not what it was. Without it, files whose size and "
+        "time are as they were are believed.",
+    ),
+]
 Split = Annotated[
     bool,
     typer.Option(

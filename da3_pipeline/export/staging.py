@@ -5,7 +5,9 @@ output by output, the old one is renamed into `old` and the new one into its pla
 before `ready` leaves the earlier outputs untouched; one during the renames puts them back; a process killed
 between two renames is finished by the next call, since `ready` says that the new outputs are whole.
 
-`FOLDER/.da3/outputs.json` lists every file that was written, so that nothing else is ever replaced.
+`FOLDER/.da3/outputs.json` lists every file that was written, with its stamp, so that nothing else is ever replaced, and
+a later run sees which are lost or were changed. It is kept twice, each copy with a checksum of its own: without it
+nothing would be known to be ours.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ExportError
+from ..fingerprint import fingerprint
+from ..integrity import Stamp, damaged, stamps_of
 
-__all__ = ["OUTPUTS", "check_folder", "finish_interrupted", "staged", "write_atomically"]
+__all__ = ["OUTPUTS", "check_folder", "damaged_outputs", "finish_interrupted", "staged", "write_atomically"]
 
 OUTPUTS = (
     *("images", "sparse", "masks", "depths", "transforms.json", "sparse_pc.ply", "init.ply"),
@@ -28,6 +32,7 @@ OUTPUTS = (
 )
 """What an export replaces, beside smaller copies (`images_2`, ...) that it writes or an earlier one wrote."""
 
+_MANIFESTS = (Path(".da3", "outputs.json"), Path(".da3", "outputs-copy.json"))
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -71,6 +76,17 @@ def staged(folder: Path, sources: Sequence[Path] = (), copies: Sequence[str] = (
             shutil.rmtree(staging, ignore_errors=True)
 
 
+def damaged_outputs(folder: Path, *, thorough: bool = False) -> list[str] | None:
+    """The files of the last export that are lost or not what they were; None where no export is whole there.
+
+    `thorough` reads all of them, else only those whose size or time differ.
+    """
+    listed = _read_manifest(folder)
+    if not listed or (folder / ".da3-staging" / "ready").is_dir():
+        return None
+    return damaged(folder, listed, thorough=thorough)
+
+
 def finish_interrupted(folder: Path) -> None:
     """Complete the renames of a process that was killed amid them; remove what an unfinished one left behind."""
     staging = folder / ".da3-staging"
@@ -96,10 +112,10 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _publish(folder: Path, staging: Path) -> None:
     new, ready = staging / "new", staging / "ready"
-    files = sorted(path.relative_to(new).as_posix() for path in _files(new))
+    files = stamps_of(new, sorted(_files(new)))
     (folder / ".da3").mkdir(exist_ok=True)
     # The manifest covers old and new files until the exchange is over: either set is ours.
-    _write_manifest(folder, sorted({*files, *_read_manifest(folder)}))
+    _write_manifest(folder, {**_read_manifest(folder), **files})
     (staging / "contents.json").write_text(json.dumps([path.name for path in new.iterdir()]), encoding="utf-8")
     new.rename(ready)
     try:
@@ -152,15 +168,26 @@ def _files(place: Path) -> Iterator[Path]:
         yield place
 
 
-def _read_manifest(folder: Path) -> frozenset[str]:
-    try:
-        return frozenset(json.loads((folder / ".da3" / "outputs.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return frozenset()
+def _read_manifest(folder: Path) -> dict[str, Stamp]:
+    """Stamps by name, from the first copy that is whole; those of what an earlier version listed meet nothing."""
+    for place in _MANIFESTS:
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+            document = json.loads((folder / place).read_text(encoding="utf-8"))
+            if isinstance(document, list):
+                return {str(name): (0, 0, "") for name in document}
+            files = {
+                name: (int(size), int(time_ns), str(digest))
+                for name, (size, time_ns, digest) in document["files"].items()
+            }
+            if document["checksum"] == fingerprint(files):
+                return files
+    return {}
 
 
-def _write_manifest(folder: Path, files: Sequence[str]) -> None:
-    write_atomically(folder / ".da3" / "outputs.json", json.dumps(files, ensure_ascii=False, indent=0))
+def _write_manifest(folder: Path, files: Mapping[str, Stamp]) -> None:
+    document = {"files": files, "checksum": fingerprint(files)}
+    for place in _MANIFESTS:
+        write_atomically(folder / place, json.dumps(document, ensure_ascii=False, indent=0))
 
 
 def _one_line(folder: Path, error: OSError) -> str:

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from da3_pipeline.errors import ExportError
-from da3_pipeline.export.staging import OUTPUTS, check_folder, finish_interrupted, staged, write_atomically
+from da3_pipeline.export.staging import (
+    OUTPUTS,
+    check_folder,
+    damaged_outputs,
+    finish_interrupted,
+    staged,
+    write_atomically,
+)
 
 
 def write_outputs(new: Path, text: str, with_depths: bool = False) -> None:
@@ -165,9 +172,20 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_damaged_manifest_protects_everything(tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_read_from_its_copy(tmp_path: Path) -> None:
     export(tmp_path, "first")
-    (tmp_path / ".da3" / "outputs.json").write_text("{")
+    manifest = tmp_path / ".da3" / "outputs.json"
+    manifest.write_text(manifest.read_text().replace("images/sub/a.jpg", "images/sub/b.jpg"))
+    assert damaged_outputs(tmp_path) == []
+    export(tmp_path, "second")
+    assert (tmp_path / "transforms.json").read_text() == "second"
+
+
+def test_damaged_manifests_protect_everything(tmp_path: Path) -> None:
+    export(tmp_path, "first")
+    for copy in ("outputs.json", "outputs-copy.json"):
+        (tmp_path / ".da3" / copy).write_text("{")
+    assert damaged_outputs(tmp_path) is None
     with pytest.raises(ExportError, match="not written by"):
         export(tmp_path, "second")
 
@@ -176,7 +194,9 @@ def test_manifest_lists_what_is_there(tmp_path: Path) -> None:
     export(tmp_path, "first", with_depths=True)
     export(tmp_path, "second")
     listed = json.loads((tmp_path / ".da3" / "outputs.json").read_text())
-    assert listed == ["images/sub/a.jpg", "transforms.json"]
+    assert list(listed["files"]) == ["images/sub/a.jpg", "transforms.json"]
+    (tmp_path / "transforms.json").write_text("other")
+    assert damaged_outputs(tmp_path) == ["transforms.json"]
 
 
 def test_atomic_text_survives_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from PIL import Image
 from pydantic import BaseModel
 
 from da3_pipeline.errors import CaptureError, UsageError
+from da3_pipeline.export.staging import staged
 from da3_pipeline.progress import Progress
+from da3_pipeline.store import Session
 from da3_pipeline.versions import STAGE_VERSIONS
 
 DONE = {"status": "done", "reason": "2 of 2 frames posed", "frames_posed": 2, "frames": 2}
@@ -24,6 +27,15 @@ class Settings(BaseModel):
     """Stands for PipelineConfig, of which a batch needs the JSON alone."""
 
     seed: int = 0
+
+
+def finish(folder: Path) -> None:
+    """A data set and its report, as a session leaves them."""
+    with Session.open(folder) as session:
+        with staged(session.output) as new:
+            (new / "transforms.json").write_text("{}")
+        (session.output / "report.json").write_text("{}")
+        session.remember_report("key", [session.output / "report.json"])
 
 
 class ScriptedExecutor:
@@ -43,16 +55,15 @@ class ScriptedExecutor:
                 self.ran.append(task.name)
                 status, result = self._endings.get(task.name, (0, DONE))
                 if status == 0:
-                    task.output.mkdir(parents=True, exist_ok=True)
-                    for name in ("transforms.json", "report.json"):
-                        (task.output / name).write_text("{}")
+                    finish(task.output)
                 yield Report(task, result, status, 1.25)
         finally:
             self.closed = True
 
 
-def batch(captures: Path, executor: ScriptedExecutor, seed: int = 0) -> Any:
-    return run_batch(captures, captures.parent / "out", Settings(seed=seed), executor=executor)  # type: ignore[arg-type]
+def batch(captures: Path, executor: ScriptedExecutor, seed: int = 0, **flags: bool) -> Any:
+    output = captures.parent / "out"
+    return run_batch(captures, output, Settings(seed=seed), executor=executor, **flags)  # type: ignore[arg-type]
 
 
 def test_each_capture_ends_on_its_own_and_the_summary_says_how(captures: Path) -> None:
@@ -94,12 +105,25 @@ def test_new_photographs_new_settings_and_lost_outputs_are_done_again(captures: 
     batch(captures, ScriptedExecutor({}))
     Image.new("RGB", (8, 6)).save(captures / "room 10" / "b.jpg")
     (captures.parent / "out" / "room 2" / "transforms.json").unlink()
+    (captures.parent / "out" / "garden.mp4" / "report.json").write_text("")
     after_change = ScriptedExecutor({})
     batch(captures, after_change)
-    assert after_change.ran == ["room 2", "room 10"]
+    assert after_change.ran == ["garden.mp4", "room 2", "room 10"]
     other_seed = ScriptedExecutor({})
     batch(captures, other_seed, seed=1)
     assert other_seed.ran == ["garden.mp4", "room 2", "room 10"]
+
+
+def test_what_no_stat_tells_is_done_again_where_verifying_is_asked_for(captures: Path) -> None:
+    batch(captures, ScriptedExecutor({}))
+    changed = captures.parent / "out" / "room 2" / "transforms.json"
+    times = changed.stat()
+    changed.write_text("[]")
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    plain, verifying = ScriptedExecutor({}), ScriptedExecutor({})
+    batch(captures, plain)
+    batch(captures, verifying, verify=True)
+    assert (plain.ran, verifying.ran) == ([], ["room 2"])
 
 
 def test_a_stage_of_another_version_is_a_reason_to_do_all_again(

@@ -32,7 +32,7 @@ def test_the_result_counts_frames_and_gives_the_verdict(monkeypatch: pytest.Monk
     def run(sources: Any, output: Any, config: PipelineConfig, progress: Any, **flags: bool) -> Any:
         assert (sources, output) == ([Path("room")], Path("out"))
         assert config.refine.seed == 5
-        assert flags == {"split": True, "overwrite": False}
+        assert flags == {"split": True, "overwrite": False, "verify": False}
         progress.begin("refine")
         progress.step(3, 3, "a.jpg")
         progress.end("3 frames")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from da3_pipeline.errors import ExportError, UsageError
 from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.pipeline import is_intact
 from da3_pipeline.progress import Progress, SilentProgress
 from da3_pipeline.store import file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped
@@ -28,7 +29,6 @@ __all__ = ["run_batch"]
 
 _RECORDS = "batch.json"
 _LOGS = ".da3-batch"
-_OUTPUTS = ("transforms.json", "report.json")
 
 
 def run_batch(
@@ -41,15 +41,16 @@ def run_batch(
     executor: Executor | None = None,
     split: bool = False,
     overwrite: bool = False,
+    verify: bool = False,
 ) -> BatchSummary:
     """Process every capture of the folder `captures` into a session `output`/NAME, and say how each ended.
 
     A capture is a sub-folder with photographs or videos, or a video. One that was finished by an earlier batch, with
     the same files, settings and versions of the stages, is not done again; one that failed is. `output`/batch.json is
     brought up to date after each, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie
-    in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`. `split` and
-    `overwrite` are those of `da3_pipeline.run`; with the latter nothing counts as finished. Files that `config` names
-    may be each capture's own (`settings_of_capture`).
+    in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`. `split`,
+    `overwrite` and `verify` are those of `da3_pipeline.run`; with `overwrite` nothing counts as finished. Files that
+    `config` names may be each capture's own (`settings_of_capture`).
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -63,8 +64,8 @@ def run_batch(
     keys = {source.name: _key(source, output / source.name, settings[source.name], split) for source in sources}
     records = _Records(output / _RECORDS, [source.name for source in sources], left_out)
     if not overwrite:
-        records.keep_finished(keys, output)
-    flags = {"split": split, "overwrite": overwrite}
+        records.keep_finished(keys, output, verify)
+    flags = {"split": split, "overwrite": overwrite, "verify": verify}
     tasks = [_task(source, output, settings[source.name], flags) for source in sources if source.name not in records]
     runner = executor or LocalExecutor(jobs)
     with closing(runner.run(tasks, progress or SilentProgress())) as reports:
@@ -85,11 +86,11 @@ class _Records:
     def __contains__(self, name: str) -> bool:
         return name in self._records
 
-    def keep_finished(self, keys: dict[str, str], output: Path) -> None:
-        """Take over what an earlier batch finished from the same sources with the same settings."""
+    def keep_finished(self, keys: dict[str, str], output: Path, verify: bool) -> None:
+        """Take over what an earlier batch finished from the same sources with the same settings, and is what it was."""
         for name, record in read_records(self._path).items():
-            whole = all((output / name / file).is_file() for file in _OUTPUTS)
-            if record.finished and record.key == keys.get(name) and whole:
+            known = record.finished and record.key == keys.get(name)
+            if known and is_intact(output / name, verify=verify):
                 self._records[name] = replace(record, reused=True)
 
     def add(self, record: CaptureRecord) -> None:

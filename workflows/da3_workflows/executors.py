@@ -28,7 +28,7 @@ _GRACE_S = 20.0
 class Task:
     """One capture to process. `config` is a PipelineConfig in JSON's terms; `log` receives what its process prints.
 
-    `flags`: `split` and `overwrite` of `da3_pipeline.run`, where they are set.
+    `flags`: `split`, `overwrite` and `verify` of `da3_pipeline.run`, where they are set.
     """
 
     name: str

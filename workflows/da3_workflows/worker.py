@@ -40,7 +40,7 @@ def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome:
     from da3_pipeline.config import PipelineConfig
 
     config = PipelineConfig.model_validate(task["config"])
-    flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite")}
+    flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite", "verify")}
     return pipeline.run([Path(task["source"])], Path(task["output"]), config, progress, **flags)
 
 

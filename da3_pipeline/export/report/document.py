@@ -37,8 +37,8 @@ def write_report(
     config: Mapping[str, object],
     dropped: Sequence[Dropped],
     settings: ReportConfig,
-) -> None:
-    """Write report.json and report.html into `folder`; `result` is None where nothing could be exported.
+) -> tuple[Path, Path]:
+    """Write report.json and report.html into `folder` and name them; `result` is None where nothing could be exported.
 
     `config` is that of the whole run, as it is told; `settings` is what the report goes by itself. Raises ExportError
     where the folder cannot be written.
@@ -48,6 +48,7 @@ def write_report(
     page = render_html(document, collect_pictures(folder, scene, result), folder, settings)
     write_atomically(folder / "report.html", page)
     write_atomically(folder / "report.json", text)
+    return folder / "report.json", folder / "report.html"
 
 
 def report_document(

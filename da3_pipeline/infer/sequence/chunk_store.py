@@ -1,8 +1,9 @@
 """Chunks kept on disk, so that memory holds a few frames and a killed run resumes.
 
 `WORKSPACE/<name>/` holds one .npy file for each field of the views, and `chunk.json`: which frames were seen, which
-could not be read, and a digest of everything that decided the result. A folder is written beside its place and
-renamed into it, so it is either whole or absent; one with another digest is as good as absent.
+could not be read, a digest of everything that decided the result, and stamps of the files. A folder is written beside
+its place and renamed into it, so it is either whole or absent; one with another digest, or with a file that is not what
+it was, is as good as absent.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ...arrays import Bool, Int
 from ...fingerprint import fingerprint
+from ...integrity import damaged, stamps_of
 from ..views import RawViews
 from .array_file import ArrayFile
 
@@ -78,13 +80,13 @@ class ChunkStore:
             record = json.loads((folder / "chunk.json").read_text(encoding="utf-8"))
             indices = np.array(record["indices"], np.int64)
             unreadable = {int(index): str(reason) for index, reason in record["unreadable"]}
-            if record["digest"] != self._digest(indices, unreadable):
+            if record["digest"] != self._digest(indices, unreadable) or damaged(folder, record["files"]):
                 return None
             fields = [str(field) for field in record["fields"]]
             maps = {field: ArrayFile(folder / f"{field}.npy") for field in fields if field in _MAPS}
             small = {field: np.load(folder / f"{field}.npy") for field in fields if field not in _MAPS}
             usable = np.array(record["usable"], bool)
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             return None
         return StoredChunk(folder, indices, usable, unreadable, small, maps)
 
@@ -103,6 +105,7 @@ class ChunkStore:
             "usable": views.usable().tolist(),
             "unreadable": sorted(unreadable.items()),
             "fields": sorted(arrays),
+            "files": stamps_of(fresh, sorted(fresh.iterdir())),
         }
         (fresh / "chunk.json").write_text(json.dumps(record), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)

@@ -177,7 +177,7 @@ class _Points:
 def _free_parameters(camera: Camera, centre_free: bool) -> list[int]:
     model = camera.to_pycolmap()
     places = [*model.focal_length_idxs(), *model.extra_params_idxs()]
-    return sorted(places + list(model.principal_point_idxs()) * centre_free)
+    return places + list(model.principal_point_idxs()) * centre_free
 
 
 def _derived(

@@ -93,10 +93,11 @@ def test_tracks_of_no_part_stay_in(make_capture: Make) -> None:
     np.testing.assert_allclose(some, whole[:2], atol=1e-12)
 
 
-def test_focal_lengths_that_are_known_stay(make_capture: Make) -> None:
+@pytest.mark.parametrize("frames", [3, 5])
+def test_focal_lengths_that_are_known_stay(make_capture: Make, frames: int) -> None:
     """Cameras turn less without a part where they cannot change their focal length with it."""
     config = SolveConfig(max_lens="SIMPLE_PINHOLE")
-    capture = make_capture(frames=5, points=300, noise_px=0.2, false_matches=0.0)
+    capture = make_capture(frames=frames, points=300, noise_px=0.2, false_matches=0.0)
     problem = capture.problem()
     known = replace(problem, known_cameras=frozenset(problem.camera_names))
     sizes = []
