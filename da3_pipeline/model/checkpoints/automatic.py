@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from threading import Thread
 
 from ...errors import WeightsError
 from ..variants import licence_notice, variant
-from .sources import WEIGHTS_FILE, fetch_checkpoint, local_checkpoint
+from .hub import HubError, size_on_hub
+from .sources import fetch_checkpoint, local_checkpoint
 
 __all__ = ["BUILT_IN", "AutomaticChoice", "automatic_network", "download_bytes"]
 
@@ -47,7 +45,7 @@ def automatic_network(on_gpu: bool, announce: Callable[[str], None]) -> Automati
     if size is not None:
         announce(f"fetching {size / 1e6:.0f} MB, once; {licence_notice(best)}")
         try:
-            fetch_checkpoint(best)
+            fetch_checkpoint(best, answered=True)
             return AutomaticChoice(best, "fetched")
         except WeightsError as error:
             why_not = str(error)
@@ -62,25 +60,8 @@ def download_bytes(name: str) -> int | None:
 
     HF_HUB_OFFLINE is honoured: then nothing is asked.
     """
-    import huggingface_hub
-    from huggingface_hub import constants
-
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     repository = variant(name).hub_repo
-    if offline or constants.HF_HUB_OFFLINE or repository is None:
-        return None
-    answers: SimpleQueue[int | None] = SimpleQueue()
-
-    def ask() -> None:
-        try:
-            url = huggingface_hub.hf_hub_url(repository, WEIGHTS_FILE)
-            answers.put(huggingface_hub.get_hf_file_metadata(url, timeout=_PROBE_S).size)
-        except Exception:  # of several network libraries, which have no common base; all of them mean "not now"
-            answers.put(None)
-
-    # A thread, since looking a name up is bounded by no timeout; one that hangs ends with the process.
-    Thread(target=ask, name="hub probe", daemon=True).start()
     try:
-        return answers.get(timeout=_PROBE_S)
-    except Empty:
+        return None if repository is None else size_on_hub(repository, _PROBE_S)
+    except HubError:
         return None

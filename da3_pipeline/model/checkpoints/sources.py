@@ -9,6 +9,7 @@ from pathlib import Path
 from ...errors import WeightsError
 from ..config import ModelConfig
 from ..variants import VARIANTS, Variant, variant
+from .hub import WEIGHTS_FILE, HubError, fetch, size_on_hub
 
 __all__ = [
     "WEIGHTS_FILE",
@@ -20,8 +21,9 @@ __all__ = [
 ]
 
 WEIGHTS_FOLDER_VARIABLE = "DA3_PIPELINE_WEIGHTS"
-WEIGHTS_FILE = "model.safetensors"
 _SHIPPED = Path(__file__).parents[1] / "weights"
+_ANSWER_S = 10.0
+"""How long a fetch waits for the hub's first answer: the client's own limit for one try, of which it makes six."""
 
 
 def weights_folder() -> Path:
@@ -76,26 +78,25 @@ def _named_config(path: Path) -> ModelConfig | None:
     return VARIANTS[name].config
 
 
-def fetch_checkpoint(name: str) -> Path:
+def fetch_checkpoint(name: str, answered: bool = False) -> Path:
     """The file of a registered network, from the hub into its cache on this machine where it is not there already.
 
-    Raises UsageError on an unknown name, WeightsError where it cannot be fetched.
+    answered: the hub has just said that it has it, so it is not asked again. Raises UsageError on an unknown name,
+    WeightsError where it cannot be fetched.
     """
-    return local_checkpoint(name) or _fetch(variant(name))
+    return local_checkpoint(name) or _fetch(variant(name), answered)
 
 
-def _fetch(entry: Variant) -> Path:
+def _fetch(entry: Variant, answered: bool) -> Path:
     if entry.hub_repo is None:
         raise WeightsError(f"the weights of {entry.name} are missing from this installation: install the package again")
-    from huggingface_hub import hf_hub_download
-
     try:
-        return Path(hf_hub_download(entry.hub_repo, WEIGHTS_FILE))
-    # The hub client lets errors of several network libraries through, which have no common base.
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if not answered:
+            size_on_hub(entry.hub_repo, _ANSWER_S)
+        return fetch(entry.hub_repo)
+    except HubError as error:
         raise WeightsError(
-            f"the weights of {entry.name} cannot be fetched ({reason}): "
+            f"the weights of {entry.name} cannot be fetched ({error}): "
             f"download https://huggingface.co/{entry.hub_repo}/resolve/main/{WEIGHTS_FILE} "
             f"and place it as {weights_folder() / f'{entry.name}.safetensors'}, or pass its path as the model; "
             "da3-nano is built in and needs no download"

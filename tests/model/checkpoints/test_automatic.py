@@ -91,7 +91,8 @@ def test_an_endpoint_that_cannot_be_reached_is_no_error(hub: Hub, monkeypatch: p
     monkeypatch.undo()
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    closed = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", closed)
     assert download_bytes("da3-small") is None
 
 

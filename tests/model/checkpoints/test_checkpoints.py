@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -52,11 +53,14 @@ def published(nano: DepthAnything3, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No network, and an empty folder for checkpoints placed by hand."""
+    """No network, though nothing forbids asking, and an empty folder for checkpoints placed by hand."""
 
     def unreachable(*args: object, **kwargs: object) -> str:
         raise ConnectionError("Name or service not known\nwith more lines")
 
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *args: None)
     monkeypatch.setenv(WEIGHTS_FOLDER_VARIABLE, str(tmp_path / "placed"))
@@ -182,6 +186,7 @@ def test_a_checkpoint_placed_by_hand_is_found_by_name(tiny: DepthAnything3, tmp_
 def test_a_name_is_fetched_from_its_repository(monkeypatch: pytest.MonkeyPatch, published: Callable[..., Path]) -> None:
     asked = []
     path = published()
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, timeout: SimpleNamespace(size=1))
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *args: asked.append(args) or str(path))
     with pytest.raises(WeightsError, match="seems to be da3-nano"):
         load("da3-large-1.1")
