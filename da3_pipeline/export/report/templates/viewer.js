@@ -82,22 +82,42 @@
     if (!pending) { pending = true; requestAnimationFrame(draw); }
   }
 
-  let held = null;
-  canvas.addEventListener("pointerdown", (event) => { held = event; canvas.setPointerCapture(event.pointerId); });
-  canvas.addEventListener("pointerup", () => { held = null; });
+  // The mouse or one finger turns; two fingers move the scene and zoom by how far apart they go.
+  const held = new Map();
+  const zoomBy = (factor) => { view.zoom = Math.max(0.3, Math.min(20, view.zoom * factor)); };
+  const release = (event) => { held.delete(event.pointerId); };
+  function fingers() {
+    const [a, b] = held.values();
+    const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    return [(a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2, Math.max(apart, 1)];
+  }
+  canvas.addEventListener("pointerdown", (event) => {
+    held.set(event.pointerId, event);
+    canvas.setPointerCapture(event.pointerId);
+    name(event);
+  });
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointermove", (event) => {
-    if (!held) return name(event);
-    const [dx, dy] = [event.clientX - held.clientX, event.clientY - held.clientY];
-    if (event.shiftKey) { view.x += dx; view.y += dy; } else {
+    const last = held.get(event.pointerId);
+    if (!last) return name(event);
+    const before = held.size > 1 && fingers();
+    held.set(event.pointerId, event);
+    const [dx, dy] = [event.clientX - last.clientX, event.clientY - last.clientY];
+    if (before) {
+      const after = fingers();
+      view.x += after[0] - before[0];
+      view.y += after[1] - before[1];
+      zoomBy(after[2] / before[2]);
+    } else if (event.shiftKey) { view.x += dx; view.y += dy; } else {
       view.yaw -= dx * 0.008;
       view.pitch = Math.max(-Math.PI / 2, Math.min(Math.PI / 2, view.pitch + dy * 0.008));
     }
-    held = event;
     redraw();
   });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
-    view.zoom = Math.max(0.3, Math.min(20, view.zoom * Math.exp(-event.deltaY * 0.001)));
+    zoomBy(Math.exp(-event.deltaY * 0.001));
     redraw();
   }, { passive: false });
   document.querySelectorAll("[data-view]").forEach((button) => {
