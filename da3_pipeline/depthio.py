@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .arrays import Float32
+from .arrays import Float, Float32
 from .errors import MissingExtraError
-from .types import SensorDepth
+from .types import Frame, SensorDepth
 
-__all__ = ["UnreadableDepthError", "read_depth"]
+__all__ = ["UnreadableDepthError", "depth_at", "read_depth"]
 
 _NOTHING_MEASURED = 65535  # what 7-Scenes and others store in 16 bits for it
 
@@ -46,6 +46,30 @@ def read_depth(depth: SensorDepth) -> Float32:
             )
         known &= confidence >= depth.least_confidence
     return np.where(known, stored * np.float64(depth.unit), np.nan).astype(np.float32)
+
+
+def depth_at(depth: Float32, frame: Frame, pixels: Float) -> Float32:
+    """(n,) values of a frame's stored map (H, W) nearest to (n, 2) pixels of its upright picture; NaN beyond it."""
+    stored, size = _stored_pixels(pixels, frame)
+    own = frame.depth.pixel_map if frame.depth else None
+    height, width = depth.shape
+    places = stored * (np.array([width, height]) / size) if own is None else own.to_network(stored)
+    column, row = np.floor(places).astype(np.int64).T
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    found = np.full(len(places), np.nan, np.float32)
+    found[inside] = depth[row[inside], column[inside]]
+    return found
+
+
+def _stored_pixels(upright: Float, frame: Frame) -> tuple[Float, Float]:
+    """Pixels of the picture as it is stored, before its quarter turns, and its size."""
+    width, height = float(frame.width), float(frame.height)
+    pixels = upright
+    for _ in range((frame.depth.quarter_turns if frame.depth else 0) % 4):
+        # Undoing a clockwise quarter: what is at (x, y) came from (y, width - x) of a picture on its side.
+        pixels = np.stack([pixels[:, 1], width - pixels[:, 0]], axis=1)
+        width, height = height, width
+    return pixels, np.array([width, height])
 
 
 def _stored(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> NDArray[Any]:

@@ -8,8 +8,8 @@ STAGE_VERSIONS = {
     "ingest": 10,
     "select": 10,
     "mask": 1,
-    "infer": 4,
-    "refine": 31,
+    "infer": 5,
+    "refine": 32,
     "georegister": 5,
     "export": 16,
 }

@@ -58,8 +58,8 @@ class Recipe:
     frames: int = 8
     points: int = 500
     lenses: tuple[Camera, ...] = (LANDSCAPE, PORTRAIT)
-    # arc, row, line, rotation (on the spot), halves (that share nothing), rig (pairs, bolted), around (threes that look
-    # 120 degrees apart from one spot, into a world all around)
+    # arc, row, line, rotation (on the spot), turn (as good as), halves (that share nothing), rig (pairs, bolted),
+    # around (threes that look 120 degrees apart from one spot, into a world all around)
     layout: str = "arc"
     surface: str = "relief"  # relief, plane
     noise_px: float = 0.5
@@ -211,6 +211,11 @@ def _poses(recipe: Recipe, rng: np.random.Generator) -> Float:
         yaws = np.radians(120) * np.arange(recipe.frames)
         ahead = np.column_stack([np.sin(yaws), np.zeros(len(yaws)), np.cos(yaws)])
         return np.stack([look_at(spot, spot + gaze) for spot, gaze in zip(spots, ahead, strict=False)])
+    if recipe.layout == "turn":  # a hand that turns moves a little, too
+        steps = np.linspace(-0.3, 0.3, recipe.frames)
+        places = [np.array([0.4 * a, 0.1 * np.sin(9 * a), 0.2 * a]) for a in steps]
+        gazes = [np.array([np.sin(a), 0.0, np.cos(a)]) for a in steps]
+        return np.stack([look_at(at, at + gaze) for at, gaze in zip(places, gazes, strict=True)])
     poses = []
     for k, a in enumerate(np.linspace(-0.5, 0.5, recipe.frames)):
         wobble = 0.3 * rng.standard_normal(3)
@@ -235,7 +240,7 @@ def _points(recipe: Recipe, rng: np.random.Generator) -> list[Float]:
     xy = rng.uniform(-recipe.spread, recipe.spread, (recipe.points, 2))
     z = np.zeros(recipe.points) if recipe.surface == "plane" else 1.2 * np.sin(xy[:, 0]) * np.cos(1.3 * xy[:, 1])
     points = np.column_stack([xy, z])
-    if recipe.layout == "rotation":
+    if recipe.layout in ("rotation", "turn"):
         points = rng.uniform(-1, 1, (recipe.points, 3)) * [6, 3, 3] + [0, 0, 8]
     if recipe.layout == "around":
         points = rng.normal(size=(recipe.points, 3)) * [1, 0.4, 1]

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..arrays import Float, Float32, read_entry
-from ..depthio import UnreadableDepthError, read_depth
+from ..arrays import Float32, read_entry
+from ..depthio import UnreadableDepthError, depth_at, read_depth
 from ..errors import MissingExtraError
 from ..geometry import PixelMap
 from ..types import Frame, MetricScale, Prediction
@@ -40,11 +40,11 @@ def with_sensor_depth(prediction: Prediction, config: SensorConfig) -> Predictio
         return prediction
     unit = float(np.exp(np.median(np.log(list(ratios.values())))))
     depth, conf = _writable(prediction.depth), _writable(prediction.conf)
+    surest = _largest(prediction.conf)
     for frame, ratio in ratios.items():
         known = np.isfinite(measured[frame])
         depth[frame] = np.where(known, measured[frame], depth[frame] * np.float32(ratio)) / np.float32(unit)
-        finite = conf[frame][np.isfinite(conf[frame])]
-        conf[frame][known] = finite.max() if len(finite) else 1.0
+        conf[frame][known] = surest
     metric = prediction.metric
     if any(_metric(prediction.frames.frames[k]) for k in ratios):
         metric = MetricScale(unit, 0.0, "the depth sensor", measured=True)
@@ -55,26 +55,7 @@ def in_network_pixels(depth: Float32, frame: Frame, pixel_map: PixelMap, shape: 
     """A stored depth map (H, W) of a frame at the centres of the network's (h, w) pixels, by the nearest one."""
     rows, columns = np.indices(shape).reshape(2, -1)
     upright = pixel_map.to_original(np.stack([columns + 0.5, rows + 0.5], axis=1))
-    stored, size = _stored_pixels(upright, frame)
-    own = frame.depth.pixel_map if frame.depth else None
-    height, width = depth.shape
-    pixels = stored * (np.array([width, height]) / size) if own is None else own.to_network(stored)
-    column, row = np.floor(pixels).astype(np.int64).T
-    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
-    found = np.full(len(pixels), np.nan, np.float32)
-    found[inside] = depth[row[inside], column[inside]]
-    return found.reshape(shape)
-
-
-def _stored_pixels(upright: Float, frame: Frame) -> tuple[Float, Float]:
-    """Pixels of the picture as it is stored, before its quarter turns, and its size."""
-    width, height = float(frame.width), float(frame.height)
-    pixels = upright
-    for _ in range((frame.depth.quarter_turns if frame.depth else 0) % 4):
-        # Undoing a clockwise quarter: what is at (x, y) came from (y, width - x) of a picture on its side.
-        pixels = np.stack([pixels[:, 1], width - pixels[:, 0]], axis=1)
-        width, height = height, width
-    return pixels, np.array([width, height])
+    return depth_at(depth, frame, upright).reshape(shape)
 
 
 def _measured(prediction: Prediction) -> dict[int, Float32]:
@@ -93,6 +74,12 @@ def _measured(prediction: Prediction) -> dict[int, Float32]:
     if lost:
         logger.warning("%d depth maps of the sensor are not used: %s", len(lost), lost[0])
     return found
+
+
+def _largest(confidence: Float32) -> float:
+    """The largest of all frames (N, h, w): what a network doubts in one frame a sensor knows as well as in another."""
+    maps = (read_entry(confidence, index) for index in range(len(confidence)))
+    return max((float(conf[np.isfinite(conf)].max(initial=0.0)) for conf in maps), default=0.0) or 1.0
 
 
 def _metric(frame: Frame) -> bool:

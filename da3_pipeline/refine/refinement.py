@@ -24,6 +24,7 @@ from .amendments.known_poses import with_known_poses
 from .amendments.off_centre import with_centres_found
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
+from .amendments.sensor_depth import with_sensor_depth
 from .amendments.solution import Amendment, Solution
 from .amendments.which_way import turned_as_matches_say
 from .assembly import Assembly, assemble, in_original_pixels, sample_colours
@@ -49,6 +50,7 @@ OF_THE_WINNER: tuple[Amendment, ...] = (
     turned_as_matches_say,
     through_fisheye,
     with_centres_found,
+    with_sensor_depth,
     with_known_poses,
     with_gps,
     exif_judged,

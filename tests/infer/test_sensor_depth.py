@@ -114,6 +114,15 @@ def test_metres_come_from_the_median_frame_and_the_rest_follows(tmp_path: Path) 
     assert found.depth[3] == pytest.approx(1.0)
 
 
+def test_a_sensor_is_as_sure_in_every_frame(tmp_path: Path) -> None:
+    """However little the network believes of some: a threshold over all frames must not take whole maps away."""
+    frames = [frame(str(k), stored(tmp_path / f"{k}.png", np.full((12, 16), 2000))) for k in range(2)]
+    doubtful = prediction(*frames)
+    doubtful.conf[0] = 0.1
+    doubtful.conf[1] = 3.0
+    assert with_sensor_depth(doubtful, SensorConfig()).conf == pytest.approx(3.0)
+
+
 def test_depth_in_units_of_the_poses_brings_no_metres(tmp_path: Path) -> None:
     depth = replace(stored(tmp_path / "a.png", np.full((12, 16), 2000)), metric=False)
     assert with_sensor_depth(prediction(frame("a", depth)), SensorConfig()).metric is None

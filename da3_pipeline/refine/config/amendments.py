@@ -11,6 +11,7 @@ __all__ = [
     "ExifConfig",
     "FisheyeConfig",
     "GpsConfig",
+    "MeasuredDepthConfig",
     "OffCentreConfig",
     "RepeatConfig",
     "ZoomConfig",
@@ -178,6 +179,36 @@ class ZoomConfig(Settings):
         default=1.1, gt=1, description="between those of two settings: breathing and weak geometry stay under it"
     )
     fewest: int = Field(default=3, ge=2, description="pictures that make a setting (chosen)")
+
+
+class MeasuredDepthConfig(Settings):
+    """How depth that a sensor measured takes part in the adjustment."""
+
+    use: bool = Field(default=True, description="off: matches alone say where cameras and points are")
+    sigma: float = Field(
+        default=0.02,
+        gt=0,
+        description="of a depth, relative: structured light and LiDAR of hand-held devices are within 1 to 2 % "
+        "(chosen)",
+    )
+    beside_px: float = Field(
+        default=1.5, ge=0, description="of the depth map, so far around an observation depth must be smooth (chosen)"
+    )
+    most_step: float = Field(
+        default=0.06,
+        gt=0,
+        description="relative, that it may differ by there: at an edge it is of one side or the other (chosen)",
+    )
+    fewest_observations: int = Field(default=100, ge=10, description="with depth: fewer tell nothing (chosen)")
+    most_passes: int = Field(default=6, ge=1, description="of adjustments, while a focal length still moves (chosen)")
+    settled: float = Field(default=0.002, gt=0, description="relative, by which it may move in the last (chosen)")
+    cost: float = Field(
+        default=0.02, ge=0, le=1, description="share of the matches that may stop to agree: more contradict it (chosen)"
+    )
+    within: float = Field(default=0.1, gt=0, description="relative, of its depth: there a point is near (chosen)")
+    least_near: float = Field(
+        default=0.6, gt=0, le=1, description="of the points that must be near: fewer contradict it (chosen)"
+    )
 
 
 class OffCentreConfig(Settings):

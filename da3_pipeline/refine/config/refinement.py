@@ -12,6 +12,7 @@ from .amendments import (
     ExifConfig,
     FisheyeConfig,
     GpsConfig,
+    MeasuredDepthConfig,
     OffCentreConfig,
     RepeatConfig,
     ZoomConfig,
@@ -50,5 +51,6 @@ class RefineConfig(Settings):
     off_centre: OffCentreConfig = OffCentreConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
+    measured_depth: MeasuredDepthConfig = MeasuredDepthConfig()
     contradictions: ContradictionConfig = ContradictionConfig()
     quality: QualityConfig = QualityConfig()

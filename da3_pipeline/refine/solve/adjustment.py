@@ -16,9 +16,10 @@ from ..config import AdjustmentConfig
 from .priors import Priors, add_prior_terms
 from .problem import Estimate, Problem
 from .rigs import Rigs
+from .sensor.terms import add_depth_terms
 from .sharing import Sharing, shared_problem
 from .tracks import Observations
-from .triangulation import reprojection_errors
+from .triangulation import measured_depth, reprojection_errors
 
 __all__ = ["Adjustment", "adjust", "focal_sigmas", "local_frame", "usable"]
 
@@ -177,18 +178,38 @@ def _solved(
     names = sorted({problem.camera_of(int(k)) for k in np.unique(observations.frame)})
     model = _reconstruction(problem, estimate, names, observations, how.rigs)
     point_ids = _add_points(model, points, observations)
-    config = _configuration(problem, model, names, how)
-    if how.priors is None:
+    depth = measured_depth(estimate, points, observations)
+    config = _configuration(problem, model, names, how, depth is not None)
+    if how.priors is None and depth is None:
         summary = pycolmap.create_default_bundle_adjuster(_options(how), config, model).solve()
     else:
         adjuster = pycolmap.create_default_ceres_bundle_adjuster(_options(how), config, model)
-        alive = add_prior_terms(adjuster, model, how.priors, {name: k for k, name in enumerate(names, start=1)})
+        alive: list[object] = []
+        if how.priors is not None:
+            alive += add_prior_terms(adjuster, model, how.priors, {name: k for k, name in enumerate(names, start=1)})
+        if depth is not None:
+            alive += _depth_terms(adjuster, model, depth, observations, point_ids, problem.depth_sigma)
         summary = adjuster.solve()
         del adjuster, alive
     if not summary.is_solution_usable():
         logger.debug("%s", summary.brief_report())
         return None
     return _read_back(estimate, points, model, names, point_ids)
+
+
+def _depth_terms(
+    adjuster: pycolmap.CeresBundleAdjuster,
+    model: pycolmap.Reconstruction,
+    depth: Float,
+    observations: Observations,
+    track_of_point: dict[int, int],
+    sigma: float,
+) -> list[object]:
+    point_of_track = np.zeros(observations.num_tracks, np.int64)
+    point_of_track[list(track_of_point.values())] = list(track_of_point)
+    told = np.flatnonzero(np.isfinite(depth))
+    frame, points = observations.frame[told], point_of_track[observations.track[told]]
+    return add_depth_terms(adjuster, model, frame, points, depth[told], sigma)
 
 
 def _sound(
@@ -206,7 +227,7 @@ def _sound(
     if not all(camera.focal_px > 0 and np.isfinite(camera.params).all() for camera in estimate.cameras.values()):
         return False
     before, after = (_spread(some.cam_from_world[frames]) for some in (start, estimate))
-    free = how.fixed is None and not (how.priors and how.priors.hold_the_gauge)
+    free = how.fixed is None and not (how.priors and how.priors.hold_the_gauge) and observations.depth is None
     if free and after < how.limits.least_size * before:
         return False
     ahead = np.isfinite(reprojection_errors(problem, estimate, points, observations))
@@ -219,9 +240,12 @@ def _spread(cam_from_world: Float) -> float:
 
 
 def _configuration(
-    problem: Problem, model: pycolmap.Reconstruction, camera_ids: list[str], how: Adjustment
+    problem: Problem, model: pycolmap.Reconstruction, camera_ids: list[str], how: Adjustment, measured: bool
 ) -> pycolmap.BundleAdjustmentConfig:
-    """What moves: poses and cameras as far as they are not known, and no gauge beside what the priors hold."""
+    """What moves: poses and cameras as far as they are not known, and no gauge beside what the priors hold.
+
+    measured: whether depth holds the scale.
+    """
     config = pycolmap.BundleAdjustmentConfig()
     fixed = np.zeros(problem.num_frames, bool) if how.fixed is None else how.fixed
     for image_id in sorted(model.images):
@@ -238,7 +262,10 @@ def _configuration(
             if how.rigs is not None and how.rigs.fixed[how.rigs.sensor_of_camera[camera_ids[sensor.id - 1]]]:
                 config.set_constant_sensor_from_rig_pose(sensor)
     if not fixed.any() and not (how.priors and how.priors.hold_the_gauge):
-        config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+        if measured:
+            config.set_constant_rig_from_world_pose(model.images[min(model.images)].frame_id)
+        else:
+            config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
     return config
 
 

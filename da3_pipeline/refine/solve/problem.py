@@ -60,7 +60,8 @@ class Problem:
     prior: the prediction's poses and cameras, or the poses that the user gave for all frames (`given_poses`).
     known_cameras keep their parameters. exif_focal_px: by camera_id, where known. scale (N, 2): working pixels per
     original pixel, x and y. size_px (N, 2): width and height. rigs: where frames are on any. lenses: cameras that are
-    one lens and are adjusted as one. centred: cameras whose principal point stays in the middle.
+    one lens and are adjusted as one. centred: cameras whose principal point stays in the middle. depth_sigma: of the
+    observations' measured depth, relative.
     """
 
     observations: Observations
@@ -76,6 +77,7 @@ class Problem:
     rigs: Rigs | None = None
     lenses: Lenses | None = None
     centred: frozenset[str] = frozenset()
+    depth_sigma: float = 1.0
 
     @property
     def num_frames(self) -> int:

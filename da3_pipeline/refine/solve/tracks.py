@@ -19,13 +19,15 @@ class Observations:
     """Observations in the order of their tracks, within a track in the order of frames.
 
     track (M,) non-decreasing, 0 .. num_tracks - 1, none empty. frame (M,). keypoint (M,) index into the frame's
-    features. xy (M, 2) pixels.
+    features. xy (M, 2) pixels. depth (M,): z-depth by a sensor in its own unit, NaN where it says nothing; None where
+    there is no sensor, or it is not believed.
     """
 
     track: Int
     frame: Int
     keypoint: Int
     xy: Float
+    depth: Float | None = None
 
     def __len__(self) -> int:
         return len(self.track)
@@ -41,12 +43,16 @@ class Observations:
 
     def where(self, keep: Bool) -> Observations:
         """The observations where `keep` (M,); tracks keep their numbers, so that some may be empty."""
-        return Observations(self.track[keep], self.frame[keep], self.keypoint[keep], self.xy[keep])
+        return self._chosen(keep, self.track[keep])
 
     def subset(self, keep: Bool) -> Observations:
         """The observations where `keep` (M,); tracks are numbered anew, in the same order."""
         _, track = np.unique(self.track[keep], return_inverse=True)
-        return Observations(track.astype(np.int64), self.frame[keep], self.keypoint[keep], self.xy[keep])
+        return self._chosen(keep, track.astype(np.int64))
+
+    def _chosen(self, keep: Bool, track: Int) -> Observations:
+        depth = None if self.depth is None else self.depth[keep]
+        return Observations(track, self.frame[keep], self.keypoint[keep], self.xy[keep], depth)
 
 
 def build_tracks(correspondences: Correspondences, trusted: Bool | None = None) -> Observations:

@@ -7,9 +7,10 @@ import numpy as np
 from ...arrays import Bool, Float, Int
 from ...geometry import centres
 from .problem import Estimate, Problem
+from .sensor.points import depth_unit, settled_points
 from .tracks import Observations
 
-__all__ = ["ray_spread_deg", "reprojection_errors", "triangulate", "world_rays"]
+__all__ = ["measured_depth", "ray_spread_deg", "reprojection_errors", "triangulate", "world_rays"]
 
 
 _ITERATIONS = 5
@@ -29,6 +30,32 @@ def world_rays(problem: Problem, estimate: Estimate, observations: Observations)
 
 
 def triangulate(problem: Problem, estimate: Estimate, observations: Observations) -> Float:
+    """(num_tracks, 3) points nearest to their rays, and where a sensor measured their depth, nearest to that, too; NaN
+    for tracks with fewer than two posed observations.
+    """
+    points = _nearest_to_rays(problem, estimate, observations)
+    depth = measured_depth(estimate, points, observations)
+    if depth is None:
+        return points
+    origins, directions = world_rays(problem, estimate, observations)
+    axes = estimate.cam_from_world[observations.frame, 2, :3]
+    return settled_points(points, observations.track, origins, directions, axes, depth, problem.depth_sigma)
+
+
+def measured_depth(estimate: Estimate, points: Float, observations: Observations) -> Float | None:
+    """(M,) a sensor's depth in the world's unit, which is found from (num_tracks, 3) points; NaN where it says nothing.
+
+    None where it never does, or no point is there.
+    """
+    if observations.depth is None:
+        return None
+    pose = estimate.cam_from_world[observations.frame, 2]
+    depth = np.einsum("mj,mj->m", pose[:, :3], points[observations.track]) + pose[:, 3]
+    unit = depth_unit(depth, observations.depth)
+    return unit * observations.depth if np.isfinite(unit) else None
+
+
+def _nearest_to_rays(problem: Problem, estimate: Estimate, observations: Observations) -> Float:
     """(num_tracks, 3) points nearest to their rays; NaN for tracks with fewer than two posed observations.
 
     Minimises the sum of weighted squared distances between point and rays, iteratively reweighted: 1/depth^2 turns
