@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 10,
+    "ingest": 11,
     "select": 10,
     "mask": 1,
     "infer": 5,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CaptureError
-from . import colmap, metashape, opensfm, opf, polycam, reality, record3d, sequences, stray, transforms
+from . import colmap, metashape, opensfm, opf, polycam, reality, record3d, scanner_app, sequences, stray, transforms
 from .views import KnownView, Project
 
 __all__ = ["READERS", "Reader", "find_project", "read_views"]
@@ -28,6 +28,7 @@ class Reader:
 READERS: tuple[Reader, ...] = (
     Reader("Polycam", polycam.recognises, polycam.read),
     Reader("Record3D", record3d.recognises, record3d.read),
+    Reader("3d Scanner App", scanner_app.recognises, scanner_app.read),
     Reader("Stray Scanner", stray.recognises, stray.read),
     Reader("nerfstudio, instant-ngp, NeRFCapture, Blender", transforms.recognises, transforms.read),
     Reader("COLMAP", colmap.recognises, colmap.read),
