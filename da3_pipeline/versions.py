@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 11,
+    "ingest": 12,
     "select": 10,
     "mask": 1,
     "infer": 5,

@@ -147,11 +147,13 @@ def test_a_lens_of_metashapes_that_we_lack_is_solved_anew(tmp_path: Path, caplog
     assert "with k4" in caplog.text
 
 
-def xmp(pose: np.ndarray, distortion: str = "0 0 0 0 0 0") -> str:
+def xmp(
+    pose: np.ndarray, distortion: str = "0 0 0 0 0 0", model: str = "brown3", aspect: float = 1.0, skew: float = 0.0
+) -> str:
     turn, centre = pose[:, :3], centres(pose)
     return f"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-      <rdf:Description xcr:Version="3" xcr:PosePrior="initial" xcr:Coordinates="absolute" xcr:DistortionModel="brown3"
-       xcr:FocalLength35mm="{FX / 640 * 36!r}" xcr:Skew="0" xcr:AspectRatio="1"
+      <rdf:Description xcr:Version="3" xcr:PosePrior="initial" xcr:Coordinates="absolute" xcr:DistortionModel="{model}"
+       xcr:FocalLength35mm="{FX / 640 * 36!r}" xcr:Skew="{skew}" xcr:AspectRatio="{aspect!r}"
        xcr:PrincipalPointU="{(CX - 320) / 640!r}" xcr:PrincipalPointV="{(CY - 240) / 640!r}" xmlns:xcr="http://www.capturingreality.com/ns/xcr/1.1#">
       <xcr:Rotation>{" ".join(map(repr, turn.ravel().tolist()))}</xcr:Rotation>
       <xcr:Position>{" ".join(map(repr, centre.tolist()))}</xcr:Position>
@@ -166,8 +168,45 @@ def test_realitycapture_xmp(tmp_path: Path) -> None:
     project = found(tmp_path, "RealityCapture", ["0.jpg", "1.jpg", "2.jpg"])
     seen_where_it_is(project.views, square)
     assert all(view.calibrated for view in project.views)
-    (tmp_path / "0.xmp").write_text(xmp(POSES[0], "-0.1 0.1 0 0 0 0"))
-    assert not reality.read_xmp(tmp_path).views[0].calibrated
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "camera"),
+    [
+        ("brown3", "-0.05 0.02 -0.01 0 0 0", ("FULL_OPENCV", (-0.05, 0.02, 0.0, 0.0, -0.01, 0.0, 0.0, 0.0))),
+        ("brown3t2", "-0.05 0.02 0 0 0.003 -0.004", ("OPENCV", (-0.05, 0.02, -0.004, 0.003))),
+        ("brown4t2", "-0.05 0.02 -0.01 0 0.003 -0.004", ("FULL_OPENCV", (-0.05, 0.02, -0.004, 0.003, -0.01, 0, 0, 0))),
+    ],
+)
+def test_realitycaptures_browns_lenses(model: str, told: str, camera: tuple[str, Any], tmp_path: Path) -> None:
+    """t1 and t2 are OpenCV's p2 and p1; pixels need not be square."""
+    bent = Camera(camera[0], 640, 480, (FX, FY, CX, CY, *camera[1]))
+    for index, pose in enumerate(POSES):
+        picture(tmp_path / f"{index}.jpg")
+        (tmp_path / f"{index}.xmp").write_text(xmp(pose, told, model, FY / FX))
+    project = found(tmp_path, "RealityCapture", ["0.jpg", "1.jpg", "2.jpg"])
+    seen_where_it_is(project.views, bent)
+    assert all(view.calibrated for view in project.views)
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "skew", "said"),
+    [
+        ("division", "-0.1 0 0 0 0 0", 0.0, "the distortion model division has no camera here"),
+        ("brown4", "-0.1 0 0 0.01 0 0", 0.0, "brown4 with k4 has no camera here"),
+        ("brown3", "0 0 0 0 0 0", 0.01, "skew has no camera here"),
+    ],
+)
+def test_lenses_of_realitycaptures_that_are_solved_anew(
+    model: str, told: str, skew: float, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index, pose in enumerate(POSES):
+        picture(tmp_path / f"{index}.jpg")
+        (tmp_path / f"{index}.xmp").write_text(xmp(pose, told, model, skew=skew))
+    views = found(tmp_path, "RealityCapture", ["0.jpg", "1.jpg", "2.jpg"]).views
+    assert not any(view.calibrated for view in views)
+    assert all(view.intrinsics is not None and view.intrinsics.params == (FX, FX, CX, CY) for view in views)
+    assert len(caplog.records) == 1 and f"{said}: the lens is solved anew" in caplog.text
 
 
 def test_realitycapture_csv(tmp_path: Path) -> None:
