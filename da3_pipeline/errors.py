@@ -2,6 +2,7 @@
 
 PipelineError                exit code 2 unless stated otherwise
 ├── UsageError               contradictory or impossible options
+│   └── SessionBusyError     another run is at work in the session
 ├── CaptureError             the input has nothing usable (no such path, empty folder, no readable frame)
 ├── SelectionError           fewer than two frames are left to work on
 ├── WeightsError             a checkpoint is missing, corrupt, of another variant, or not safetensors
@@ -21,6 +22,7 @@ __all__ = [
     "PipelineError",
     "RefinementError",
     "SelectionError",
+    "SessionBusyError",
     "UsageError",
     "WeightsError",
 ]
@@ -32,6 +34,10 @@ class PipelineError(Exception):
 
 class UsageError(PipelineError):
     """Options that contradict each other or cannot be met."""
+
+
+class SessionBusyError(UsageError):
+    """Another run is at work in the session: what it makes can be had when it is done."""
 
 
 class CaptureError(PipelineError):

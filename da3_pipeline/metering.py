@@ -6,7 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "resident_mb"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -30,11 +30,21 @@ class Meter:
 
     @property
     def peak_memory_mb(self) -> float:
-        try:
-            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-            return int(line.split()[1]) / 1024
-        except (OSError, StopIteration):
-            return _lifetime_peak_mb()
+        told = _told("VmHWM")
+        return _lifetime_peak_mb() if told is None else told
+
+
+def resident_mb() -> float:
+    """Memory that this process holds now; 0 where the system does not tell."""
+    return _told("VmRSS") or 0.0
+
+
+def _told(name: str) -> float | None:
+    try:
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+    except (OSError, StopIteration):
+        return None
 
 
 def _lifetime_peak_mb() -> float:

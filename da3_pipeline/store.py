@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 
 from filelock import FileLock, Timeout
 
-from .errors import ExportError, UsageError
+from .errors import ExportError, SessionBusyError, UsageError
 from .fingerprint import fingerprint
 from .integrity import damaged, stamps_of
 from .types import StageRecord
@@ -102,8 +102,9 @@ class Session:
     def open(cls, output: Path, *, overwrite: bool = False, thorough: bool = False) -> Iterator[Session]:
         """The session in `output`, created or resumed, and locked against a second run.
 
-        Raises UsageError for a folder that holds something else or that another run is using, ExportError where
-        it cannot be written. `overwrite` forgets the finished stages; exported files stay until new ones replace them.
+        Raises UsageError for a folder that holds something else, SessionBusyError where another run is using it,
+        ExportError where it cannot be written. `overwrite` forgets the finished stages; exported files stay until new
+        ones replace them.
         """
         session = cls(output, thorough=thorough)
         created = session._prepare()
@@ -123,7 +124,7 @@ class Session:
             lock.acquire(blocking=False)
         except Timeout as error:
             message = f"{self.output}: another run is at work in this folder; wait for it, or choose another --output"
-            raise UsageError(message) from error
+            raise SessionBusyError(message) from error
         try:
             yield
         finally:

@@ -77,6 +77,7 @@ def run(
     show_licence(config)
     from .. import pipeline
 
+    _take_signals()
     progress = SilentProgress() if quiet else TerminalProgress()
     outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split, verify=verify)
     conclude(outcome, as_json)
@@ -114,6 +115,10 @@ def batch(
     overwrite: Overwrite = False,
     verify: Verify = False,
     jobs: Annotated[int, typer.Option(min=1, help="Captures processed at once.")] = 1,
+    retries: Annotated[int, typer.Option(min=0, help="More tries for what may pass: memory, far file systems.")] = 1,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.1, metavar="MINUTES", help="That a capture may take before it is ended.")
+    ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -124,10 +129,20 @@ def batch(
     """
     from da3_workflows.batch import run_batch
 
+    _take_signals()
     show_licence(config)
     progress = SilentProgress() if quiet else TerminalProgress()
     summary = run_batch(
-        captures, output, config, jobs=jobs, progress=progress, split=split, overwrite=overwrite, verify=verify
+        captures,
+        output,
+        config,
+        jobs=jobs,
+        progress=progress,
+        split=split,
+        overwrite=overwrite,
+        verify=verify,
+        retries=retries,
+        limit_s=None if time_limit is None else 60 * time_limit,
     )
     typer.echo(summary.as_json() if as_json else summary.as_table())
     raise typer.Exit(summary.exit_code)
@@ -166,13 +181,13 @@ def train_student(
 
 
 class _Interrupted(BaseException):
-    """Ctrl-C. Not a KeyboardInterrupt, which typer would turn into a silent exit."""
+    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt, which typer would turn into a silent exit."""
 
 
 def main() -> None:
     """Entry point: every expected failure becomes one line on stderr and its exit code."""
     open_console()
-    signal.signal(signal.SIGINT, _interrupt)
+    _take_signals()
     try:
         app(prog_name="da3-pipeline")
     except PipelineError as error:
@@ -183,6 +198,13 @@ def main() -> None:
         if error.errno not in _MENDABLE:
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; free space or choose another folder", EXIT_BAD_INPUT)
+
+
+def _take_signals() -> None:
+    """Ctrl-C and SIGTERM leave everything resumable. Importing COLMAP sets its own answer to the latter, a native
+    stack: whoever has imported it calls this again."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

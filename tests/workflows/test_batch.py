@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from da3_workflows.batch import run_batch
-from da3_workflows.executors import Report, Task
+from da3_workflows.records import CaptureRecord, Journal
+from da3_workflows.tasks import Report, Task
 from PIL import Image
 from pydantic import BaseModel
 
@@ -61,7 +63,7 @@ class ScriptedExecutor:
             self.closed = True
 
 
-def batch(captures: Path, executor: ScriptedExecutor, seed: int = 0, **flags: bool) -> Any:
+def batch(captures: Path, executor: ScriptedExecutor, seed: int = 0, **flags: Any) -> Any:
     output = captures.parent / "out"
     return run_batch(captures, output, Settings(seed=seed), executor=executor, **flags)  # type: ignore[arg-type]
 
@@ -148,10 +150,118 @@ def test_an_interruption_keeps_what_is_finished(captures: Path) -> None:
 
 def test_damaged_records_cost_a_run_and_no_error(captures: Path) -> None:
     batch(captures, ScriptedExecutor({}))
-    (captures.parent / "out" / "batch.json").write_text('{"captures": [{"name": "room 2"')
+    journal = captures.parent / "out" / ".da3-batch" / "records.jsonl"
+    first = journal.read_text().splitlines()[0]
+    journal.write_text(first[:-20] + "\n[[[\n" + first)
     again = ScriptedExecutor({})
     batch(captures, again)
-    assert len(again.ran) == 3
+    assert len(again.ran) == 2
+
+
+class Trying(ScriptedExecutor):
+    """As told for each try of a capture; what is told no more is done."""
+
+    def __init__(self, tries: Mapping[str, list[Report | dict[str, Any] | int]]) -> None:
+        super().__init__({})
+        self._tries = {name: list(endings) for name, endings in tries.items()}
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> Generator[Report, None, None]:
+        for task in tasks:
+            ending = (self._tries.get(task.name) or [DONE]).pop(0)
+            self.ran.append(task.name)
+            if ending == DONE:
+                finish(task.output)
+            if isinstance(ending, int):
+                yield Report(task, None, ending, 1.0)
+            elif isinstance(ending, dict):
+                yield Report(task, ending, 0, 1.0)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long a batch waited before each round."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited
+
+
+FAR = {"status": "crashed", "reason": "OSError: far", "passing": True}
+BUSY = {"status": "failed", "reason": "another run is at work", "busy": True}
+
+
+def test_what_may_pass_is_tried_again_after_all_others_and_later_each_time(captures: Path, waits: list[float]) -> None:
+    executor = Trying({"garden.mp4": [-9, FAR], "room 2": [{"status": "crashed", "reason": "a bug"}], "room 10": [FAR]})
+    summary = batch(captures, executor, retries=2)
+    assert executor.ran == ["garden.mp4", "room 2", "room 10", "garden.mp4", "room 10", "garden.mp4"]
+    assert [(one.status, one.tries) for one in summary.records] == [("done", 3), ("crashed", 1), ("done", 2)]
+    assert [wait for wait in waits if wait] == [1.0, 2.0]
+
+
+def test_tries_come_to_an_end(captures: Path, waits: list[float]) -> None:
+    executor = Trying({"room 2": [-9] * 9})
+    summary = batch(captures, executor, retries=1)
+    assert executor.ran.count("room 2") == 2
+    assert (summary.records[1].status, summary.records[1].tries) == ("crashed", 2)
+    assert "want of memory" in summary.records[1].reason
+
+
+def test_a_capture_that_another_batch_has_in_hand_is_waited_for_and_its_result_taken(
+    captures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one finishes while this one waits."""
+    other = Trying({})
+    executor = Trying({"room 2": [BUSY] * 99})
+    rounds: list[float] = []
+
+    def waiting(seconds: float) -> None:
+        rounds.append(seconds)
+        if len(rounds) == 4:
+            monkeypatch.setattr("time.sleep", lambda seconds: None)
+            batch(captures, other)
+
+    monkeypatch.setattr("time.sleep", waiting)
+    summary = batch(captures, executor, retries=0)
+    assert other.ran == ["room 2"]
+    assert [(record.status, record.reused) for record in summary.records] == [
+        ("done", False),
+        ("done", True),
+        ("done", False),
+    ]
+    assert summary.exit_code == 0
+
+
+def test_a_capture_whose_other_batch_gave_up_is_done_here(captures: Path, waits: list[float]) -> None:
+    executor = Trying({"room 2": [BUSY, BUSY]})
+    summary = batch(captures, executor, retries=0)
+    assert executor.ran.count("room 2") == 3
+    assert (summary.records[1].status, summary.records[1].tries) == ("done", 1)
+
+
+def test_names_that_no_session_can_have_are_changed_and_told_apart(captures: Path) -> None:
+    odd = [b"caf\xe9", b"batch.json", b"x" * 250, b"x" * 249 + b"y"]
+    for name in odd:
+        shutil.copytree(captures / "room 2", captures / os.fsdecode(name))
+    (captures / "circle").symlink_to("circle")
+    summary = batch(captures, ScriptedExecutor({os.fsdecode(b"caf\xe9"): (-40, None)}))
+    status = {os.fsencode(record.name): record.status for record in summary.records}
+    assert [status[name] for name in odd] == ["crashed", "done", "done", "done"]
+    sessions = {entry for entry in os.listdir(os.fsencode(captures.parent / "out")) if not entry.startswith(b".")}
+    assert len(sessions) == 7 and b"batch.json" in sessions and max(map(len, sessions)) <= 200
+    assert any(record.reason.startswith("its process ended by signal 40") for record in summary.records)
+    assert "circle" in {dropped.frame for dropped in summary.left_out}
+    again = ScriptedExecutor({})
+    batch(captures, again)
+    assert list(map(os.fsencode, again.ran)) == [b"caf\xe9"]
+
+
+def test_a_thousand_captures_cost_little_each(tmp_path: Path) -> None:
+    """Counted in bytes written, not in time: no file is written anew for each of them."""
+    journal = Journal(tmp_path / "records.jsonl")
+    for number in range(1000):
+        journal.add(CaptureRecord(f"capture {number}", "done", "key", "good", 1.0))
+    journal.add(CaptureRecord("capture 3", "failed", "key", "bad", 1.0))
+    assert len(journal.read()) == 1000
+    assert journal.read()["capture 3"].status == "failed"
 
 
 def test_records_on_disk_are_those_of_the_summary(captures: Path) -> None:

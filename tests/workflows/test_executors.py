@@ -6,34 +6,52 @@ import time
 from pathlib import Path
 
 import pytest
-from da3_workflows.executors import LocalExecutor, Task
+from da3_workflows.executors import LocalExecutor
+from da3_workflows.tasks import Report, Task
 
 from da3_pipeline.progress import SilentProgress
 
 WORKER = """
-    import json, os, pathlib, sys, time
-    task = json.load(sys.stdin)
-    kind = pathlib.Path(task["source"]).name
+    import json, os, pathlib, subprocess, sys, time
 
     def say(**message):
         print(json.dumps(message), flush=True)
 
-    say(begin="infer")
-    say(step=[1, 2, kind])
-    print("a native library says hello", flush=True)
-    say(end="2 frames")
-    if kind == "abort":
-        sys.stderr.write("about to abort\\n")
-        sys.stderr.flush()
-        os.abort()
-    if kind == "sleep":
+    def rest(task):
         pathlib.Path(task["output"]).write_text("started")
         try:
             time.sleep(60)
         except KeyboardInterrupt:
             pathlib.Path(task["output"]).write_text("interrupted")
             sys.exit(130)
-    say(result={"status": "done", "reason": task["config"]["greeting"], "threads": os.environ.get("OMP_NUM_THREADS")})
+
+    for line in sys.stdin:
+        task = json.loads(line)
+        kind = pathlib.Path(task["source"]).name
+        os.dup2(os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+        say(begin="infer")
+        say(step=[1, 2, kind])
+        print("a native library says hello", flush=True)
+        for strange in ('{"step": 7}', '{"step": ["a", {}, 1]}', '{"begin": []}', '[1]', '{"result": 1}', '[' * 5000):
+            print(strange, flush=True)
+        sys.stdout.buffer.write(b"\\xff\\xfe no text at all\\n")
+        sys.stdout.buffer.flush()
+        say(end="2 frames")
+        if kind == "abort":
+            os.write(2, b"about to abort\\n")
+            os.abort()
+        if kind == "real-time":
+            os.kill(os.getpid(), 40)
+        if kind == "holds":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            pathlib.Path(task["output"]).write_text(str(child.pid))
+            sys.exit(3)
+        if kind == "sleep":
+            rest(task)
+        told = {"threads": os.environ.get("OMP_NUM_THREADS"), "pid": os.getpid()}
+        if kind == "grows":
+            told["resident_mb"] = 5000
+        say(result={"status": "done", "reason": task["config"]["greeting"], **told})
 """
 
 
@@ -125,3 +143,59 @@ def test_closing_interrupts_the_captures_under_way_and_starts_no_other(tmp_path:
     reports.close()
     assert wanted[1].output.read_text() == "interrupted"
     assert not (tmp_path / "2.log").exists()
+
+
+def pids(reports: list[Report]) -> list[int]:
+    return [report.result["pid"] for report in reports if report.result]
+
+
+def test_a_process_stays_for_the_next_capture_and_is_replaced_once_it_died(tmp_path: Path, command: list[str]) -> None:
+    reports = list(
+        LocalExecutor(command=command).run(tasks(tmp_path, "good", "good", "abort", "good"), SilentProgress())
+    )
+    first, second, third = pids(reports)
+    assert first == second != third
+
+
+def test_a_process_that_has_grown_makes_place(tmp_path: Path, command: list[str]) -> None:
+    reports = list(LocalExecutor(command=command).run(tasks(tmp_path, "grows", "good", "good"), SilentProgress()))
+    first, second, third = pids(reports)
+    assert first != second == third
+    assert reports[0].result is not None and "resident_mb" not in reports[0].result
+
+
+def test_processes_end_with_the_batch(tmp_path: Path, command: list[str]) -> None:
+    reports = list(LocalExecutor(2, command).run(tasks(tmp_path, "good", "good", "good"), SilentProgress()))
+    assert not any(is_alive(pid) for pid in pids(reports))
+
+
+def test_a_signal_without_a_name_is_one_more_way_to_end(tmp_path: Path, command: list[str]) -> None:
+    reports = list(LocalExecutor(command=command).run(tasks(tmp_path, "real-time", "good"), SilentProgress()))
+    assert [report.exit_status for report in reports] == [-40, 0]
+
+
+def test_a_child_that_holds_the_pipe_holds_nobody_up_and_is_ended(tmp_path: Path, command: list[str]) -> None:
+    wanted = tasks(tmp_path, "holds", "good")
+    reports = list(LocalExecutor(command=command).run(wanted, SilentProgress()))
+    assert [report.exit_status for report in reports] == [3, 0]
+    assert reports[0].seconds < 30
+    assert not is_alive(int(wanted[0].output.read_text()))
+
+
+def test_what_takes_too_long_is_ended_and_said_so(tmp_path: Path, command: list[str]) -> None:
+    wanted = tasks(tmp_path, "sleep", "good")
+    reports = list(LocalExecutor(command=command, limit_s=3.0).run(wanted, SilentProgress()))
+    assert reports[0].result is None and "time limit" in reports[0].why
+    assert reports[1].result is not None
+
+
+def test_a_command_that_is_not_there_is_a_report(tmp_path: Path) -> None:
+    (report,) = LocalExecutor(command=["/no/such/program"]).run(tasks(tmp_path, "good"), SilentProgress())
+    assert report.result is None and "could not be started" in report.why
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False

@@ -1,4 +1,4 @@
-"""The process of one capture: a task as JSON on stdin; progress and the result as JSON lines on stdout."""
+"""A process that works on captures: tasks as lines of JSON on stdin; progress and results as JSON lines on stdout."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ if __name__ == "__main__":
     # Native libraries print to file descriptor 1 as they like: that goes to the log, the answers keep the pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
-    sys.exit(serve(sys.stdin.read(), answers))
+    sys.exit(serve(sys.stdin, answers))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +20,11 @@ from da3_pipeline.types import Dropped
 from da3_pipeline.versions import STAGE_VERSIONS
 
 from .captures import CaptureSource, find_captures
-from .executors import Executor, LocalExecutor, Report, Task
+from .executors import LocalExecutor
 from .given_files import settings_of_capture
-from .records import BatchSummary, CaptureRecord, read_records, write_records
+from .names import session_name
+from .records import BatchSummary, CaptureRecord, Journal, write_records
+from .tasks import Executor, Report, Task
 
 if TYPE_CHECKING:
     from da3_pipeline.config import PipelineConfig
@@ -29,6 +33,10 @@ __all__ = ["run_batch"]
 
 _RECORDS = "batch.json"
 _LOGS = ".da3-batch"
+_JOURNAL = "records.jsonl"
+_RESERVED = frozenset({_RECORDS, _LOGS, f".{_RECORDS}.new"})
+_WRITE_EVERY_S = 1.0
+_LONGEST_WAIT_S = 30.0
 
 
 def run_batch(
@@ -42,15 +50,19 @@ def run_batch(
     split: bool = False,
     overwrite: bool = False,
     verify: bool = False,
+    retries: int = 1,
+    limit_s: float | None = None,
 ) -> BatchSummary:
     """Process every capture of the folder `captures` into a session `output`/NAME, and say how each ended.
 
     A capture is a sub-folder with photographs or videos, or a video. One that was finished by an earlier batch, with
     the same files, settings and versions of the stages, is not done again; one that failed is. `output`/batch.json is
-    brought up to date after each, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie
+    brought up to date, so that an interruption (KeyboardInterrupt passes through) loses nothing; logs lie
     in `output`/.da3-batch. `jobs` captures run at once on this machine, or elsewhere by an `executor`. `split`,
     `overwrite` and `verify` are those of `da3_pipeline.run`; with `overwrite` nothing counts as finished. Files that
-    `config` names may be each capture's own (`settings_of_capture`).
+    `config` names may be each capture's own (`settings_of_capture`). What may be gone when it is tried again (memory,
+    a file system far away) is tried `retries` times more, after all others; `limit_s` ends what takes longer.
+    Several batches on one output share the captures among them.
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -60,45 +72,83 @@ def run_batch(
     sources, left_out = find_captures(captures, exclude=output)
     _prepare(output)
     common = config.model_dump(mode="json")
-    settings = {source.name: settings_of_capture(common, source.name) for source in sources}
-    keys = {source.name: _key(source, output / source.name, settings[source.name], split) for source in sources}
-    records = _Records(output / _RECORDS, [source.name for source in sources], left_out)
-    if not overwrite:
-        records.keep_finished(keys, output, verify)
     flags = {"split": split, "overwrite": overwrite, "verify": verify}
-    tasks = [_task(source, output, settings[source.name], flags) for source in sources if source.name not in records]
-    runner = executor or LocalExecutor(jobs)
-    with closing(runner.run(tasks, progress or SilentProgress())) as reports:
-        for report in reports:
-            records.add(_record(report, keys[report.task.name]))
+    jobs_of = {
+        source.name: _Job.of(source, output, settings_of_capture(common, source.name), flags) for source in sources
+    }
+    records = _Records(output, jobs_of, left_out)
+    if not overwrite:
+        records.keep_finished(verify)
+    runner = executor or LocalExecutor(jobs, limit_s=limit_s)
+    tries = dict.fromkeys(jobs_of, 0)
+    for round_ in count():
+        left = [job for name, job in jobs_of.items() if name not in records]
+        if not left:
+            break
+        time.sleep(min(_LONGEST_WAIT_S, 2.0 ** (round_ - 1)) if round_ else 0.0)
+        if round_ and not overwrite:
+            records.keep_finished(verify)  # what another batch has done meanwhile
+            left = [job for job in left if job.task.name not in records]
+        with closing(runner.run([job.task for job in left], progress or SilentProgress())) as reports:
+            for report in reports:
+                name, busy = report.task.name, bool(report.result and report.result.get("busy"))
+                tries[name] += not busy
+                if not busy and (tries[name] > retries or not _may_pass(report)):
+                    records.add(replace(_record(report, jobs_of[name].key), tries=tries[name]))
+    records.write()
     return records.summary()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A capture's task, and what identifies its sources, settings and the versions of stages."""
+
+    task: Task
+    key: str
+
+    @classmethod
+    def of(cls, source: CaptureSource, output: Path, settings: dict[str, Any], flags: dict[str, bool]) -> _Job:
+        name = session_name(source.name, _RESERVED)
+        session, log = output / name, output / _LOGS / f"{name}.log"
+        files = sources_fingerprint([source.path], exclude=session)
+        split = ["split"] if flags["split"] else []
+        key = fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files, *split)
+        return cls(Task(source.name, source.path, session, settings, log, flags), key)
 
 
 class _Records:
     """The batch's records so far, kept on disk as they come."""
 
-    def __init__(self, path: Path, names: Sequence[str], left_out: Sequence[Dropped]) -> None:
-        self._path = path
-        self._names = names
-        self._left_out = tuple(left_out)
+    def __init__(self, output: Path, jobs: Mapping[str, _Job], left_out: Sequence[Dropped]) -> None:
+        self._path, self._journal = output / _RECORDS, Journal(output / _LOGS / _JOURNAL)
+        self._jobs, self._left_out = jobs, tuple(left_out)
         self._records: dict[str, CaptureRecord] = {}
+        self._written_s = 0.0
 
     def __contains__(self, name: str) -> bool:
         return name in self._records
 
-    def keep_finished(self, keys: dict[str, str], output: Path, verify: bool) -> None:
-        """Take over what an earlier batch finished from the same sources with the same settings, and is what it was."""
-        for name, record in read_records(self._path).items():
-            known = record.finished and record.key == keys.get(name)
-            if known and is_intact(output / name, verify=verify):
+    def keep_finished(self, verify: bool) -> None:
+        """Take over what was finished from the same sources with the same settings, and is what it was."""
+        for name, record in self._journal.read().items():
+            job = self._jobs.get(name)
+            known = job is not None and name not in self._records and record.finished and record.key == job.key
+            if known and job is not None and is_intact(job.task.output, verify=verify):
                 self._records[name] = replace(record, reused=True)
 
     def add(self, record: CaptureRecord) -> None:
+        self._journal.add(record)
         self._records[record.name] = record
-        write_records(self._path, self.summary().records, self._left_out)
+        if time.monotonic() - self._written_s > _WRITE_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        """For people and programs; what counts is in the journal."""
+        write_records(self._path, self.summary())
+        self._written_s = time.monotonic()
 
     def summary(self) -> BatchSummary:
-        ordered = [self._records[name] for name in self._names if name in self._records]
+        ordered = [self._records[name] for name in self._jobs if name in self._records]
         return BatchSummary(tuple(ordered), self._left_out)
 
 
@@ -111,22 +161,20 @@ def _prepare(output: Path) -> None:
         raise ExportError(f"{output}: cannot be written ({error.strerror}); choose another --output") from error
 
 
-def _key(source: CaptureSource, output: Path, settings: dict[str, Any], split: bool) -> str:
-    files = sources_fingerprint([source.path], exclude=output)
-    return fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files, *(["split"] if split else []))
-
-
-def _task(source: CaptureSource, output: Path, settings: dict[str, Any], flags: dict[str, bool]) -> Task:
-    log = output / _LOGS / f"{source.name}.log"
-    return Task(source.name, source.path, output / source.name, settings, log, flags)
+def _may_pass(report: Report) -> bool:
+    """Whether it may go better when it is tried again: killed, as for want of memory, or told to be so."""
+    if report.result is None:
+        return report.exit_status == -signal.SIGKILL and not report.why
+    return bool(report.result.get("passing"))
 
 
 def _record(report: Report, key: str) -> CaptureRecord:
     name, seconds = report.task.name, round(report.seconds, 1)
     if report.result is None:
-        reason = f"its process {_ending(report.exit_status)}; see {report.task.log}"
+        reason = f"its process {report.why or _ending(report.exit_status)}; see {report.task.log}"
         return CaptureRecord(name, "crashed", key, reason, seconds)
-    record = CaptureRecord(name=name, key=key, seconds=seconds, **report.result)
+    told = {name: value for name, value in report.result.items() if name not in ("busy", "passing")}
+    record = CaptureRecord(name=name, key=key, seconds=seconds, **told)
     return replace(record, reason=f"{record.reason}; see {report.task.log}") if record.status == "crashed" else record
 
 
@@ -134,5 +182,6 @@ def _ending(exit_status: int) -> str:
     if exit_status == -signal.SIGKILL:
         return "was killed, most often for want of memory"
     if exit_status < 0:
-        return f"ended by {signal.Signals(-exit_status).name}"
+        known = -exit_status in set(signal.Signals)
+        return f"ended by {signal.Signals(-exit_status).name if known else f'signal {-exit_status}'}"
     return f"ended with status {exit_status} and no result"

@@ -36,23 +36,42 @@ def find_captures(root: Path, exclude: Path) -> tuple[tuple[CaptureSource, ...],
     try:
         entries = sorted(root.iterdir(), key=lambda path: natural_key(path.name))
         for path in entries:
-            if path.name.startswith(".") or path.resolve() == exclude.resolve():
+            if path.name.startswith(".") or _is_same(path, exclude):
                 continue
-            kind = _kind(path, exclude)
+            kind = _kind_or_fault(path, exclude)
             if kind == "capture":
                 found.append(CaptureSource(path.name, path))
             elif kind == "photograph":
                 photographs += 1
             elif kind:
                 left_out.append(Dropped(path.name, kind))
-    except PermissionError as error:
-        raise CaptureError(f"{error.filename}: permission denied; make it readable") from error
+    except OSError as error:
+        remedy = "make it readable" if isinstance(error, PermissionError) else "check the path"
+        raise CaptureError(f"{root}: cannot be listed ({error.strerror}); {remedy}") from error
     if not found:
         remedy = f"for one capture: da3-pipeline run '{root}' --output DIR" if photographs else "check the path"
         raise CaptureError(f"{root}: holds no sub-folder with photographs or videos, and no video; {remedy}")
     if photographs:
         left_out.append(Dropped(f"{photographs} photographs", "lie beside the captures; give them a sub-folder"))
     return tuple(found), tuple(left_out)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them is not there, or a link that leads nowhere
+        return False
+
+
+def _kind_or_fault(path: Path, exclude: Path) -> str:
+    """As `_kind`; whatever is wrong with one entry is said of it and does not touch the others."""
+    try:
+        path.stat()
+        return _kind(path, exclude)
+    except OSError as error:
+        return f"cannot be looked into ({error.strerror or error})"
+    except (RuntimeError, ValueError) as error:
+        return f"cannot be looked into ({error})"
 
 
 def _kind(path: Path, exclude: Path) -> str:

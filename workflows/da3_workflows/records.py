@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from da3_pipeline.errors import ExportError
 from da3_pipeline.strict_json import strict_json
 from da3_pipeline.types import Dropped
 
-__all__ = ["BatchSummary", "CaptureRecord", "Status", "read_records", "write_records"]
+__all__ = ["BatchSummary", "CaptureRecord", "Journal", "Status", "write_records"]
 
 Status = Literal["done", "below gates", "failed", "crashed"]
 
@@ -27,7 +28,7 @@ class CaptureRecord:
 
     done, below gates: the data set is there; failed: an error the user can mend; crashed: anything else.
     `reason` is the verdict's summary, or the error. `key` stands for sources,
-    settings and versions of the stages. `reused`: by an earlier one.
+    settings and versions of the stages. `reused`: by an earlier one, or by another batch. `tries`: so many were needed.
     """
 
     name: str
@@ -38,6 +39,7 @@ class CaptureRecord:
     frames_posed: int = 0
     frames: int = 0
     reused: bool = False
+    tries: int = 1
 
     @property
     def finished(self) -> bool:
@@ -76,23 +78,52 @@ class BatchSummary:
         return "\n".join([*lines, _count(self.records)])
 
 
-def write_records(path: Path, records: Sequence[CaptureRecord], left_out: Sequence[Dropped]) -> None:
-    """Replace the file as a whole. Raises ExportError where it cannot be written."""
+class Journal:
+    """The records of all batches on one output, a line each as they come; of a capture the last line counts.
+
+    Lines are added whole, so that two batches may write to one journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, record: CaptureRecord) -> None:
+        """Raises ExportError where it cannot be written."""
+        line = (json.dumps(asdict(record)) + "\n").encode("ascii")
+        try:
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise ExportError(f"{self._path}: cannot be written ({error.strerror}); free some space") from error
+
+    def read(self) -> dict[str, CaptureRecord]:
+        """By capture; lines that are damaged are passed over."""
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except OSError:
+            return {}
+        found = {}
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+                record = CaptureRecord(**json.loads(line))
+                found[record.name] = record
+        return found
+
+
+def write_records(path: Path, summary: BatchSummary) -> None:
+    """Replace the file as a whole. Raises ExportError where it cannot be written.
+
+    Names that are no UTF-8 are escaped as JSON has it, and come back as they were.
+    """
     fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.write_text(_document(records, left_out), encoding="utf-8")
+        fresh.write_bytes(summary.as_json().encode("utf-8", "backslashreplace"))
         os.replace(fresh, path)
     except OSError as error:
         raise ExportError(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
-
-
-def read_records(path: Path) -> dict[str, CaptureRecord]:
-    """The records of an earlier batch by capture; none where there are none, or they are damaged."""
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["captures"]
-        return {entry["name"]: CaptureRecord(**entry) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _document(records: Sequence[CaptureRecord], left_out: Sequence[Dropped]) -> str:

@@ -1,44 +1,97 @@
-"""One capture, in a process of its own: the other side of `LocalExecutor`."""
+"""Captures, one after another in a process of their own: the other side of `LocalExecutor`."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import queue
+import signal
+import sys
+import threading
 import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from da3_pipeline.errors import PipelineError
+from da3_pipeline.errors import PipelineError, SessionBusyError
+from da3_pipeline.metering import resident_mb
 
 if TYPE_CHECKING:
     from da3_pipeline.pipeline import Outcome
 
 __all__ = ["serve"]
 
-_BAD_INPUT, _INTERRUPTED, _OUR_BUG = 2, 130, 1
+_INTERRUPTED = 130
+_GRACE_S = 20.0
+_PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ESTALE, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""What may be gone when it is tried again: of file systems far away, and of a machine that is full."""
 
 
-def serve(task: str, answers: TextIO) -> int:
-    """Process the task (JSON: source, output, config), answer in JSON lines, return the process's exit code."""
+def serve(requests: TextIO, answers: TextIO) -> int:
+    """Process tasks (JSON: source, output, log, config) as they come, answer in JSON lines, return an exit code.
+
+    The end of `requests` is the end of whoever asked: what is under way is interrupted then, as by Ctrl-C.
+    """
+    tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_listen, args=(requests, tasks, busy), daemon=True).start()
     try:
-        result = _describe(_process(json.loads(task), _PipedProgress(answers)))
-    except PipelineError as error:
-        _say(answers, {"result": {"status": "failed", "reason": str(error)}})
-        return _BAD_INPUT
+        while (line := tasks.get()) is not None:
+            busy.set()
+            result = _served(json.loads(line), answers)
+            busy.clear()  # before it is said: who has heard it may leave
+            _say(answers, {"result": result | {"resident_mb": resident_mb()}})
     except KeyboardInterrupt:
         return _INTERRUPTED
+    return 0
+
+
+def _listen(requests: TextIO, tasks: queue.SimpleQueue[str | None], busy: threading.Event) -> None:
+    for line in requests:
+        tasks.put(line)
+    tasks.put(None)
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(_GRACE_S)
+        os.kill(os.getpid(), signal.SIGKILL)  # native code does not listen
+
+
+def _served(task: dict[str, Any], answers: TextIO) -> dict[str, Any]:
+    _print_to(Path(task["log"]))
+    try:
+        return _describe(_process(task, _PipedProgress(answers)))
+    except SessionBusyError as error:
+        return {"status": "failed", "reason": str(error), "busy": True}
+    except PipelineError as error:
+        return {"status": "failed", "reason": str(error)} | _passing(error.__cause__)
     except Exception as error:
         traceback.print_exc()
-        _say(answers, {"result": {"status": "crashed", "reason": f"{type(error).__name__}: {error}"}})
-        return _OUR_BUG
-    _say(answers, {"result": result})
-    return 0
+        return {"status": "crashed", "reason": f"{type(error).__name__}: {error}"} | _passing(error)
+
+
+def _passing(error: BaseException | None) -> dict[str, bool]:
+    """Whether it may be gone when it is tried again."""
+    passing = isinstance(error, MemoryError) or getattr(error, "errno", None) in _PASSING
+    return {"passing": True} if passing else {}
+
+
+def _print_to(log: Path) -> None:
+    """What this process prints, native libraries included, goes into `log` from here on."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(log, "a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome:
     from da3_pipeline import pipeline
     from da3_pipeline.config import PipelineConfig
 
+    # Importing COLMAP has set its own answer to SIGTERM, a native stack; ours leaves the session in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = PipelineConfig.model_validate(task["config"])
     flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite", "verify")}
     return pipeline.run([Path(task["source"])], Path(task["output"]), config, progress, **flags)

@@ -1,0 +1,54 @@
+"""What a batch hands to whoever runs captures, and what comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from da3_pipeline.progress import Progress
+
+__all__ = ["Executor", "Report", "Task"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One capture to process. `config` is a PipelineConfig in JSON's terms; `log` receives what its process prints.
+
+    `flags`: `split`, `overwrite` and `verify` of `da3_pipeline.run`, where they are set.
+    """
+
+    name: str
+    source: Path
+    output: Path
+    config: Mapping[str, Any]
+    log: Path
+    flags: Mapping[str, bool] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """On one line. Names that are no UTF-8 are escaped, and come back as they were."""
+        paths = {"source": str(self.source), "output": str(self.output), "log": str(self.log)}
+        return json.dumps({**paths, "config": dict(self.config), **self.flags})
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a task ended. `result` is the worker's last word, None where its process died without one.
+
+    why: what the executor knows beside the exit status, such as that it ended the process itself.
+    """
+
+    task: Task
+    result: Mapping[str, Any] | None
+    exit_status: int
+    seconds: float
+    why: str = ""
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere."""
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> Generator[Report, None, None]:
+        """Yield a report as each task ends, in any order. Closing the generator interrupts the tasks under way."""
