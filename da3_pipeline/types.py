@@ -411,7 +411,8 @@ class Scene:
     def __repr__(self) -> str:
         """One line: the arrays of a whole capture would bury it in a notebook."""
         posed = sum(source not in ("none", "unverified") for source in self.pose_source)
-        shown = f"{posed} of {len(self.frames)} frames posed, {len(self.cameras)} cameras, {len(self.tracks)} tracks"
+        cameras = f"{len(self.cameras)} camera{'' if len(self.cameras) == 1 else 's'}"
+        shown = f"{posed} of {len(self.frames)} frames posed, {cameras}, {len(self.tracks)} tracks"
         return f"Scene({shown}: {self.verdict.summary})"
 
 

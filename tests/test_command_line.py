@@ -119,7 +119,7 @@ def test_paths_are_text_or_paths_one_or_several(
 def test_a_scene_shows_in_one_line(rendered_capture: Path, tmp_path: Path) -> None:
     outcome = da3_pipeline.run(str(rendered_capture / "images"), str(tmp_path / "session"))
     scene = outcome.scene
-    assert repr(scene).startswith(f"Scene(10 of 10 frames posed, 1 cameras, {len(scene.tracks)} tracks: ")
+    assert repr(scene).startswith(f"Scene(10 of 10 frames posed, 1 camera, {len(scene.tracks)} tracks: ")
     assert repr(scene.prediction) == f"Prediction(10 frames by {scene.prediction.source})"
     assert repr(outcome) == f"Outcome({scene!r}, 10 images in {tmp_path / 'session'})"
     assert len(repr(replace(scene, dropped=scene.dropped))) < 300

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from types import ModuleType
 
-__all__ = ["WEIGHTS_FILE", "HubError", "fetch", "size_on_hub"]
+__all__ = ["WEIGHTS_FILE", "HubError", "fetch", "hub_client", "size_on_hub"]
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -23,25 +25,32 @@ class HubError(Exception):
     """The hub, or the way there, has no such file for us: why, as a clause of one line."""
 
 
+def hub_client() -> ModuleType:
+    """The client. In a notebook without ipywidgets it warns, when it is loaded, of bars that it will draw as text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        import huggingface_hub.file_download
+    return huggingface_hub
+
+
 def size_on_hub(repository: str, within_s: float) -> int | None:
     """Bytes of the weights in a repository; None where the hub does not say.
 
     Raises HubError where there is no answer within that time, all redirections and the name server included, or a no.
     """
-    import huggingface_hub
-    from huggingface_hub import constants
+    client = hub_client()
 
     # The client reads it once, as it is loaded.
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+    if client.constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise HubError("HF_HUB_OFFLINE forbids it")
 
     answers: SimpleQueue[int | Exception | None] = SimpleQueue()
 
     def ask() -> None:
         try:
-            url = huggingface_hub.hf_hub_url(repository, WEIGHTS_FILE)
+            url = client.hf_hub_url(repository, WEIGHTS_FILE)
             # Its limit is one of several, each for a part of the way: ours, of all of it, is to come first.
-            answers.put(huggingface_hub.get_hf_file_metadata(url, timeout=2 * within_s).size)
+            answers.put(client.get_hf_file_metadata(url, timeout=2 * within_s).size)
         except Exception as error:  # of several network libraries, which have no common base
             answers.put(error)
 
@@ -58,11 +67,9 @@ def size_on_hub(repository: str, within_s: float) -> int | None:
 
 def fetch(repository: str) -> Path:
     """The weights of a repository, now in the hub's cache. Raises HubError, a minute after a download stalls."""
-    from huggingface_hub import hf_hub_download
-
     try:
         with _without_remarks():
-            return Path(hf_hub_download(repository, WEIGHTS_FILE))
+            return Path(hub_client().hf_hub_download(repository, WEIGHTS_FILE))
     except Exception as error:  # as above
         raise HubError(_in_a_line(error)) from error
 

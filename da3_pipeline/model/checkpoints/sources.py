@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import WeightsError
 from ..config import ModelConfig
 from ..variants import VARIANTS, Variant, variant
-from .hub import WEIGHTS_FILE, HubError, fetch, size_on_hub
+from .hub import WEIGHTS_FILE, HubError, fetch, hub_client, size_on_hub
 
 __all__ = [
     "WEIGHTS_FILE",
@@ -38,9 +38,7 @@ def local_checkpoint(name: str) -> Path | None:
     path = (_SHIPPED if entry.hub_repo is None else weights_folder()) / f"{name}.safetensors"
     if path.is_file() or entry.hub_repo is None:
         return path if path.is_file() else None
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = try_to_load_from_cache(entry.hub_repo, WEIGHTS_FILE)
+    cached = hub_client().try_to_load_from_cache(entry.hub_repo, WEIGHTS_FILE)
     return Path(cached) if isinstance(cached, str) else None
 
 

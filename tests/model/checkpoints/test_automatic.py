@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,3 +116,19 @@ def test_a_fetch_that_fails_leaves_the_built_in_one_and_says_why(hub: Hub) -> No
     choice = automatic_network(False, lambda words: None)
     assert choice.name == "da3-nano"
     assert "No space left on device" in choice.why
+
+
+IN_A_NOTEBOOK = """
+import sys, types
+kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: kernel)
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel.zmqshell")
+sys.modules["ipywidgets"] = None
+from da3_pipeline.model.checkpoints.hub import hub_client
+print(hub_client().hf_hub_download.__name__)
+"""
+
+
+def test_a_notebook_without_widgets_is_not_warned_of_it() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_NOTEBOOK], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "hf_hub_download\n", "")
