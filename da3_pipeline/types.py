@@ -385,7 +385,8 @@ class Scene:
     metric: the length of a unit of the scene and who says so; None where nothing does. up_source: who says that +z
     is up in this world ('gps', 'cameras', ...); None where the world has no known up. trust: in the prior.
     unverified: by name of a frame that nothing verified, the clause why. other_places: names of those among them that
-    match each other, a group for each place that they may show, the largest first.
+    match each other, a group for each place that they may show, the largest first. torn: by name of a frame of a
+    part whose size beside the rest nothing fixes, the clause why.
     """
 
     prediction: Prediction
@@ -403,6 +404,7 @@ class Scene:
     trust: PriorTrust = field(default_factory=PriorTrust)
     unverified: dict[str, str] = field(default_factory=dict)
     other_places: tuple[tuple[str, ...], ...] = ()
+    torn: dict[str, str] = field(default_factory=dict)
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -33,13 +33,24 @@ from .depth_scale import depth_scales
 from .matching.correspondences import Correspondences, escalate, find_correspondences
 from .matching.escalation import left_weak
 from .matching.matchers import escalation_matcher
-from .other_places import other_places
+from .other_places import other_places, restricted
 from .solve.problem import Problem, pose_problem
 from .solve.score import match_errors_px
+from .torn_part import (
+    asked_of_rest,
+    beside_the_rest,
+    fewest_remaining,
+    images_held,
+    said_of_part,
+    torn_part,
+    what_remains,
+    why_torn,
+)
 from .verdict.evidence import gather_evidence
 from .verdict.gates import Evidence, judge_evidence
 from .verdict.joints import hang_on_learned
 from .verdict.places import short_name
+from .verdict.traces import Traces
 
 __all__ = ["refine_matched", "run"]
 
@@ -69,10 +80,36 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
         began = time.perf_counter()
         correspondences = find_correspondences(prediction, config, progress)
         figures = {"matching_s": time.perf_counter() - began}
-        scene = refine_matched(prediction, correspondences, config, progress, figures)
-        scene = _restarted(scene, prediction, correspondences, config, progress)
-        asked = config.matcher == "auto" and config.pairs.weak_matches
-        return _escalated(scene, prediction, correspondences, config, progress) if asked else scene
+        fewest = fewest_remaining(prediction, config.quality)
+        return _tried(prediction, correspondences, config, progress, figures, fewest)
+
+
+def _tried(
+    prediction: Prediction,
+    correspondences: Correspondences,
+    config: RefineConfig,
+    progress: Progress,
+    figures: dict[str, float],
+    fewest: int,
+) -> Scene:
+    """The best scene that can be had of these matches: of all frames, or else of those beside a part that is torn off,
+    if they pass by themselves and hold `fewest` images."""
+    scene = refine_matched(prediction, correspondences, config, progress, figures)
+    scene = _restarted(scene, prediction, correspondences, config, progress)
+    if config.matcher == "auto" and config.pairs.weak_matches:
+        scene = _escalated(scene, prediction, correspondences, config, progress)
+    names = what_remains(scene, fewest)
+    if not names:
+        return scene
+    began = time.perf_counter()
+    alone = np.flatnonzero([name in names for name in prediction.frames.names])
+    found, asked = correspondences.among(alone), asked_of_rest(config)
+    rest = _tried(restricted(prediction, names), found, asked, progress, dict(scene.figures), fewest)
+    spent = {"rest_s": time.perf_counter() - began}
+    if not rest.verdict.passed or len(images_held(rest)) < fewest:
+        return replace(scene, figures=scene.figures | spent)
+    rest = replace(rest, verdict=_remarked(rest.verdict, said_of_part(scene, config.quality.place_from)))
+    return replace(beside_the_rest(scene, rest, config.quality.place_from), figures=rest.figures | spent)
 
 
 def refine_matched(
@@ -196,6 +233,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
     unverified = _unverified(problem, prediction.frames.names, sources)
     places = _other_places(problem, prediction.frames.names, sources, config)
+    torn = _torn(problem, assembly, traces, config)
     quality = config.quality
     if solution.search_radius is not None:
         quality = quality.model_copy(update={"min_agreement": config.repeats.min_agreement})
@@ -206,6 +244,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
         pose_source=sources,
         unverified=unverified,
         other_places=places,
+        torn=torn,
         tracks=tracks,
         depth_scale=scales,
         verdict=_remarked(
@@ -294,6 +333,15 @@ def _other_places(
     left_out = np.array([source in ("unverified", "none") for source in sources])
     groups = other_places(problem, left_out, config.quality.place_from)
     return tuple(tuple(names[frame] for frame in group.tolist()) for group in groups)
+
+
+def _torn(problem: Problem, assembly: Assembly, traces: Traces, config: RefineConfig) -> dict[str, str]:
+    """Why the size of each frame of a part that is torn off is open."""
+    if traces.seam is None or traces.seam.held >= config.quality.min_points_across:
+        return {}
+    part = torn_part(problem, traces.judged, assembly.kept, config)
+    names = [traces.frames[frame].name for frame in np.flatnonzero(part).tolist()]
+    return dict.fromkeys(names, why_torn(traces, part)) if names else {}
 
 
 def _another_place(names: tuple[str, ...]) -> str:

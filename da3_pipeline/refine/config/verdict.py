@@ -93,6 +93,14 @@ class QualityConfig(Settings):
     strangers_from: int = Field(
         default=8, ge=2, description="refined frames, under which one that matches nothing may as well be lost (chosen)"
     )
+    least_remaining: float = Field(
+        default=0.55,
+        ge=0.5,
+        le=1,
+        description="of the images, that must hold together beside a part whose size nothing fixes, for that to be "
+        "left out and the rest to be solved for itself: clearly more than half, or which of the two was meant is "
+        "anyone's guess (chosen; of a phone's walk that ends in a pan 59 % are the walk)",
+    )
     place_from: int = Field(
         default=8,
         ge=3,
@@ -120,6 +128,13 @@ class QualityConfig(Settings):
         le=1,
         description="of points that two frames on either side of any cut see, that hold on both: 0.005 in a street "
         "that fell into two parts of unlike size, 0.66 and more where all was right (castle-P19, whose fronts repeat)",
+    )
+    min_points_across_of_rest: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="the same of what remains when a part leaves that is torn off: it is chosen by what it holds, so "
+        "that it must hold nearly what right captures do",
     )
     min_observations: float = 60
     min_track_length: float = 2.3

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ...arrays import Bool, Float
+from ...arrays import Bool, Float, Int
 from ...progress import Progress
 from ...types import Prediction
 from ..config import PairConfig, RefineConfig
@@ -54,6 +54,17 @@ class Correspondences:
         parts = np.split(keep, ends[:-1]) if len(ends) else []
         kept = [replace(pair, matches=pair.matches[part]) for pair, part in zip(self.pairs, parts, strict=True)]
         return replace(self, pairs=tuple(pair for pair in kept if len(pair)))
+
+    def among(self, frames: Int) -> Correspondences:
+        """Those of these frames (K,), rising, alone, as if there were no others."""
+        number = {frame: k for k, frame in enumerate(frames.tolist())}
+        pairs = [pair for pair in self.pairs if pair.i in number and pair.j in number]
+        escalation = self.escalation and replace(self.escalation, own=self.escalation.own[frames])
+        return Correspondences(
+            tuple(self.features[frame] for frame in number),
+            tuple(replace(pair, i=number[pair.i], j=number[pair.j]) for pair in pairs),
+            escalation,
+        )
 
 
 def find_correspondences(prediction: Prediction, config: RefineConfig, progress: Progress) -> Correspondences:

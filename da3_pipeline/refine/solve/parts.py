@@ -22,7 +22,7 @@ from .registration import dependable_points, register
 from .score import AGREE_PX, match_errors_px
 from .tracks import Observations
 
-__all__ = ["Seam", "joined_in_size", "share_held", "torn_in_size", "worst_seam"]
+__all__ = ["Seam", "joined_in_size", "share_held", "torn_in_size", "torn_off", "worst_seam"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Seam:
     other: Bool
     points: int
     held: float
+
+    @property
+    def smaller(self) -> Bool:
+        """(N,) the side with fewer frames."""
+        return self.other if self.other.sum() <= self.one.sum() else self.one
 
 
 def worst_seam(observations: Observations, kept: Bool, frames: Bool, fewest: int) -> Seam | None:
@@ -73,6 +78,24 @@ def torn_in_size(problem: Problem, estimate: Estimate, kept: Bool, config: PartC
     return seam if torn else None
 
 
+def torn_off(
+    problem: Problem, estimate: Estimate, kept: Bool, least_held: float, fewest: float, config: PartConfig
+) -> Bool:
+    """(N,) the posed frames that must leave until no cut of the others holds less than `least_held`: the smaller side
+    of one seam after another.
+
+    None where the matches across contradict the solution as well, or fewer than `fewest` others are left.
+    """
+    rest = estimate.posed.copy()
+    while True:
+        seam = worst_seam(problem.observations, kept, rest, config.fewest_points)
+        if seam is None or seam.held >= least_held:
+            return estimate.posed & ~rest
+        rest &= ~seam.smaller
+        if rest.sum() < fewest or not _matches_agree(problem, estimate, seam, config):
+            return np.zeros(len(rest), bool)
+
+
 def joined_in_size(
     problem: Problem, estimate: Estimate, seam: Seam, config: SolveConfig, within_px: float, seed: int
 ) -> Estimate | None:
@@ -81,7 +104,8 @@ def joined_in_size(
     Frames of the smaller part are posed by the points of the other alone; the part goes where most of them ask it to.
     within_px: of a pose's inliers.
     """
-    one, other = sorted((seam.one, seam.other), key=lambda part: -int(part.sum()))
+    other = seam.smaller
+    one = (seam.one | seam.other) & ~other
     alone = replace(estimate, cam_from_world=np.where(one[:, None, None], estimate.cam_from_world, np.nan))
     near = _near(problem, alone, other, within_px, config)
     found = register(problem, alone, np.flatnonzero(near), within_px, config.registration, seed)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import Make
 
 from da3_pipeline.errors import RefinementError
 from da3_pipeline.geometry import Camera, PixelMap, identity
@@ -17,6 +18,7 @@ from da3_pipeline.imageio import write_rgb
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import FeatureConfig, PairConfig, RefineConfig
 from da3_pipeline.refine.matching.correspondences import Correspondences, find_correspondences
+from da3_pipeline.refine.matching.escalation import Escalation
 from da3_pipeline.refine.matching.pairs import components
 from da3_pipeline.refine.matching.verification import sampson_error_px
 from da3_pipeline.types import Frame, FrameSet, Prediction
@@ -163,6 +165,19 @@ def test_blank_frames_stay_alone(tmp_path: Path) -> None:
 
 def test_a_capture_of_blank_frames_has_no_pairs(tmp_path: Path) -> None:
     assert found_in(strip(tmp_path, [0, 1, 2], blank=(0, 1, 2)), CONFIG).pairs == ()
+
+
+def test_correspondences_among_some_frames_are_those_of_no_others(make_capture: Make) -> None:
+    found = make_capture(frames=6, points=100).correspondences
+    own = np.arange(6) * 10
+    part = replace(found, escalation=Escalation("ALIKED", own)).among(np.array([1, 2, 5]))
+    assert part.features == (found.features[1], found.features[2], found.features[5])
+    whole = {(pair.i, pair.j): pair for pair in found.pairs}
+    assert [(pair.i, pair.j) for pair in part.pairs] == [(0, 1), (0, 2), (1, 2)]
+    for pair, ends in zip(part.pairs, [(1, 2), (1, 5), (2, 5)], strict=True):
+        np.testing.assert_array_equal(pair.matches, whole[ends].matches)
+    assert part.escalation is not None and part.escalation.own.tolist() == [10, 20, 50]
+    assert found.among(np.array([0, 3])).escalation is None
 
 
 def test_a_vanished_photograph_is_named(tmp_path: Path) -> None:

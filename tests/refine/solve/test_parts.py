@@ -11,7 +11,7 @@ from scenes import Make, Synthetic
 from da3_pipeline.arrays import Bool, Float
 from da3_pipeline.geometry import centres
 from da3_pipeline.refine.config import PartConfig, SolveConfig
-from da3_pipeline.refine.solve.parts import joined_in_size, share_held, torn_in_size, worst_seam
+from da3_pipeline.refine.solve.parts import joined_in_size, share_held, torn_in_size, torn_off, worst_seam
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
 from da3_pipeline.refine.solve.score import agreement
@@ -101,6 +101,30 @@ def test_refinement_mends_a_start_that_is_torn_once_or_twice(street: Synthetic, 
     left = refine_estimate(problem, torn, solve.model_copy(update={"parts": PartConfig(most_seams=0)}), 0)
     assert street.pose_errors(mended.estimate.cam_from_world)[1] < 0.005
     assert street.pose_errors(left.estimate.cam_from_world)[1] > 0.05
+
+
+def off(problem: Problem, estimate: Estimate, fewest: int) -> list[int]:
+    return np.flatnonzero(torn_off(problem, estimate, kept(problem, estimate), 0.5, fewest, PARTS)).tolist()
+
+
+def test_what_is_torn_off_leaves_until_no_seam_is_left(street: Synthetic) -> None:
+    problem, frames = street.problem(), np.arange(FRAMES)
+    torn = resized(street, frames >= 13, 0.2, 13)
+    torn = resized(street, frames <= 2, 6.0, 2, torn)
+    leaves = off(problem, torn, 8)
+    assert {0, 1, 14, 15} <= {*leaves} <= {0, 1, 2, 3, 12, 13, 14, 15}
+    rest = ~np.isin(frames, leaves)
+    seam = worst_seam(problem.observations, kept(problem, torn), rest, PARTS.fewest_points)
+    assert seam is None or seam.held >= 0.5
+    assert off(problem, torn, FRAMES - len(leaves)) == leaves and off(problem, torn, FRAMES - len(leaves) + 1) == []
+
+
+def test_nothing_leaves_a_right_scene_nor_one_that_folds(street: Synthetic) -> None:
+    problem, frames = street.problem(), np.arange(FRAMES)
+    assert off(problem, street.truth, 0) == []
+    assert off(problem, aside(street, frames >= 11), 0) == []
+    torn_and_folded = resized(street, frames >= 13, 0.2, 13, aside(street, frames <= 4))
+    assert off(problem, torn_and_folded, 0) == []
 
 
 def test_too_few_frames_or_points_across_have_no_seam(street: Synthetic) -> None:
