@@ -56,6 +56,7 @@ def test_every_help_ends_with_examples_whose_options_exist(
 def test_a_batch_takes_every_option_of_a_run() -> None:
     assert options("run") - options("batch") == {"sources"}  # it has a folder of captures in their place
     assert {"--jobs", "--masks", "--matcher", "--split", "--overwrite"} <= options("batch")
+    assert options("batch") <= options("watch")
 
 
 def test_options_of_a_batch_reach_its_captures(tmp_path: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_values_are_completed(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert cli()[1].split() == ["auto", "aliked"]
 
 
-@pytest.mark.parametrize("command", ["run", "batch"])
+@pytest.mark.parametrize("command", ["run", "batch", "watch"])
 def test_who_asks_for_json_gets_it_also_of_an_error(tmp_path: Path, cli: Run, command: str) -> None:
     code, stdout, stderr = cli(command, tmp_path / "nowhere", "-o", tmp_path / "out", "--json")
     assert code == 2

@@ -34,6 +34,7 @@ NOT_RUN = {
     r"ns-": "needs nerfstudio; tests/plugins runs it in its own environment",
     r"da3-pipeline convert": "needs a finished session; tests/interchange has one",
     r"da3-pipeline view": "serves until it is stopped; tests/viewer opens it",
+    r"da3-pipeline watch": "waits until it is stopped; tests/workflows drives it",
     r"da3-pipeline run .*--model ": "fetches published weights",
     r"da3-pipeline run .*--mask-people": "fetches weights from download.pytorch.org; tests/mask has a stand-in",
     r"da3-pipeline (bench|train)": "minutes to hours; tests/benchmark and tests/training run them small",

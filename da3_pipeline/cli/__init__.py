@@ -26,7 +26,20 @@ from .console import open_console, printable
 from .convert import convert
 from .examples import examples
 from .models import models, show_licence
-from .options import AsJson, Model, Output, Overwrite, Quiet, Seed, Split, Verify, configuration
+from .options import (
+    AsJson,
+    Jobs,
+    Model,
+    Output,
+    Overwrite,
+    Quiet,
+    Retries,
+    Seed,
+    Split,
+    TimeLimit,
+    Verify,
+    configuration,
+)
 from .view import view
 
 if TYPE_CHECKING:
@@ -114,11 +127,9 @@ def batch(
     split: Split = False,
     overwrite: Overwrite = False,
     verify: Verify = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Captures processed at once.")] = 1,
-    retries: Annotated[int, typer.Option(min=0, help="More tries for what may pass: memory, far file systems.")] = 1,
-    time_limit: Annotated[
-        float | None, typer.Option(min=0.1, metavar="MINUTES", help="That a capture may take before it is ended.")
-    ] = None,
+    jobs: Jobs = 1,
+    retries: Retries = 1,
+    time_limit: TimeLimit = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,6 +157,55 @@ def batch(
     )
     typer.echo(summary.as_json() if as_json else summary.as_table())
     raise typer.Exit(summary.exit_code)
+
+
+@app.command(epilog=examples("watch"))
+@configured
+def watch(
+    captures: Annotated[Path, typer.Argument(metavar="DIR", help="The folder in which captures arrive.")],
+    output: Output,
+    config: PipelineConfig,
+    settled: Annotated[
+        float, typer.Option(min=1.0, metavar="SECONDS", help="Without any change, until a capture has arrived.")
+    ] = 10.0,
+    once: Annotated[bool, typer.Option("--once", help="End when all that has arrived is done.")] = False,
+    split: Split = False,
+    overwrite: Overwrite = False,
+    verify: Verify = False,
+    jobs: Jobs = 1,
+    retries: Retries = 1,
+    time_limit: TimeLimit = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the pipeline on captures as they arrive in a folder, each as soon as its upload has ended.
+
+    Until Ctrl-C; what is done stays done. A capture that changes later is done again.
+    """
+    from da3_workflows.batch import Batch
+    from da3_workflows.records import BatchSummary, CaptureRecord
+    from da3_workflows.watch import watch as groups_of
+
+    _take_signals()
+    show_licence(config)
+    progress = SilentProgress() if quiet else TerminalProgress()
+    limit_s = None if time_limit is None else 60 * time_limit
+    work = Batch(
+        output,
+        config,
+        jobs=jobs,
+        split=split,
+        overwrite=overwrite,
+        verify=verify,
+        retries=retries,
+        limit_s=limit_s,
+    )
+    ended: dict[str, CaptureRecord] = {}
+    for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
+        for line in group.as_json_lines() if as_json else group.as_lines():
+            typer.echo(line)
+        ended |= {record.name: record for record in group.records}
+    raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
 
 
 app.command(epilog=examples("models"))(models)
@@ -214,6 +274,8 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
 def _fail(message: str, code: int) -> None:
     message = printable(message)
     sys.stderr.write(f"\nerror: {message}\n")
-    if sys.argv[1:2] in (["run"], ["batch"]) and "--json" in sys.argv:  # who asked for JSON gets no empty answer
+    if (
+        sys.argv[1:2] in (["run"], ["batch"], ["watch"]) and "--json" in sys.argv
+    ):  # who asked for JSON gets no empty answer
         sys.stdout.write(json.dumps({"error": message}) + "\n")
     sys.exit(code)

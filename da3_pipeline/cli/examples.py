@@ -25,6 +25,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("da3-pipeline batch captures/ -o sessions --jobs 4", "four at once"),
         ("da3-pipeline batch captures/ -o sessions --masks masks/", "masks/NAME where there is one for a capture"),
     ),
+    "watch": (
+        ("da3-pipeline watch uploads/ -o sessions", "a session for each capture, as soon as it has arrived"),
+        ("da3-pipeline watch uploads/ -o sessions --settled 60", "where uploads pause"),
+        ("da3-pipeline watch uploads/ -o sessions --once", "what has arrived, from a timer"),
+    ),
     "models": (
         ("da3-pipeline models", "what there is, under which licence"),
         ("da3-pipeline models --fetch da3-small", "get the weights before they are needed"),

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Device",
+    "Jobs",
     "Matcher",
     "Model",
     "Output",
     "Overwrite",
     "Quiet",
+    "Retries",
     "Seed",
     "Split",
+    "TimeLimit",
     "Verify",
     "capture_configuration",
     "configuration",
@@ -99,6 +102,11 @@ Split = Annotated[
         help="Another place in the capture gets a data set of its own, in OUTPUT_2.",
         rich_help_panel=_RESULT,
     ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Captures processed at once.")]
+Retries = Annotated[int, typer.Option(min=0, help="More tries for what may pass: memory, far file systems.")]
+TimeLimit = Annotated[
+    float | None, typer.Option(min=0.1, metavar="MINUTES", help="That a capture may take before it is ended.")
 ]
 
 

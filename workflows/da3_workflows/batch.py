@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from da3_pipeline.errors import ExportError, UsageError
 from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.ingest.names import natural_key
 from da3_pipeline.pipeline import is_intact
 from da3_pipeline.progress import Progress, SilentProgress
 from da3_pipeline.store import file_stamps, sources_fingerprint
@@ -29,7 +30,7 @@ from .tasks import Executor, Report, Task
 if TYPE_CHECKING:
     from da3_pipeline.config import PipelineConfig
 
-__all__ = ["run_batch"]
+__all__ = ["Batch", "run_batch"]
 
 _RECORDS = "batch.json"
 _LOGS = ".da3-batch"
@@ -66,37 +67,89 @@ def run_batch(
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
-    captures, output = captures.absolute(), output.absolute()
-    if captures.resolve() == output.resolve():
-        raise UsageError(f"{output}: --output must be another folder than that of the captures")
-    sources, left_out = find_captures(captures, exclude=output)
-    _prepare(output)
-    common = config.model_dump(mode="json")
-    flags = {"split": split, "overwrite": overwrite, "verify": verify}
-    jobs_of = {
-        source.name: _Job.of(source, output, settings_of_capture(common, source.name), flags) for source in sources
-    }
-    records = _Records(output, jobs_of, left_out)
-    if not overwrite:
-        records.keep_finished(verify)
-    runner = executor or LocalExecutor(jobs, limit_s=limit_s)
-    tries = dict.fromkeys(jobs_of, 0)
-    for round_ in count():
-        left = [job for name, job in jobs_of.items() if name not in records]
-        if not left:
-            break
-        time.sleep(min(_LONGEST_WAIT_S, 2.0 ** (round_ - 1)) if round_ else 0.0)
-        if round_ and not overwrite:
-            records.keep_finished(verify)  # what another batch has done meanwhile
-            left = [job for job in left if job.task.name not in records]
-        with closing(runner.run([job.task for job in left], progress or SilentProgress())) as reports:
+    batch = Batch(
+        output,
+        config,
+        jobs=jobs,
+        executor=executor,
+        split=split,
+        overwrite=overwrite,
+        verify=verify,
+        retries=retries,
+        limit_s=limit_s,
+    )
+    return batch.run(*batch.find(captures), progress)
+
+
+class Batch:
+    """Captures of one output, of which each group is run as it is known; settings as those of `run_batch`."""
+
+    def __init__(
+        self,
+        output: Path,
+        config: PipelineConfig,
+        *,
+        jobs: int = 1,
+        executor: Executor | None = None,
+        split: bool = False,
+        overwrite: bool = False,
+        verify: bool = False,
+        retries: int = 1,
+        limit_s: float | None = None,
+    ) -> None:
+        self.output = output.absolute()
+        self._common = config.model_dump(mode="json")
+        self._runner = executor or LocalExecutor(jobs, limit_s=limit_s)
+        self._flags = {"split": split, "overwrite": overwrite, "verify": verify}
+        self._retries = retries
+        self._records = _Records(self.output)
+
+    def check(self, captures: Path) -> None:
+        """Raises UsageError where the folder of the captures is the output itself."""
+        if captures.resolve() == self.output.resolve():
+            raise UsageError(f"{self.output}: --output must be another folder than that of the captures")
+
+    def find(self, captures: Path) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:
+        """What there is in a folder, as `find_captures`, and as `check` raises."""
+        self.check(captures)
+        return find_captures(captures.absolute(), exclude=self.output)
+
+    def run(
+        self,
+        sources: Sequence[CaptureSource],
+        left_out: Sequence[Dropped] = (),
+        progress: Progress | None = None,
+    ) -> BatchSummary:
+        """Run a group and say how it went; batch.json tells of all groups, of each capture what was last."""
+        _prepare(self.output)
+        names = [source.name for source in sources]
+        for source in sources:
+            settings = settings_of_capture(self._common, source.name)
+            self._records.begin(_Job.of(source, self.output, settings, self._flags))
+        self._records.leave_out(left_out)
+        tries = dict.fromkeys(names, 0)
+        for round_ in count():
+            if round_ and all(name in self._records for name in names):
+                break
+            time.sleep(min(_LONGEST_WAIT_S, 2.0 ** (round_ - 1)) if round_ else 0.0)
+            if not self._flags["overwrite"]:
+                self._records.keep_finished(self._flags["verify"])  # later: what another batch has done meanwhile
+            left = [name for name in names if name not in self._records]
+            if not left:
+                break
+            self._round(left, tries, progress or SilentProgress())
+        self._records.write()
+        return self._records.summary(names, left_out)
+
+    def _round(self, names: Sequence[str], tries: dict[str, int], progress: Progress) -> None:
+        """Try each once, and keep how those ended that need no other try."""
+        jobs = self._records.jobs
+        with closing(self._runner.run([jobs[name].task for name in names], progress)) as reports:
             for report in reports:
                 name, busy = report.task.name, bool(report.result and report.result.get("busy"))
                 tries[name] += not busy
-                if not busy and (tries[name] > retries or not _may_pass(report)):
-                    records.add(replace(_record(report, jobs_of[name].key), tries=tries[name]))
-    records.write()
-    return records.summary()
+                if not busy and (tries[name] > self._retries or not _may_pass(report)):
+                    self._records.add(replace(_record(report, jobs[name].key), tries=tries[name]))
 
 
 @dataclass(frozen=True)
@@ -117,21 +170,30 @@ class _Job:
 
 
 class _Records:
-    """The batch's records so far, kept on disk as they come."""
+    """The records so far, kept on disk as they come."""
 
-    def __init__(self, output: Path, jobs: Mapping[str, _Job], left_out: Sequence[Dropped]) -> None:
+    def __init__(self, output: Path) -> None:
         self._path, self._journal = output / _RECORDS, Journal(output / _LOGS / _JOURNAL)
-        self._jobs, self._left_out = jobs, tuple(left_out)
+        self.jobs: dict[str, _Job] = {}
+        self._left_out: dict[str, Dropped] = {}
         self._records: dict[str, CaptureRecord] = {}
         self._written_s = 0.0
 
     def __contains__(self, name: str) -> bool:
         return name in self._records
 
+    def begin(self, job: _Job) -> None:
+        """A capture that is to be done, or to be done again."""
+        self.jobs[job.task.name] = job
+        self._records.pop(job.task.name, None)
+
+    def leave_out(self, entries: Sequence[Dropped]) -> None:
+        self._left_out |= {entry.frame: entry for entry in entries}
+
     def keep_finished(self, verify: bool) -> None:
         """Take over what was finished from the same sources with the same settings, and is what it was."""
         for name, record in self._journal.read().items():
-            job = self._jobs.get(name)
+            job = self.jobs.get(name)
             known = job is not None and name not in self._records and record.finished and record.key == job.key
             if known and job is not None and is_intact(job.task.output, verify=verify):
                 self._records[name] = replace(record, reused=True)
@@ -144,12 +206,13 @@ class _Records:
 
     def write(self) -> None:
         """For people and programs; what counts is in the journal."""
-        write_records(self._path, self.summary())
+        names = sorted(self.jobs, key=natural_key)
+        write_records(self._path, self.summary(names, tuple(self._left_out.values())))
         self._written_s = time.monotonic()
 
-    def summary(self) -> BatchSummary:
-        ordered = [self._records[name] for name in self._jobs if name in self._records]
-        return BatchSummary(tuple(ordered), self._left_out)
+    def summary(self, names: Sequence[str], left_out: Sequence[Dropped]) -> BatchSummary:
+        ordered = [self._records[name] for name in names if name in self._records]
+        return BatchSummary(tuple(ordered), tuple(left_out))
 
 
 def _prepare(output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from da3_pipeline.ingest.names import natural_key
 from da3_pipeline.ingest.scan import scan
 from da3_pipeline.types import Dropped
 
-__all__ = ["CaptureSource", "find_captures"]
+__all__ = ["CaptureSource", "captures_among", "entries_of", "find_captures"]
+
+_LOOSE = "lie beside the captures; give them a sub-folder"
 
 
 @dataclass(frozen=True)
@@ -28,31 +31,44 @@ def find_captures(root: Path, exclude: Path) -> tuple[tuple[CaptureSource, ...],
 
     Hidden entries and `exclude` (the batch's own output) are passed over. Raises CaptureError where there is none.
     """
+    found, left_out = captures_among(entries_of(root, exclude), exclude)
+    if not found:
+        photographs = any(dropped.reason == _LOOSE for dropped in left_out)
+        remedy = f"for one capture: da3-pipeline run '{root}' --output DIR" if photographs else "check the path"
+        raise CaptureError(f"{root}: holds no sub-folder with photographs or videos, and no video; {remedy}")
+    return found, left_out
+
+
+def entries_of(root: Path, exclude: Path) -> list[Path]:
+    """What lies in `root`, in natural order, but for hidden entries and `exclude`.
+
+    Raises CaptureError where it cannot be listed.
+    """
     if not root.is_dir():
         raise CaptureError(f"{root}: no such folder; name a folder that holds one sub-folder or video for each capture")
-    found: list[CaptureSource] = []
-    left_out: list[Dropped] = []
-    photographs = 0
     try:
         entries = sorted(root.iterdir(), key=lambda path: natural_key(path.name))
-        for path in entries:
-            if path.name.startswith(".") or _is_same(path, exclude):
-                continue
-            kind = _kind_or_fault(path, exclude)
-            if kind == "capture":
-                found.append(CaptureSource(path.name, path))
-            elif kind == "photograph":
-                photographs += 1
-            elif kind:
-                left_out.append(Dropped(path.name, kind))
     except OSError as error:
         remedy = "make it readable" if isinstance(error, PermissionError) else "check the path"
         raise CaptureError(f"{root}: cannot be listed ({error.strerror}); {remedy}") from error
-    if not found:
-        remedy = f"for one capture: da3-pipeline run '{root}' --output DIR" if photographs else "check the path"
-        raise CaptureError(f"{root}: holds no sub-folder with photographs or videos, and no video; {remedy}")
+    return [path for path in entries if not path.name.startswith(".") and not _is_same(path, exclude)]
+
+
+def captures_among(entries: Sequence[Path], exclude: Path) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:
+    """Which of these are captures, and which are none, with the reason."""
+    found: list[CaptureSource] = []
+    left_out: list[Dropped] = []
+    photographs = 0
+    for path in entries:
+        kind = _kind_or_fault(path, exclude)
+        if kind == "capture":
+            found.append(CaptureSource(path.name, path))
+        elif kind == "photograph":
+            photographs += 1
+        elif kind:
+            left_out.append(Dropped(path.name, kind))
     if photographs:
-        left_out.append(Dropped(f"{photographs} photographs", "lie beside the captures; give them a sub-folder"))
+        left_out.append(Dropped(f"{photographs} photographs", _LOOSE))
     return tuple(found), tuple(left_out)
 
 

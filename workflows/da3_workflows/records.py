@@ -64,18 +64,20 @@ class BatchSummary:
 
     def as_table(self) -> str:
         """Aligned columns, one line a capture, and a line that counts them."""
-        rows = [("capture", "status", "frames", "seconds", "")]
-        rows += [_row(record) for record in self.records]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = []
-        for *cells, reason in rows:
-            name, status, frames, seconds = (
-                cell.ljust(width) if column < 2 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            )
-            lines.append(f"{name}  {status}  {frames}  {seconds}  {reason}".rstrip())
-        lines += [f"left out: {dropped.frame}: {dropped.reason}" for dropped in self.left_out]
-        return "\n".join([*lines, _count(self.records)])
+        header = ("capture", "status", "frames", "seconds", "")
+        return "\n".join([*_aligned([header, *map(_row, self.records)]), *self._lost(), _count(self.records)])
+
+    def as_lines(self) -> list[str]:
+        """A line for each capture, and for what was none."""
+        return _aligned([_row(record) for record in self.records]) + self._lost()
+
+    def as_json_lines(self) -> list[str]:
+        """The same for programs, each a JSON document."""
+        items = [asdict(record) for record in self.records] + [asdict(dropped) for dropped in self.left_out]
+        return [strict_json(item) for item in items]
+
+    def _lost(self) -> list[str]:
+        return [f"left out: {dropped.frame}: {dropped.reason}" for dropped in self.left_out]
 
 
 class Journal:
@@ -135,6 +137,18 @@ def _row(record: CaptureRecord) -> tuple[str, str, str, str, str]:
     frames = f"{record.frames_posed}/{record.frames}" if record.finished else "-"
     status = f"{record.status}*" if record.reused else record.status
     return record.name, status, frames, f"{record.seconds:.1f}", record.reason
+
+
+def _aligned(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    lines = []
+    for *cells, reason in rows:
+        name, status, frames, seconds = (
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        lines.append(f"{name}  {status}  {frames}  {seconds}  {reason}".rstrip())
+    return lines
 
 
 def _count(records: Sequence[CaptureRecord]) -> str:
