@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Bytes
 from ..errors import MissingExtraError, UsageError
+from .callers import Callers, only_for
 from .splats import DrawnSplats
 
 __all__ = ["add_frustum", "add_points", "add_splats", "set_theme", "start_server"]
@@ -26,7 +27,11 @@ def start_server(host: str, port: int, label: str) -> Any:
     except ImportError as error:
         raise MissingExtraError("the viewer", "viewer") from error
     _try_port(host, port)
-    server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    with only_for(Callers(host)) as guarded:
+        server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
+    if not guarded.is_set():
+        server.stop()
+        raise UsageError("this version of viser cannot be kept to its own page; install viser 0.2.7 or 1.1")
     if server.get_port() != port:
         server.stop()
         raise UsageError(f"{host}:{port}: something else is listening there; choose another --port")
