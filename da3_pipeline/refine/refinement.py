@@ -40,6 +40,7 @@ from .torn_part import (
     asked_of_rest,
     beside_the_rest,
     fewest_remaining,
+    held_to_all,
     images_held,
     said_of_part,
     torn_part,
@@ -81,7 +82,8 @@ def run(prediction: Prediction, config: RefineConfig, progress: Progress) -> Sce
         correspondences = find_correspondences(prediction, config, progress)
         figures = {"matching_s": time.perf_counter() - began}
         fewest = fewest_remaining(prediction, config.quality)
-        return _tried(prediction, correspondences, config, progress, figures, fewest)
+        scene = _tried(prediction, correspondences, config, progress, figures, fewest)
+        return held_to_all(scene, config.quality)
 
 
 def _tried(

@@ -3,18 +3,20 @@
 A walk that ends in a pan, on the spot, is solved as one, and torn (see `parts`): matches across agree with any size of
 the pan, and the points that both see hold on too few of its frames to tell. What is left of such a capture is a
 capture: it is solved as if the part had never been filmed, and takes the scene's place only where it passes every gate.
-The frames of the part stay in the scene, unverified, with the reason.
+The frames of the part stay in the scene, unverified, with the reason; and the scene is good only where they are few:
+what was filmed is what is asked about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Bool, Float
 from ..geometry import align_cameras
-from ..types import Frame, Prediction, Scene
+from ..types import Frame, Place, Prediction, Scene
 from .config import QualityConfig, RefineConfig
 from .solve.parts import torn_off
 from .solve.problem import Estimate, Problem
@@ -26,6 +28,7 @@ __all__ = [
     "asked_of_rest",
     "beside_the_rest",
     "fewest_remaining",
+    "held_to_all",
     "images_held",
     "said_of_part",
     "torn_part",
@@ -33,7 +36,8 @@ __all__ = [
     "why_torn",
 ]
 
-_GATE = "points across"
+_GATE, _SHARE = "points across", "refined share"
+_CONSEQUENCE = "a trainer sees the rest alone"
 
 
 def torn_part(problem: Problem, judged: Estimate, kept: Bool, config: RefineConfig) -> Bool:
@@ -123,15 +127,39 @@ def beside_the_rest(whole: Scene, rest: Scene, place_from: int) -> Scene:
     )
 
 
+def held_to_all(scene: Scene, quality: QualityConfig) -> Scene:
+    """The scene; one that passes without the parts that were torn off is flagged if these are too much of it."""
+    images, torn = _images(scene.frames), list(scene.torn)
+    share = len(images_held(scene)) / max(len(images), 1)
+    if not torn or not scene.verdict.passed or share >= quality.min_refined_share:
+        return scene
+    finding = f"only {share:.0%} of the images are held: {scene.torn[torn[0]].partition(':')[0]}"
+    remedy = scene.torn[torn[0]].partition(": ")[2]
+    place = Place(_span(torn), tuple(torn))
+    gates = tuple(
+        replace(gate, value=share, passed=False, finding=finding, consequence=_CONSEQUENCE, remedy=remedy, place=place)
+        if gate.name == _SHARE
+        else gate
+        for gate in scene.verdict.gates
+    )
+    said = f"below the gates: {finding}; {remedy} ({_SHARE} {share:.3g}, needed >= {quality.min_refined_share:.3g})"
+    summary = "; ".join((said, *scene.verdict.remarks))
+    return replace(scene, verdict=replace(scene.verdict, passed=False, gates=gates, summary=summary))
+
+
 def said_of_part(whole: Scene, place_from: int) -> str:
     """What the verdict of the rest says of the images of the torn part of `whole`; empty without any."""
     images = _images(whole.frames)
     lost = [name for name in whole.torn if name in images]
     if not lost:
         return ""
-    span = " to ".join(dict.fromkeys((short_name(lost[0]), short_name(lost[-1]))))
+    span = _span(lost)
     split = "; --split tries them as a data set" if len(whole.torn) >= place_from else ""
     return f"{len(lost)} of {len(images)} images left out, {span}: {whole.torn[lost[0]]}{split}"
+
+
+def _span(names: Sequence[str]) -> str:
+    return " to ".join(dict.fromkeys((short_name(names[0]), short_name(names[-1]))))
 
 
 def _moved(whole: Scene, rest: Scene, inside: Bool) -> tuple[Float, Float]:

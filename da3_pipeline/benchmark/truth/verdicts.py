@@ -3,7 +3,7 @@
 Right means good enough to train on, whatever the verdict says:
 
 - at least nine in ten of the images that were meant for training are in the data set. With fewer the capture is not
-  what was given; it is the share that the verdict asks for, too, where no part is torn off.
+  what was given; it is the share that the verdict asks for, too.
 - AUC@5 over the pairs of those that are in it is at least 90, which pairs of an error around a degree reach. The error
   of a pair is the larger of rotation and direction of motion (sign ignored), and the direction between neighbours is
   uncertain by a degree with the poses of the best reconstructions there are, COLMAP's among them.
