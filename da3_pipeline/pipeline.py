@@ -14,11 +14,12 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from .config import PipelineConfig
+from .errors import ExportError
 from .fingerprint import fingerprint
 from .infer.config import AUTO
 from .metering import Meter
 from .progress import Progress, SilentProgress
-from .store import Session, file_stamps, sources_fingerprint
+from .store import Session, disk_is_full, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, FrameSet, Prediction, Scene, StageRecord
 from .versions import STAGE_VERSIONS
 
@@ -300,7 +301,12 @@ class _Stages:
             self.progress.end(f"{describe(found[0])}, from an earlier run")
             return found[0]
         meter = Meter()
-        artefact = compute()
+        try:
+            artefact = compute()
+        except OSError as error:
+            if disk_is_full(error):
+                raise ExportError(self.session.told_of_disk(name, error)) from error
+            raise
         record = StageRecord(name, meter.seconds, meter.peak_memory_mb, reused=False)
         self.session.save(name, self.key, artefact, record, made(artefact))
         self.records.append(record)

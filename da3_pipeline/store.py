@@ -26,7 +26,7 @@ from .fingerprint import fingerprint
 from .integrity import damaged, stamps_of
 from .types import StageRecord
 
-__all__ = ["Session", "file_stamps", "sources_fingerprint"]
+__all__ = ["Session", "disk_is_full", "file_stamps", "sources_fingerprint"]
 
 _NAME = ".da3"
 _NETWORK = "network.json"
@@ -271,6 +271,16 @@ class Session:
             fresh.rename(self._folder / stage)
         except OSError as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            remedy = "free some space" if error.errno == errno.ENOSPC else "make it writable"
-            message = f"the {stage} stage cannot be saved ({error.strerror}); {remedy} and run the same command again"
-            raise ExportError(f"{self.output}: {message}") from error
+            raise ExportError(self.told_of_disk(stage, error)) from error
+
+    def told_of_disk(self, stage: str, error: OSError) -> str:
+        """In one line that a stage could not write what it must."""
+        remedy = "free some space" if disk_is_full(error) else "make it writable"
+        why = error.strerror or "the disk is full"
+        return f"{self.output}: the {stage} stage cannot be saved ({why}); {remedy} and run the same command again"
+
+
+def disk_is_full(error: OSError) -> bool:
+    """Whether that is what an error says; numpy says it by the number of items that it could not write."""
+    written_short = error.errno is None and str(error).endswith(" written")
+    return written_short or error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -194,6 +195,29 @@ def test_a_bit_that_a_disk_lost_is_found_where_it_is_asked_for(
     code, _, _ = cli("run", pictures, "--output", session, "--no-refine", "--verify", "--quiet")
     assert code == 3
     assert contents(session) == contents(finished)
+
+
+_MAP_WRITER = "da3_pipeline.infer.sequence.array_file.ArrayWriter.write"
+FULL = (OSError(errno.ENOSPC, "No space left on device"), OSError("84672 requested and 8160 written"))
+
+
+@pytest.mark.parametrize("error", FULL, ids=["the system's", "numpy's"])
+@pytest.mark.parametrize("place", ["numpy.save", "numpy.savez", _MAP_WRITER])
+def test_a_full_disk_is_one_line_without_debris_and_what_was_done_is_kept(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, error: OSError, finished: Path
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, full)
+        with pytest.raises(ExportError, match="free some space and run the same command again") as caught:
+            again(pictures, tmp_path / "session")
+    assert "\n" not in str(caught.value) and "None" not in str(caught.value)
+    left = [path.name for path in (tmp_path / "session").rglob("*") if path.name.endswith(".new")]
+    assert left == []
+    again(pictures, tmp_path / "session")
+    assert contents(tmp_path / "session") == contents(finished)
 
 
 @pytest.mark.slow

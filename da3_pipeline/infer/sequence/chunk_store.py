@@ -94,26 +94,32 @@ class ChunkStore:
         """Write a chunk and return it as `find` would."""
         folder, fresh = self.folder / name, self.folder / f"{name}.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        unreadable = unreadable or {}
-        arrays = views.arrays()
-        for field, array in arrays.items():
-            np.save(fresh / f"{field}.npy", array)
-        record = {
-            "digest": self._digest(indices, unreadable),
-            "indices": indices.tolist(),
-            "usable": views.usable().tolist(),
-            "unreadable": sorted(unreadable.items()),
-            "fields": sorted(arrays),
-            "files": stamps_of(fresh, sorted(fresh.iterdir())),
-        }
-        (fresh / "chunk.json").write_text(json.dumps(record), encoding="utf-8")
+        try:
+            fresh.mkdir()
+            self._write(fresh, indices, views, unreadable or {})
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
         kept = self.find(name)
         if kept is None:
             raise OSError(f"{folder}: what was just written cannot be read back")
         return kept
+
+    def _write(self, folder: Path, indices: Int, views: RawViews, unreadable: dict[int, str]) -> None:
+        arrays = views.arrays()
+        for field, array in arrays.items():
+            np.save(folder / f"{field}.npy", array)
+        record = {
+            "digest": self._digest(indices, unreadable),
+            "indices": indices.tolist(),
+            "usable": views.usable().tolist(),
+            "unreadable": sorted(unreadable.items()),
+            "fields": sorted(arrays),
+            "files": stamps_of(folder, sorted(folder.iterdir())),
+        }
+        (folder / "chunk.json").write_text(json.dumps(record), encoding="utf-8")
 
     def _digest(self, indices: Int, unreadable: dict[int, str]) -> str:
         seen = [self._fingerprints[index] for index in indices]
