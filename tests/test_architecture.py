@@ -71,7 +71,7 @@ MAY_IMPORT = {
 }
 """Whom a room of da3_pipeline may import beside itself. Rooms not named here are entrances: they may import any."""
 
-ENTRANCES_ONLY = frozenset({"interchange", "training", "benchmark", "cli", "demo", "doctor", "viewer"})
+ENTRANCES_ONLY = frozenset({"comparison", "interchange", "training", "benchmark", "cli", "demo", "doctor", "viewer"})
 """Imported by entrances alone, and when they are used rather than when they load; benchmarks, themselves loaded when
 they are used, may import the renderer of training at once."""
 

@@ -33,6 +33,7 @@ NOT_RUN = {
     r"make ": "sets up environments; the tests are what it runs",
     r"ns-": "needs nerfstudio; tests/plugins runs it in its own environment",
     r"da3-pipeline convert": "needs a finished session; tests/interchange has one",
+    r"da3-pipeline compare": "needs two solutions; tests/comparison has them",
     r"da3-pipeline view": "serves until it is stopped; tests/viewer opens it",
     r"da3-pipeline watch": "waits until it is stopped; tests/workflows drives it",
     r"da3-pipeline run .*--model ": "fetches published weights",

@@ -20,6 +20,7 @@ from .. import __version__
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
 from .bench import bench_app
+from .compare import compare
 from .conclusion import conclude
 from .configured import configured
 from .console import open_console, printable
@@ -225,6 +226,7 @@ def doctor() -> None:
 
 app.command(epilog=examples("view"))(view)
 app.command(epilog=examples("convert"))(convert)
+app.command(epilog=examples("compare"))(compare)
 
 
 @train_app.command("student", epilog=examples("train student"))
@@ -275,7 +277,7 @@ def _fail(message: str, code: int) -> None:
     message = printable(message)
     sys.stderr.write(f"\nerror: {message}\n")
     if (
-        sys.argv[1:2] in (["run"], ["batch"], ["watch"]) and "--json" in sys.argv
+        sys.argv[1:2] in (["run"], ["batch"], ["watch"], ["compare"]) and "--json" in sys.argv
     ):  # who asked for JSON gets no empty answer
         sys.stdout.write(json.dumps({"error": message}) + "\n")
     sys.exit(code)

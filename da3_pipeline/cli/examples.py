@@ -43,6 +43,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("da3-pipeline convert session -o exports", "all that the session has something for"),
         ("da3-pipeline convert session -o exports --format glb", "cameras and points for Blender or a browser"),
     ),
+    "compare": (
+        ("da3-pipeline compare session other_session", "after a change of settings"),
+        ("da3-pipeline compare session colmap/sparse/0 --plot both.png", "beside COLMAP, and a drawing"),
+        ("da3-pipeline compare session truth.json --json", "beside the truth, for a program"),
+    ),
     "bench": (("da3-pipeline bench pose scene/ --colmap", "pose accuracy and time beside COLMAP"),),
     "bench run": (("da3-pipeline bench run photos/", "seconds and memory of each stage"),),
     "bench pose": (("da3-pipeline bench pose scene/ --colmap --runs 3", "scene/ holds images/ and truth.json"),),

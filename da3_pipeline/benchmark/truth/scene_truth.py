@@ -48,18 +48,20 @@ def has_truth(scene: Path) -> bool:
 def read_truth(scene: Path) -> SceneTruth:
     """The truth of a scene: {"images": {name: {"w2c": 3x4, "K": 3x3}}}, OpenCV axes, corner origin, in truth.json.
 
-    colmap.json is read in its place where there is none. Raises UsageError for a folder that is not such a scene.
+    colmap.json is read in its place where there is none; `scene` may be such a file itself. Raises UsageError for what
+    is no such scene.
     """
     file = next((name for name in _FILES if (scene / name).is_file()), _FILES[0])
+    path = scene if scene.is_file() else scene / file
     try:
-        images = json.loads((scene / file).read_text())["images"]
+        images = json.loads(path.read_text())["images"]
         names = tuple(sorted(images))
         poses = np.array([images[name]["w2c"] for name in names], float).reshape(-1, 3, 4)
         unknown = np.full((3, 3), np.nan)
         matrices = np.array([images[name].get("K", unknown) for name in names], float).reshape(-1, 3, 3)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{scene}: needs images/ and a truth.json with w2c poses ({error})") from error
-    return SceneTruth(scene, names, poses, matrices, file == _FILES[0])
+    return SceneTruth(path.parent, names, poses, matrices, path.name != _FILES[1])
 
 
 def write_truth(folder: Path, names: Sequence[str], cam_from_world: Float, intrinsics: Float) -> None:
