@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .arrays import Float, Float32
+from .bounded import read_npy, read_npz
 from .errors import MissingExtraError
+from .foreign import OverLimitError, reason
+from .limits import LIMITS
 from .types import Frame, SensorDepth
 
 __all__ = ["UnreadableDepthError", "depth_at", "read_depth"]
@@ -76,8 +78,10 @@ def _stored(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> ND
     """(h, w) numbers as they stand in the file; `shape` and `raw` are those of files that do not tell."""
     try:
         array = _decoded(path, shape, raw)
-    except (OSError, ValueError, EOFError, KeyError, SyntaxError, MemoryError, zipfile.BadZipFile) as error:
-        raise UnreadableDepthError(path, f"cannot be read ({str(error).splitlines()[0][:80]})") from error
+    except MissingExtraError:
+        raise
+    except Exception as error:  # decoders raise anything on damaged files
+        raise UnreadableDepthError(path, f"cannot be read ({reason(error)})") from error
     if array.ndim == 3 and array.shape[2] in (1, 3, 4):
         array = array[:, :, 0]
     if array.ndim == 3 and array.shape[0] == 1:
@@ -90,17 +94,23 @@ def _stored(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> ND
 def _decoded(path: Path, shape: tuple[int, int] | None, raw: np.dtype[Any]) -> NDArray[Any]:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return np.asarray(np.load(path, allow_pickle=False))
+        return read_npy(path)
     if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file["depth" if "depth" in file.files else file.files[0]])
+        arrays = read_npz(path)
+        return arrays["depth" if "depth" in arrays else next(iter(arrays))]
     if suffix == ".exr":
         return _exr(path)
     if suffix in (".depth", ".conf"):
         return _lzfse(path, shape, raw)
     with Image.open(path) as image:
+        _check_pixels(*image.size)
         array = np.asarray(image)
     return array.astype(np.uint16) if image.mode.startswith("I;16") else array
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > LIMITS.depth_megapixels * 1_000_000:
+        raise OverLimitError(f"{width} x {height} px, more than {LIMITS.depth_megapixels} megapixels")
 
 
 def _exr(path: Path) -> NDArray[Any]:

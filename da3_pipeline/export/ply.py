@@ -43,5 +43,7 @@ def read_ply(path: Path) -> tuple[Float, Bytes]:
     """(n, 3) points and (n, 3) RGB of a file that `write_ply` wrote."""
     header, _, body = path.read_bytes().partition(b"end_header\n")
     count = int(header.split(b"element vertex ")[1].split(b"\n")[0])
+    if not 0 <= count <= len(body) // _VERTEX.itemsize:
+        raise ValueError(f"it announces {count} points and is shorter")
     vertices = np.frombuffer(body, _VERTEX, count)
     return vertices["position"].astype(np.float64), vertices["colour"].copy()

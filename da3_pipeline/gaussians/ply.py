@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Float32
 from ..errors import CaptureError
+from ..foreign import reading
 from ..types import GaussianCloud
 from .harmonics import BASES
 from .selection import finite, subset, with_bands
@@ -55,6 +56,7 @@ def write_gaussians_ply(path: Path, cloud: GaussianCloud, degree: int = 3, comme
             file.write(_rows(cloud, slice(start, start + _AT_ONCE), len(names)).tobytes())
 
 
+@reading(CaptureError, "copy or export it again")
 def read_gaussians_ply(path: Path) -> GaussianCloud:
     """The cloud of a binary 3DGS PLY file of any degree; `view` is 0. Properties that are not ours are skipped.
 

@@ -32,6 +32,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Bytes, Float, Float32
 from ..errors import CaptureError, MissingExtraError
+from ..foreign import OverLimitError, reading
+from ..limits import LIMITS
 from ..types import GaussianCloud
 from .harmonics import BASES, rotation_matrices
 from .selection import finite, subset
@@ -84,6 +86,7 @@ def write_spz(path: Path, cloud: GaussianCloud, version: Literal[3, 4] = 3) -> N
     path.write_bytes(header + struct.pack(f"<{len(sizes)}Q", *sizes) + b"".join(frames))
 
 
+@reading(CaptureError, "copy or export it again")
 def read_spz(path: Path) -> GaussianCloud:
     """The cloud of a file of version 2 to 4 and degree 0 to 3; `view` is 0. Raises CaptureError for anything else.
 
@@ -93,12 +96,14 @@ def read_spz(path: Path) -> GaussianCloud:
     plain = data[:4] == _MAGIC.to_bytes(4, "little")
     if not plain:
         try:
-            data = gzip.decompress(data)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            data = _unpacked(data)
+        except (EOFError, zlib.error) as error:
             raise CaptureError(f"{path}: not a whole .spz file of version 2 to 4 ({error}); export it again") from error
     magic, version, count, degree, bits, _, _ = _HEADER.unpack(data[: _HEADER.size].ljust(_HEADER.size, b"\0"))
     if magic != _MAGIC or version not in ((4,) if plain else (2, 3)) or degree >= len(BASES):
         raise CaptureError(f"{path}: not an .spz file of version 2 to 4 and degree 0 to 3; export it again as such")
+    if count > LIMITS.splats:
+        raise OverLimitError(f"it announces {count:,} Gaussians, more than {LIMITS.splats:,}")
     widths = _widths(degree, version)
     turned = not plain or _is_turned(path, data)
     flip, quaternion_flip = (_FLIP, _QUATERNION_FLIP) if turned else (np.ones(3), np.ones(4, np.float32))
@@ -123,6 +128,21 @@ def read_spz(path: Path) -> GaussianCloud:
         (opacities[:, 0] / 255).astype(np.float32),
         np.zeros(count, np.int32),
     )
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """The one gzip stream of earlier versions, no longer than its header says: a few bytes can hold any number."""
+    stream = zlib.decompressobj(wbits=31)
+    head = stream.decompress(packed, _HEADER.size)
+    if len(head) < _HEADER.size:
+        raise EOFError("it ends within its header")
+    _, version, count, degree, *_ = _HEADER.unpack(head)
+    if degree >= len(BASES) or count > LIMITS.splats:
+        return head
+    body = stream.decompress(stream.unconsumed_tail, max(1, count * sum(_widths(degree, version))))
+    if not stream.eof and not stream.decompress(stream.unconsumed_tail, 1) and not stream.eof:
+        raise EOFError("its end is missing")
+    return head + body
 
 
 def _widths(degree: int, version: int) -> tuple[int, ...]:
@@ -167,6 +187,8 @@ def _joined(path: Path, data: bytes, wanted: Sequence[int]) -> bytes:
     bounds = table + 16 * count + np.cumsum([0, *sizes[::2].tolist()])
     frames = [data[start:end] for start, end in pairwise(bounds.tolist())]
     try:
+        if any(zstandard.frame_content_size(frame) > size for frame, size in zip(frames, wanted, strict=True)):
+            raise OverLimitError("its columns are longer than its header says")
         return b"".join(
             zstandard.ZstdDecompressor().decompress(frame, max_output_size=size)
             for frame, size in zip(frames, wanted, strict=True)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError, features
 
+from ..limits import LIMITS
 from .deep import deep_png, odd_tiff
 from .errors import UnreadableImageError, UnsupportedPixelsError
 from .raw import develop
+from .scans import has_more_scans
 
 __all__ = [
     "DRAFTED",
@@ -33,13 +35,12 @@ _RAW = "dng cr2 cr3 crw nef nrw arw srf sr2 raf rw2 orf pef srw x3f 3fr iiq"
 RAW_SUFFIXES = frozenset(f".{word}" for word in _RAW.split(" "))
 """Of camera raw formats: most of them are TIFF by their first bytes, so that here the name has to tell."""
 
-_MAX_MEGAPIXELS = 400  # a 28,000 x 14,000 panorama; 1.2 GB as RGB
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
 _heif_lock = threading.Lock()
 
 # Pillow's own limit guards web servers against 90-megapixel bombs; panoramas are larger than that.
-Image.MAX_IMAGE_PIXELS = _MAX_MEGAPIXELS * 1_000_000
+Image.MAX_IMAGE_PIXELS = LIMITS.megapixels * 1_000_000
 
 
 def sniff_format(path: Path) -> str | None:
@@ -85,8 +86,8 @@ def opened(path: Path, stored: bool = False) -> Iterator[Image.Image]:
             raise UnreadableImageError(path, _not_an_image(path))
         with _image(path, container, stored) as image:
             width, height = image.size
-            if width * height > _MAX_MEGAPIXELS * 1_000_000:
-                raise UnreadableImageError(path, f"{width} x {height} px is beyond {_MAX_MEGAPIXELS} megapixels")
+            if width * height > LIMITS.megapixels * 1_000_000:
+                raise UnreadableImageError(path, f"{width} x {height} px is beyond {LIMITS.megapixels} megapixels")
             yield image
     except (UnreadableImageError, MemoryError):
         raise
@@ -99,7 +100,7 @@ def opened(path: Path, stored: bool = False) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise UnreadableImageError(path, "damaged: its header cannot be read") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(path, f"beyond {_MAX_MEGAPIXELS} megapixels") from error
+        raise UnreadableImageError(path, f"beyond {LIMITS.megapixels} megapixels") from error
     except Exception as error:  # decoders raise anything on damaged files
         raise UnreadableImageError(path, f"truncated or damaged ({one_line(error)})") from error
 
@@ -130,6 +131,8 @@ def _image(path: Path, container: str, stored: bool) -> Iterator[Image.Image]:
         yield odd
         return
     _register(container, path)
+    if container == "JPEG" and has_more_scans(path, LIMITS.jpeg_scans):
+        raise UnreadableImageError(path, f"more than {LIMITS.jpeg_scans} scans over one picture; save it again")
     with Image.open(path, formats=[container]) as image:
         deep = deep_png(path, image) if container == "PNG" and not stored and _is_deep_png(path) else None
         yield image if deep is None else deep

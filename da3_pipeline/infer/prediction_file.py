@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Float
+from ..bounded import read_npz
 from ..errors import ExportError, InferenceError
+from ..foreign import reading, reason
 from ..geometry import PixelMap, nearest_rotation
 from ..types import Prediction
 from .views import RawViews
@@ -23,6 +24,7 @@ __all__ = ["PredictionFile", "read_predictions", "save_predictions"]
 
 
 _SLIGHT_SHEAR = 0.02  # largest entry of R Rᵀ - I that counts as rounding
+_ARRAYS = ("depth", "conf", "extrinsics", "intrinsics", "names", "pixel_scale", "pixel_offset")
 _CONVENTION = "expected are 3x4 [R | t] world-to-camera matrices with OpenCV axes (x right, y down, z forward)"
 
 
@@ -39,6 +41,7 @@ class PredictionFile:
         return _label(self.names, index)
 
 
+@reading(InferenceError, "write it with numpy.savez")
 def read_predictions(path: Path) -> PredictionFile:
     """Read and check a predictions file. Raises InferenceError: one line, naming the array and the frame at fault.
 
@@ -91,18 +94,13 @@ def save_predictions(prediction: Prediction, path: Path) -> None:
 
 
 def _load(path: Path) -> Mapping[str, NDArray[Any]]:
+    if not path.exists():
+        raise InferenceError(f"{path}: no such predictions file")
     try:
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InferenceError(f"{path}: holds a single array; expected are depth, extrinsics and intrinsics")
-            wanted = ("depth", "conf", "extrinsics", "intrinsics", "names", "pixel_scale", "pixel_offset")
-            return {key: file[key] for key in wanted if key in file.files}
-    except FileNotFoundError as error:
-        raise InferenceError(f"{path}: no such predictions file") from error
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "it holds pickled objects" if "pickle" in str(error).lower() else str(error).splitlines()[0]
-        raise InferenceError(f"{path}: is no npz of plain arrays ({reason}); write it with numpy.savez") from error
+        return read_npz(path, _ARRAYS)
+    except Exception as error:
+        why = reason(error)
+        raise InferenceError(f"{path}: is no npz of plain arrays ({why}); write it with numpy.savez") from error
 
 
 def _numbers(path: Path, arrays: Mapping[str, NDArray[Any]], key: str, kind: type[np.floating[Any]]) -> NDArray[Any]:
@@ -130,7 +128,7 @@ def _names(path: Path, arrays: Mapping[str, NDArray[Any]], count: int) -> tuple[
         raise InferenceError(f"{path}: names holds {names.dtype}, not text")
     texts = names.astype(np.str_) if names.dtype.kind == "U" else np.char.decode(names, "utf-8", "replace")
     listed = tuple(str(name) for name in texts)
-    doubled = next((name for i, name in enumerate(listed) if name in listed[:i]), None)
+    doubled = next((name for name, times in Counter(listed).items() if times > 1), None)
     if doubled is not None:
         raise InferenceError(f"{path}: names lists {doubled!r} twice; names must be unique")
     return listed

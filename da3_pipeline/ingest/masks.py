@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
 from ..imageio import sniff_format
+from ..limits import LIMITS
 from ..types import Capture, VideoClip
 from .names import natural_key
 from .projects.name_matching import match_names
@@ -92,7 +93,13 @@ def _from_folder(capture: Capture, folder: Path) -> Capture:
 def _listed(folder: Path) -> dict[str, Path]:
     """The images below a folder by their posix path in it, in natural order; hidden ones are passed over."""
     found: dict[str, Path] = {}
+    entered: set[Path] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
+        place = Path(parent).resolve()
+        if place in entered or len(place.parts) - len(folder.resolve().parts) > LIMITS.folders_deep:
+            folders.clear()
+            continue
+        entered.add(place)
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(parent, name) for name in names if not name.startswith("."))
         found |= {p.relative_to(folder).as_posix(): p for p in paths if p.suffix.lower() in _PICTURE_SUFFIXES}

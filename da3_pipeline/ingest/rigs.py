@@ -7,9 +7,8 @@ whose names are equal after the prefix were taken at the same instant.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +19,11 @@ import pycolmap
 from scipy.spatial.transform import Rotation
 
 from ..arrays import Float
+from ..bounded import read_json
 from ..errors import CaptureError
+from ..foreign import reading
 from ..geometry.cameras import Camera
+from ..limits import LIMITS
 from ..types import Capture, Frame, RigPlace
 from .names import UniqueNames, identifier
 from .projects.name_matching import comparable_names
@@ -47,6 +49,7 @@ class RigCamera:
     intrinsics: Intrinsics | None = None
 
 
+@reading(CaptureError, "give a COLMAP rig_config.json")
 def read_rigs(path: Path) -> tuple[RigCamera, ...]:
     """The cameras of all rigs of a rig_config.json, rigs named rig1, rig2, ... in the order of the file.
 
@@ -54,13 +57,11 @@ def read_rigs(path: Path) -> tuple[RigCamera, ...]:
     cameras, a prefix given twice, and poses or cameras that are none.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         rigs = [list(rig["cameras"]) for rig in document]
         prefixes = [[str(camera["image_prefix"]) for camera in rig] for rig in rigs]
     except FileNotFoundError:
         raise CaptureError(f"{path}: no such file; give a COLMAP rig_config.json") from None
-    except OSError as error:
-        raise CaptureError(f"{path}: {error.strerror}; give a COLMAP rig_config.json") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CaptureError(
             f"{path}: not a rig_config.json ({type(error).__name__}: {error}); "
@@ -69,7 +70,11 @@ def read_rigs(path: Path) -> tuple[RigCamera, ...]:
     everything = [prefix for rig in prefixes for prefix in rig]
     if not everything:
         raise CaptureError(f"{path}: it lists no cameras; list rigs, each with cameras that have an image_prefix")
-    twice = next((prefix for prefix in everything if everything.count(prefix) > 1), None)
+    if len(everything) > LIMITS.rig_cameras:
+        raise CaptureError(
+            f"{path}: {len(everything):,} cameras, more than the {LIMITS.rig_cameras:,} of any rig; list one rig's"
+        )
+    twice = next((prefix for prefix, times in Counter(everything).items() if times > 1), None)
     if twice is not None:
         raise CaptureError(f"{path}: two cameras have the image_prefix '{twice}'; give each camera its own")
     cameras: list[RigCamera] = []

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..errors import CaptureError
 from ..imageio import RAW_SUFFIXES, sniff_format
+from ..limits import LIMITS
 from ..types import Dropped
 from .names import UniqueNames, clean_name, natural_key
 
@@ -126,6 +127,9 @@ class _Walker:
 
     def _enter(self, folder: Path, prefix: str, source: int, below: str) -> None:
         if folder.resolve() in self._entered or not folder.is_dir():
+            return
+        if below.count("/") >= LIMITS.folders_deep:
+            self._dropped.append(Dropped(prefix, f"more than {LIMITS.folders_deep} folders deep; move it up"))
             return
         self._entered.add(folder.resolve())
         entries = sorted(folder.iterdir(), key=lambda path: natural_key(path.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Float
+from ..bounded import read_json
 from ..errors import CaptureError
 
 __all__ = ["SessionCamera", "SessionCameras", "read_cameras"]
@@ -45,7 +45,7 @@ def read_cameras(folder: Path) -> SessionCameras:
     """The cameras in transforms.json. Raises CaptureError where there is none, or it is none of ours."""
     path = folder / "transforms.json"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         cameras = tuple(_camera(document | frame) for frame in document["frames"])
         applied = np.array(document["applied_transform"], float).reshape(3, 4)
     except (OSError, ValueError, KeyError, TypeError) as error:

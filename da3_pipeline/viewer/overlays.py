@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 
 from ..arrays import Bytes, Float32
-from ..imageio import UnreadableImageError, read_rgb
+from ..bounded import read_npy
+from ..imageio import read_rgb
 from .session import SessionImage, SessionScene
+from .told import inside
 
 __all__ = ["OVERLAYS", "Picture", "available_overlays", "picture_of", "thumbnail_of"]
 
@@ -49,8 +51,8 @@ def available_overlays(scene: SessionScene) -> tuple[str, ...]:
 def thumbnail_of(image: SessionImage) -> Bytes | None:
     """A picture small enough for a thousand of them; None where the file is missing or cannot be read."""
     try:
-        return read_rgb(image.path, max_side_px=_THUMBNAIL_PX)
-    except (OSError, UnreadableImageError):
+        return None if image.path is None else read_rgb(image.path, max_side_px=_THUMBNAIL_PX)
+    except (OSError, MemoryError):
         return None
 
 
@@ -58,10 +60,13 @@ def picture_of(scene: SessionScene, index: int, overlay: str) -> Picture:
     """Image `index` with an overlay of OVERLAYS. A missing image is grey, and the overlay is shown all the same."""
     image = scene.images[index]
     try:
+        if image.path is None:
+            raise FileNotFoundError
         rgb, caption = read_rgb(image.path, max_side_px=_SIDE_PX), ""
-    except (OSError, UnreadableImageError):
+    except (OSError, MemoryError):
         width, height = _fitted(image, _SIDE_PX)
-        rgb, caption = np.full((height, width, 3), _GREY, np.uint8), f"{image.path.name} cannot be read. "
+        name = PurePosixPath(image.name).name
+        rgb, caption = np.full((height, width, 3), _GREY, np.uint8), f"{name} cannot be read. "
     if overlay == "tracks":
         shown = _with_tracks(rgb, scene, index)
     elif overlay == "depth":
@@ -112,10 +117,12 @@ def _with_confidence(rgb: Bytes, scene: SessionScene, image: SessionImage) -> Pi
 
 def _exported_depth(scene: SessionScene, image: SessionImage) -> Float32 | None:
     """(h, w) z-depth in scene units from depths/, NaN where it is not known; None where there is no such map."""
-    path = scene.folder / "depths" / f"{PurePosixPath(image.name).with_suffix('')}.npy"
+    path = inside(scene.folder, f"depths/{PurePosixPath(image.name).with_suffix('')}.npy")
     try:
-        stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        stored = None if path is None else read_npy(path)
+    except Exception:  # as good as none
+        stored = None
+    if stored is None:
         return None
     if stored.ndim != 2 or stored.dtype.kind != "f":
         return None

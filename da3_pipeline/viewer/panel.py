@@ -18,6 +18,7 @@ from .drawing import Drawing
 from .overlays import available_overlays, picture_of
 from .placement import RADIUS, Placement
 from .session import SessionScene
+from .told import number
 from .viser_api import set_theme
 
 __all__ = ["Panel"]
@@ -181,8 +182,9 @@ def _image_text(scene: SessionScene, index: int) -> str:
     facts = [f"{image.camera.width} x {image.camera.height} px"]
     if "pose_source" in image.figures:
         facts.append(f"pose: {image.figures['pose_source']}")
-    if image.figures.get("median_error_px") is not None:
-        facts.append(f"median error {image.figures['median_error_px']:.2f} px")
+    error_px = number(image.figures.get("median_error_px"))
+    if error_px is not None:
+        facts.append(f"median error {error_px:.2f} px")
     return f"**{image.name.translate(_ESCAPED)}**\n\n{', '.join(facts).translate(_ESCAPED)}"
 
 

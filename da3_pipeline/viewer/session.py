@@ -6,37 +6,44 @@ what only they know, where they are there and belong to this data set.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pycolmap
 
 from ..arrays import Bool, Bytes, Float, Int
+from ..colmap_model import read_colmap_model
 from ..errors import CaptureError
 from ..export.ply import read_ply
+from ..foreign import foreign, reason
 from ..geometry import Camera
 from ..geometry.gravity import rotation_between, up_from_cameras
 from .stored import StoredStages, stored_stages
+from .told import Told, inside, read_told
 
 __all__ = ["Observations", "SessionImage", "SessionScene", "load_session"]
 
 
 _GAUSSIANS = "gaussians.ply"
+_FARTHEST = 1e12  # of coordinates that a picture can be drawn of: surveys have 1e7
+_REMEDY = "export the session again"
 
 
 @dataclass(frozen=True)
 class SessionImage:
-    """A posed image of the data set. `figures` is what report.json says of it, empty where there is no report."""
+    """A posed image of the data set. `figures` is what report.json says of it, empty where there is no report.
+
+    path: None where the name leads out of the session.
+    """
 
     name: str
-    path: Path
+    path: Path | None
     camera: Camera
     cam_from_world: Float
-    figures: dict[str, Any]
+    figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ class SessionScene:
         keypoints = self.model.find_image_with_name(self.images[index].name).get_observation_points2D()
         xy = np.array([keypoint.xy for keypoint in keypoints]).reshape(-1, 2)
         ids = np.array([keypoint.point3D_id for keypoint in keypoints], np.int64)
-        return Observations(xy, np.searchsorted(self.point_ids, ids))
+        known = np.isin(ids, self.point_ids)
+        return Observations(xy[known], np.searchsorted(self.point_ids, ids[known]))
 
     @property
     def cam_from_world(self) -> Float:
@@ -94,15 +102,15 @@ def load_session(folder: Path) -> SessionScene:
 
     Raises CaptureError for a folder that holds no finished session, and for one whose model cannot be read.
     """
-    model = _read_model(folder)
-    report, transforms = _read_json(folder / "report.json"), _read_json(folder / "transforms.json")
-    images = _images(folder, model, report)
+    model, told = _read_model(folder), read_told(folder)
+    with foreign(CaptureError, folder / "sparse" / "0", _REMEDY):
+        images = _images(folder, model, told)
+        point_ids, points, colours = _points(model)
     if not images:
         raise CaptureError(f"{folder / 'sparse' / '0'}: holds no posed image; run the capture again")
-    point_ids, points, colours = _points(model)
-    measured = np.arange(len(points)) < (report.get("data_set") or {}).get("tracks_measured", len(points))
+    measured = np.arange(len(points)) < (len(points) if told.measured is None else told.measured)
     poses = np.array([image.cam_from_world for image in images])
-    gaussians = folder / _GAUSSIANS
+    gaussians = inside(folder, _GAUSSIANS)
     scene = SessionScene(
         folder=folder,
         images=images,
@@ -111,17 +119,17 @@ def load_session(folder: Path) -> SessionScene:
         measured=measured,
         seeds=points,
         seed_colours=colours,
-        upright_from_world=_upright(transforms, poses)[:, :3],
+        upright_from_world=_upright(told, poses)[:, :3],
         prior_cam_from_world=None,
         stored=stored_stages(folder),
-        gaussians=gaussians if gaussians.is_file() else None,
-        offset=_offset(transforms),
-        summary=(report.get("verdict") or {}).get("summary") or "no report.json: nothing is known of the quality",
-        notes=_missing_images(images),
+        gaussians=gaussians if gaussians is not None and gaussians.is_file() else None,
+        offset=told.offset,
+        summary=told.summary,
+        notes=(*told.notes, *_missing_images(images)),
         model=model,
         point_ids=point_ids,
     )
-    return _with_stages(_with_seeds(scene, transforms), poses)
+    return _with_stages(_with_seeds(scene, told), poses)
 
 
 def _read_model(folder: Path) -> pycolmap.Reconstruction:
@@ -132,35 +140,24 @@ def _read_model(folder: Path) -> pycolmap.Reconstruction:
         if (folder / ".da3").is_dir():
             raise CaptureError(f"{folder}: the run in it is not finished (no sparse/0); run the same command again")
         raise CaptureError(f"{folder}: holds no session (no sparse/0); give the --output of da3-pipeline run")
-    try:
-        return pycolmap.Reconstruction(str(model))
-    except (ValueError, RuntimeError, IndexError, MemoryError) as error:
-        raise CaptureError(f"{model}: cannot be read ({error}); export the session again") from error
+    with foreign(CaptureError, model, _REMEDY):
+        return read_colmap_model(model)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one where there is none: the viewer does with what is there."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _images(folder: Path, model: pycolmap.Reconstruction, report: dict[str, Any]) -> tuple[SessionImage, ...]:
-    figures = {frame.get("image"): frame for frame in report.get("frames") or ()}
+def _images(folder: Path, model: pycolmap.Reconstruction, told: Told) -> tuple[SessionImage, ...]:
+    """The posed images whose pose and camera can be drawn: numbers that are none are of no exporter of ours."""
     cameras = {number: Camera.from_pycolmap(camera) for number, camera in model.cameras.items()}
-    posed = [image for _, image in sorted(model.images.items()) if image.has_pose]
-    return tuple(
-        SessionImage(
-            image.name,
-            folder / "images" / image.name,
-            cameras[image.camera_id],
-            np.asarray(image.cam_from_world().matrix()),
-            figures.get(image.name, {}),
-        )
-        for image in posed
-    )
+    images = []
+    for _, image in sorted(model.images.items()):
+        if not image.has_pose:
+            continue
+        camera, pose = cameras[image.camera_id], np.asarray(image.cam_from_world().matrix())
+        drawn = np.isfinite([*pose.flat, *camera.params, *camera.fov_deg]).all() and np.abs(pose).max() < _FARTHEST
+        if not drawn or min(camera.width, camera.height) < 1:
+            raise ValueError(f"the pose or the camera of {image.name} is not made of usable numbers")
+        figures = told.figures.get(image.name, {})
+        images.append(SessionImage(image.name, inside(folder, f"images/{image.name}"), camera, pose, figures))
+    return tuple(images)
 
 
 def _points(model: pycolmap.Reconstruction) -> tuple[Int, Float, Bytes]:
@@ -168,32 +165,32 @@ def _points(model: pycolmap.Reconstruction) -> tuple[Int, Float, Bytes]:
     rows = sorted(model.points3D.items())
     ids = np.array([number for number, _ in rows], np.int64)
     points = np.array([point.xyz for _, point in rows]).reshape(-1, 3)
+    if not (np.abs(points) < _FARTHEST).all():
+        raise ValueError("its points are not made of usable numbers")
     return ids, points, np.array([point.color for _, point in rows], np.uint8).reshape(-1, 3)
 
 
-def _upright(transforms: dict[str, Any], cam_from_world: Float) -> Float:
+def _upright(told: Told, cam_from_world: Float) -> Float:
     """(3, 4) from the world of sparse/0 to one with z up: the exporter's, else by the cameras."""
-    applied = np.array(transforms.get("applied_transform", []), np.float64)
-    if applied.shape == (3, 4) and np.isfinite(applied).all():
-        return applied
+    if told.applied is not None and np.allclose(told.applied[:, :3] @ told.applied[:, :3].T, np.eye(3), atol=1e-3):
+        return told.applied
     up = up_from_cameras(cam_from_world)
     rotation = np.eye(3) if up is None else rotation_between(up.direction, np.array([0.0, 0.0, 1.0]))
     return np.concatenate([rotation, np.zeros((3, 1))], axis=1)
 
 
-def _offset(transforms: dict[str, Any]) -> Float:
-    offset = np.array(transforms.get("world_offset", []), np.float64)
-    return offset if offset.shape == (3,) and np.isfinite(offset).all() else np.zeros(3)
-
-
-def _with_seeds(scene: SessionScene, transforms: dict[str, Any]) -> SessionScene:
+def _with_seeds(scene: SessionScene, told: Told) -> SessionScene:
     """The seed points in place of the tracks, moved from the world of transforms.json into that of sparse/0."""
-    path = scene.folder / str(transforms.get("ply_file_path", "sparse_pc.ply"))
-    applied = _upright(transforms, scene.cam_from_world)
+    path, applied = inside(scene.folder, told.seeds), _upright(told, scene.cam_from_world)
     try:
+        if path is None:
+            raise ValueError("it lies outside of the session")
         points, colours = read_ply(path)
-    except (OSError, ValueError, IndexError):
-        return replace(scene, notes=(*scene.notes, f"{path.name} cannot be read: the points are those of sparse/0."))
+        if not (np.abs(points) < _FARTHEST).all():
+            raise ValueError("its points are not made of usable numbers")
+    except Exception as error:  # whatever it is: the tracks are shown instead
+        note = f"{PurePath(told.seeds).name} cannot be read ({reason(error)}): the points are those of sparse/0."
+        return replace(scene, notes=(*scene.notes, note))
     return replace(scene, seeds=(points - applied[:, 3]) @ applied[:, :3], seed_colours=colours)
 
 
@@ -203,15 +200,22 @@ def _with_stages(scene: SessionScene, poses: Float) -> SessionScene:
         note = "No stages of this version in .da3: no poses before refinement, no confidence."
         return replace(scene, notes=(*scene.notes, note))
     names = [image.name for image in scene.images]
-    if not scene.stored.belongs_to(names, poses):
+    try:
+        belongs = scene.stored.belongs_to(names, poses)
+        prior = scene.stored.aligned_prior(names, poses) if belongs else None
+    except Exception as error:  # a stored scene whose parts do not go together
+        note = f"The stages in .da3 cannot be read ({reason(error)})."
+        return replace(scene, stored=None, notes=(*scene.notes, note))
+    if not belongs:
         note = "The stages in .da3 are of another run than the data set and are not shown."
         return replace(scene, stored=None, notes=(*scene.notes, note))
-    return replace(scene, prior_cam_from_world=scene.stored.aligned_prior(names, poses))
+    return replace(scene, prior_cam_from_world=prior)
 
 
 def _missing_images(images: Sequence[SessionImage]) -> tuple[str, ...]:
-    missing = [image.name for image in images if not image.path.is_file()]
-    if not missing:
-        return ()
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-    return (f"Missing below images/: {missing[0]}{more}.",)
+    outside = [image.name for image in images if image.path is None]
+    missing = [image.name for image in images if image.path is not None and not image.path.is_file()]
+    told = (("Not shown, as they lie outside of the session", outside), ("Missing below images/", missing))
+    return tuple(
+        f"{what}: {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}." for what, names in told if names
+    )

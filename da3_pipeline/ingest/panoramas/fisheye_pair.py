@@ -8,7 +8,6 @@ whole picture, cam_from_rig_rotation and cam_from_rig_translation.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...bounded import read_json
 from ...errors import CaptureError
+from ...foreign import reading
 from ...geometry.equirectangular import FisheyeLens, FisheyePair
 
 __all__ = ["FisheyePairFile", "read_fisheye_pair"]
@@ -51,12 +52,11 @@ class FisheyePairFile:
         )
 
 
+@reading(CaptureError, _EXAMPLE)
 def read_fisheye_pair(path: Path) -> FisheyePairFile:
     """Raises CaptureError, in one line, for a file that cannot be read or tells no two lenses."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CaptureError(f"{path}: {error.strerror}; {_EXAMPLE}") from error
+        document = read_json(path)
     except ValueError as error:
         raise CaptureError(f"{path}: no JSON ({error}); {_EXAMPLE}") from error
     if not isinstance(document, dict):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
+from ...colmap_model import read_colmap_model
 from ...errors import CaptureError
 from .views import Intrinsics, KnownView, Project, checked, rigid
 
@@ -44,7 +45,7 @@ def read_model(folder: Path, pictures: Path | None = None) -> tuple[KnownView, .
     COLMAP looks at pictures as they are stored: EXIF's orientation is not applied.
     """
     try:
-        model = pycolmap.Reconstruction(str(folder))
+        model = read_colmap_model(folder)
     except (ValueError, RuntimeError, IndexError, MemoryError) as error:
         why = " ".join(str(error).split())[:160]
         raise CaptureError(f"{folder}: not a readable COLMAP model ({why}); export it again") from error

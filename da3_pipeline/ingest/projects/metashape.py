@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ...arrays import Float
+from ...bounded import check_document
 from ...errors import CaptureError
 from ...geometry import invert
 from .views import Intrinsics, KnownView, Project, brown, checked, matrix, rigid
@@ -34,6 +35,7 @@ def read(folder: Path) -> Project:
     if path is None:
         raise CaptureError(f"{folder}: holds no cameras of Metashape's; export them as XML")
     try:
+        check_document(path)
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise CaptureError(f"{path}: no XML ({error}); export the cameras again") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...bounded import read_json
 from ...errors import CaptureError
 from .views import Intrinsics, KnownView, Project, brown, checked, rigid
 
@@ -33,7 +33,7 @@ def read(folder: Path) -> Project:
     if path is None:
         raise CaptureError(f"{folder}: holds no reconstruction.json of OpenSfM's")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         largest = max(document, key=lambda one: len(one["shots"]))
         cameras = {name: _camera(fields, f"{path}: {name}") for name, fields in largest["cameras"].items()}
         shots = sorted(largest["shots"].items())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...bounded import read_json
 from ...errors import CaptureError
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, rigid
 
@@ -52,7 +52,7 @@ def read(folder: Path) -> Project:
 
 def _parts(path: Path) -> dict[str, dict[str, Any]]:
     """The resources of a project by their format; of several the last."""
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     found = {}
     for item in document["items"]:
         for resource in item["resources"]:
@@ -60,7 +60,7 @@ def _parts(path: Path) -> dict[str, dict[str, Any]]:
                 file = path.parent / unquote(str(resource["uri"]))
                 if not file.is_file():
                     raise CaptureError(f"{path}: its part {resource['uri']} is not there; export the project again")
-                found[str(resource["format"])] = json.loads(file.read_text(encoding="utf-8"))
+                found[str(resource["format"])] = read_json(file)
     return found
 
 

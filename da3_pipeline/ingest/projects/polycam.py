@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...bounded import read_json
 from ...errors import CaptureError
 from ...types import SensorDepth
 from ..names import natural_key
@@ -53,7 +53,7 @@ def _keyframes(folder: Path) -> Path:
 
 def _view(path: Path, picture: Path | None, keyframes: Path, folder: Path, corrected: bool) -> KnownView:
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields: dict[str, Any] = read_json(path)
         rows = [[float(fields[f"t_{row}{column}"]) for column in range(4)] for row in range(3)]
         fx, fy, cx, cy = (float(fields[key]) for key in ("fx", "fy", "cx", "cy"))
         size = int(fields["width"]), int(fields["height"])

@@ -13,7 +13,9 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from ...bounded import check_document, read_document
 from ...errors import CaptureError
+from ...foreign import OverLimitError
 from ..names import natural_key
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, rigid
 
@@ -68,6 +70,7 @@ def read_csv(folder: Path) -> Project:
     if path is None:
         raise CaptureError(f"{folder}: holds no table of RealityCapture's cameras; export it again")
     views = []
+    check_document(path)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         for row in csv.DictReader(stream):
             values = {str(key).lstrip("#").strip().lower(): value for key, value in row.items() if key is not None}
@@ -85,8 +88,8 @@ def _sidecars(folder: Path) -> list[Path]:
 
 def _holds_pose(path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = read_document(path, errors="replace")
+    except (OSError, OverLimitError):
         return False
     return "capturingreality.com" in text and "xcr:Rotation" in text
 
@@ -115,7 +118,7 @@ def _of_sidecar(path: Path, folder: Path) -> tuple[KnownView | None, str | None]
 def _told(path: Path) -> dict[str, str]:
     """RealityCapture's own attributes and elements, by name."""
     try:
-        root = ElementTree.fromstring(path.read_text(encoding="utf-8", errors="replace"))
+        root = ElementTree.fromstring(read_document(path, errors="replace"))
     except ElementTree.ParseError as error:
         raise CaptureError(f"{path}: no XMP ({error}); export it again") from error
     told: dict[str, str] = {}

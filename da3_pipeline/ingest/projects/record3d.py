@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...bounded import read_json
 from ...errors import CaptureError
 from ...types import SensorDepth
 from ..names import natural_key
@@ -41,7 +41,7 @@ def read(folder: Path) -> Project:
     if path is None:
         raise CaptureError(f"{folder}: holds no metadata of Record3D's; export it again")
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        told: dict[str, Any] = read_json(path)
         poses = np.asarray(told["poses"], float).reshape(-1, 7)
         shared = np.asarray(told["K"], float).reshape(3, 3).T
         size = int(told["w"]), int(told["h"])

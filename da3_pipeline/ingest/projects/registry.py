@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CaptureError
+from ...foreign import foreign
 from . import colmap, metashape, opensfm, opf, polycam, reality, record3d, scanner_app, sequences, stray, transforms
 from .views import KnownView, Project
 
@@ -14,6 +15,7 @@ __all__ = ["READERS", "Reader", "find_project", "read_views"]
 
 _DEEPEST = 2  # a project unpacked into a folder, or two, of its own
 _SESSION_MARK = ".da3"
+_REMEDY = "export it again, or give its pictures alone"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def find_project(source: Path) -> Project | None:
     for _ in range(_DEEPEST + 1):
         if (folder / _SESSION_MARK).is_dir():
             return None
-        reader = next((reader for reader in READERS if reader.recognises(folder)), None)
-        if reader is not None:
-            return reader.read(folder)
+        with foreign(CaptureError, folder, _REMEDY):
+            reader = next((reader for reader in READERS if reader.recognises(folder)), None)
+            if reader is not None:
+                return reader.read(folder)
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
         if len(entries) != 1 or not entries[0].is_dir():
             return None
@@ -72,7 +75,7 @@ def read_views(path: Path) -> tuple[KnownView, ...]:
     """
     if not path.exists():
         raise CaptureError(f"{path}: no such file or folder; give a transforms.json or a folder with a COLMAP model")
-    try:
+    with foreign(CaptureError, path, _REMEDY):
         if path.is_file() and path.suffix.lower() == ".json":
             return transforms.read_transforms(path)
         model = colmap.model_folder(path) if path.is_dir() else None
@@ -83,8 +86,6 @@ def read_views(path: Path) -> tuple[KnownView, ...]:
             return reader.read(path).views
         if path.is_file():
             return transforms.read_transforms(path)
-    except PermissionError:
-        raise CaptureError(f"{path}: permission denied; make it readable") from None
     raise CaptureError(
         f"{path}: holds neither a COLMAP model (cameras.bin or .txt) nor a transforms.json, "
         "nor another project that is read (docs/PROJECTS.md)"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 
+from ...bounded import read_json
 from ...errors import CaptureError
 from ...types import SensorDepth
 from ..names import natural_key
@@ -55,7 +55,7 @@ def _order(path: Path) -> tuple[object, ...]:
 
 def _view(path: Path, picture: Path, folder: Path) -> KnownView:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = read_json(path)
         world_from_cam = matrix(fields[_POSE], str(path), _POSE)
         K = np.array(fields[_INTRINSICS], float).reshape(3, 3)
     except (ValueError, KeyError, TypeError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Float
+from ...bounded import read_document
 from ...errors import CaptureError
 from ...geometry import PixelMap, invert
 from ...types import SensorDepth
@@ -215,7 +216,7 @@ def _number(path: Path) -> float:
 def _timed(path: Path) -> list[tuple[float, tuple[str, ...]]]:
     """Rows of TUM's lists: seconds, and the words after them."""
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_document(path, errors="replace").splitlines():
         words = line.replace(",", " ").split()
         if words and not words[0].startswith("#"):
             try:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Float
+from ...bounded import check_document
 from ...errors import CaptureError
 from ...geometry import invert
 from ...types import SensorDepth
@@ -38,6 +39,7 @@ def read(folder: Path) -> Project:
     path = folder / _ODOMETRY
     shared = _shared(folder / _CAMERA)
     views = []
+    check_document(path)
     with open(path, encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]

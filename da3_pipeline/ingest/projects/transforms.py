@@ -5,7 +5,6 @@ Every field that changes what a number means is read, or refused by name.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
 from ...arrays import Float
+from ...bounded import read_json
 from ...errors import CaptureError
 from ...types import SensorDepth
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, matrix, rigid
@@ -58,7 +58,7 @@ def read(folder: Path) -> Project:
 def read_transforms(path: Path) -> tuple[KnownView, ...]:
     """The views of one file. Raises CaptureError for one that cannot be read or says what no camera of ours is."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         frames = document["frames"]
         names = [str(frame["file_path"]) for frame in frames]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -246,7 +246,7 @@ def _applied(document: Mapping[str, Any], path: Path) -> _Applied:
 
 def _program(path: Path) -> str:
     """Whose file it is, as far as its fields tell."""
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     if path.name != "transforms.json":
         return "NeRF data set"
     if "integer_depth_scale" in document:

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import UsageError, WeightsError
+from ...foreign import reading
 from ..config import HEAD_DIM, ModelConfig
 from ..heads import TAIL_WIDTH
 from ..nested import Network
@@ -135,6 +136,7 @@ class Checkpoint:
         yield batch
 
 
+@reading(WeightsError, "download it again")
 def open_checkpoint(path: Path) -> Checkpoint:
     """Read the header of a safetensors file.
 

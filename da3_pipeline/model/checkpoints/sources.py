@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
+from ...bounded import read_json
 from ...errors import WeightsError
 from ..config import ModelConfig
 from ..variants import VARIANTS, Variant, variant
@@ -66,7 +66,7 @@ def _named_config(path: Path) -> ModelConfig | None:
     if not path.exists():
         return None
     try:
-        name = json.loads(path.read_text(encoding="utf-8")).get("model_name")
+        name = read_json(path).get("model_name")
     except (OSError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} is not a readable model description: {error}") from error
     if name is None:
