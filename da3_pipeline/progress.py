@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from .printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -65,12 +67,14 @@ class TerminalProgress:
         if self._terminal is None or (now_s - self._last_draw_s < self._min_interval_s and done < total):
             return
         self._last_draw_s = now_s
+        note = printable(note)
         elapsed_s = now_s - self._phase_started_s
         rate = done / elapsed_s if elapsed_s > 0 else 0.0
         remaining = f", {(total - done) / rate:.0f} s left" if rate > 0 and done < total else ""
         self._write(_AFRESH + self._bar(done, total, f"{done}/{total} {note} ({rate:.1f}/s{remaining})"))
 
     def end(self, summary: str) -> None:
+        summary = printable(summary)
         seconds = f"({time.monotonic() - self._started_s:.1f} s)"
         if self._terminal is None:
             self._write(f"{self._stage:<{_STAGE_WIDTH}} {summary} {seconds}\n")

@@ -35,6 +35,7 @@ BASE = frozenset(
         "depthio",
         "videoio",
         "errors",
+        "printable",
         "progress",
         "versions",
     }
@@ -42,7 +43,8 @@ BASE = frozenset(
 STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "georegister", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),
-    "progress": frozenset(),
+    "printable": frozenset(),
+    "progress": frozenset({"printable"}),
     "arrays": frozenset(),
     "limits": frozenset({"settings"}),
     "foreign": frozenset({"errors"}),

@@ -23,7 +23,7 @@ from .bench import bench_app
 from .compare import compare
 from .conclusion import conclude
 from .configured import configured
-from .console import open_console, printable
+from .console import open_console, printable, say, say_json
 from .convert import convert
 from .examples import examples
 from .models import models, show_licence
@@ -156,7 +156,7 @@ def batch(
         retries=retries,
         limit_s=None if time_limit is None else 60 * time_limit,
     )
-    typer.echo(summary.as_json() if as_json else summary.as_table())
+    say_json(summary.as_json()) if as_json else say(summary.as_table())
     raise typer.Exit(summary.exit_code)
 
 
@@ -204,7 +204,7 @@ def watch(
     ended: dict[str, CaptureRecord] = {}
     for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
         for line in group.as_json_lines() if as_json else group.as_lines():
-            typer.echo(line)
+            say_json(line) if as_json else say(line)
         ended |= {record.name: record for record in group.records}
     raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
 
@@ -219,7 +219,7 @@ def doctor() -> None:
 
     findings = examine()
     for finding in findings:
-        typer.echo(f"{finding.status:<5} {finding.subject:<14} {finding.detail}")
+        say(f"{finding.status:<5} {finding.subject:<14} {finding.detail}")
     if any(finding.status == "FAIL" for finding in findings):
         raise typer.Exit(EXIT_BAD_INPUT)
 

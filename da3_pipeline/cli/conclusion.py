@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..strict_json import strict_json
-from .console import printable
+from .console import printable, say, say_json
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
@@ -24,7 +24,7 @@ def conclude(outcome: Outcome, as_json: bool) -> None:
     outcomes = (outcome, *outcome.others)
     if as_json:
         document = _document(outcome) | {"others": [_document(other) for other in outcome.others]}
-        typer.echo(strict_json(document, indent=2))
+        say_json(strict_json(document, indent=2))
     else:
         for number, one in enumerate(outcomes, 1):
             _tell(one, f"place {number}: " if len(outcomes) > 1 else "")
@@ -48,10 +48,10 @@ def _document(outcome: Outcome) -> dict[str, Any]:
 
 def _tell(outcome: Outcome, which: str) -> None:
     verdict = outcome.scene.verdict
-    typer.echo(f"{which}{verdict.summary}")
+    say(f"{which}{verdict.summary}")
     others = [gate for gate in verdict.gates if not gate.passed and gate.remedy not in verdict.summary]
     for gate in others[:_MOST_TOLD]:
-        typer.echo(f"  {gate.name}: {gate.finding}; {gate.remedy}")
+        say(f"  {gate.name}: {gate.finding}; {gate.remedy}")
     if len(others) > _MOST_TOLD:
-        typer.echo(f"  and {len(others) - _MOST_TOLD} more in the report")
-    typer.echo(f"report: {printable(str(outcome.result.folder / 'report.html'))}")
+        say(f"  and {len(others) - _MOST_TOLD} more in the report")
+    say(f"report: {printable(str(outcome.result.folder / 'report.html'))}")

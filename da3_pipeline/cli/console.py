@@ -6,7 +6,11 @@ import io
 import logging
 import sys
 
-__all__ = ["open_console", "printable"]
+import typer
+
+from ..printable import printable, printable_json, printable_lines
+
+__all__ = ["open_console", "printable", "say", "say_json"]
 
 
 def open_console() -> None:
@@ -22,9 +26,14 @@ def open_console() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
-def printable(text: str) -> str:
-    """The text with '?' for control characters and bytes that are no text; spaces and line breaks become spaces."""
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+def say(text: object, err: bool = False) -> None:
+    """Lines for people, on standard output or error: what is in them may come from files."""
+    typer.echo(printable_lines(str(text)), err=err)
+
+
+def say_json(document: str) -> None:
+    """A JSON document, or a line of it, on standard output."""
+    typer.echo(printable_json(document))
 
 
 class _OneLine(logging.Formatter):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .console import say
+
 __all__ = ["convert"]
 
 
@@ -26,4 +28,4 @@ def convert(
     from .. import interchange
 
     for line in interchange.convert(session, output, formats or ()):
-        typer.echo(line)
+        say(line)

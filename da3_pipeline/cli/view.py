@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from .console import say
+
 __all__ = ["view"]
 
 
@@ -24,6 +26,6 @@ def view(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    typer.echo(f"{session}: {viewer.scene.summary}\n{viewer.url} (Ctrl-C ends)")
+    say(f"{session}: {viewer.scene.summary}\n{viewer.url} (Ctrl-C ends)")
     stop.wait()
     viewer.stop()
