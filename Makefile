@@ -11,7 +11,7 @@ JOBS ?= 2
 export UV_COMPILE_BYTECODE = 1
 export UV_HTTP_TIMEOUT = 300
 
-.PHONY: demo test lint types unit nerfstudio gpu mutants stages lock clean
+.PHONY: demo test lint types unit nerfstudio gpu fuzz mutants stages lock clean
 
 demo: .venv/.stamp
 	.venv/bin/da3-pipeline demo
@@ -65,6 +65,14 @@ gpu: $(if $(filter .venv/bin/python,$(GPU_PYTHON)),.venv/.stamp)
 	$(GPU_PYTHON) -m pytest -q -m gpu $(sort $(shell grep -rl --include='test_*.py' '@pytest.mark.gpu' tests))
 	$(GPU_PYTHON) -c 'from da3_pipeline.cli import main; main()' \
 	bench forward da3-nano da3-small da3-base --device cuda --views 2 --views 16 --views 64 --rounds 1 --passes 5
+
+# Spoilt files for every parser of foreign bytes, from new seeds; findings are kept in fuzz-findings. FUZZ='JPEG PNG' names some.
+MINUTES ?= 10
+FUZZ ?=
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: export PYTHONPATH := $(CURDIR):$(CURDIR)/tests
+fuzz: .venv/.stamp
+	.venv/bin/python -m fuzz $(MINUTES) $(FUZZ)
 
 # How many planted mistakes the tests notice, a few of every numeric file: hours. ROOMS=da3_pipeline/geometry is minutes.
 ROOMS ?= da3_pipeline/geometry da3_pipeline/refine/matching da3_pipeline/refine/solve da3_pipeline/refine/initialisation \

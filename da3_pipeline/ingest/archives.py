@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
+from ..foreign import reading
 from ..progress import Progress
 from .config import ArchiveConfig
 
@@ -55,6 +56,7 @@ def _identity(source: Path) -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
+@reading(CaptureError, "copy it again, or unpack it yourself and give the folder")
 def _unpack(source: Path, place: Path, config: ArchiveConfig, progress: Progress) -> int:
     """Unpack an archive as a whole or not at all; the number of files."""
     fresh = place.with_name(f".{place.parent.name}.new")

@@ -121,6 +121,19 @@ def test_what_is_no_whole_archive_is_one_line(tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
 
 
+def test_whatever_python_raises_of_an_archive_is_one_line(tmp_path: Path) -> None:
+    """Of a file without a name an IndexError, which fuzzing found."""
+    source = zipped(tmp_path / "a.zip", ("1.jpg", b"one"))
+    data = bytearray(source.read_bytes())
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 28 : at + 30] = b"\0\0"
+    data[at + 30 : at + 32] = (5).to_bytes(2, "little")
+    source.write_bytes(data)
+    with pytest.raises(CaptureError) as caught:
+        unpack(source, tmp_path / "work")
+    assert str(source) in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_password_is_asked_of_nobody(tmp_path: Path) -> None:
     data = bytearray(zipped(tmp_path / "a.zip", ("1.jpg", b"1")).read_bytes())
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
