@@ -126,8 +126,9 @@ def test_whatever_python_raises_of_an_archive_is_one_line(tmp_path: Path) -> Non
     source = zipped(tmp_path / "a.zip", ("1.jpg", b"one"))
     data = bytearray(source.read_bytes())
     at = data.rindex(b"PK\x01\x02")
-    data[at + 28 : at + 30] = b"\0\0"
-    data[at + 30 : at + 32] = (5).to_bytes(2, "little")
+    data[at + 28 : at + 30] = bytes(2)
+    del data[at + 46 : at + 46 + len("1.jpg")]
+    data[-10] -= len("1.jpg")  # of the directory's size
     source.write_bytes(data)
     with pytest.raises(CaptureError) as caught:
         unpack(source, tmp_path / "work")
