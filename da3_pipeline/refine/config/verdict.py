@@ -223,6 +223,20 @@ class QualityConfig(Settings):
         description="the same, where fewer matches agree than `sure_few_agreement`: 0.39 and 0.46 of pictures "
         "1.4 and 3.8 degrees off, up to 0.27 where all was right, but for two of 0.34 and 0.40 (the same subsets)",
     )
+    ample_parallax_deg: float = Field(
+        default=3.5,
+        ge=0,
+        description="of few views, under which they may scatter by `scatter_by_parallax` of it at most: there a lens "
+        "that bends, and tiles that repeat along the way, turn directions of motion by more than parts of the scene "
+        "tell (chosen: of ten that were right and had less, nine scatter by under 0.08 of it)",
+    )
+    scatter_by_parallax: float = Field(
+        default=0.1,
+        gt=0,
+        description="0.12 and 0.21 of pictures 2 and 20 degrees off that had passed (2.7 and 2.6 degrees of parallax), "
+        "0.14 and 0.21 of others that were wrong; 0.05 to 0.08 of nine that were right, 0.11 of a tenth (124 subsets "
+        "of each of two seeds)",
+    )
     sure_few_agreement: float = Field(
         default=0.95, ge=0, le=1, description="of verified matches, from which few views are not doubtful"
     )
@@ -275,10 +289,13 @@ class QualityConfig(Settings):
         """Agreement that each of few views must reach with its own matches; of many it is a tenth that may not."""
         return self._eased(self.min_few_weakest, self.min_weakest_agreement, frames)
 
-    def most_scatter_deg(self, frames: int, agreement: float) -> float:
-        """How far few views may scatter over parts of the scene: less where false matches are many."""
+    def most_scatter_deg(self, frames: int, agreement: float, parallax_deg: float) -> float:
+        """How far few views may scatter over parts of the scene: less where false matches are many, or parallax is
+        small."""
         sure = agreement >= self._eased(self.sure_few_agreement, self.min_agreement, frames)
-        return self.max_scatter_deg if sure else self.max_doubtful_scatter_deg
+        most_deg = self.max_scatter_deg if sure else self.max_doubtful_scatter_deg
+        ample = parallax_deg >= self.ample_parallax_deg
+        return most_deg if ample else min(most_deg, self.scatter_by_parallax * parallax_deg)
 
     def _eased(self, of_five: float, of_many: float, frames: int) -> float:
         return of_five + min(1.0, max(0.0, (frames - 5) / (self.few_views - 4))) * (of_many - of_five)

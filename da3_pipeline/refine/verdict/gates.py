@@ -232,6 +232,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
 def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What few views, and pictures of look-alikes, must show: what is wrong with them shows in nothing else."""
     pair = e.frames == 2
+    most_scatter_deg = c.most_scatter_deg(e.frames, e.agreement or 0.0, e.ray_spread_deg or 0.0)
     return [
         _Row("cropped pictures", e.cropped, "<=", 0.0, proof=True),
         _Row("known focal", e.known_focal, ">=", 1.0, proof=True),
@@ -250,7 +251,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             proof=True,
         ),
         _Row("weakest of few views", e.weakest_of_few, ">=", c.least_weakest(e.frames), proof=True),
-        _Row("parts of few views", e.scatter_deg, "<=", c.most_scatter_deg(e.frames, e.agreement or 0.0), proof=True),
+        _Row("parts of few views", e.scatter_deg, "<=", most_scatter_deg, proof=True),
         _Row("focal uncertainty", e.focal_sigma, "<=", c.max_focal_sigma, proof=True),
         _Row("free lens", e.let_bend_deg, "<=", c.most_let_bend_deg(e.bend_explained or 0.0), proof=True),
         _Row(

@@ -161,6 +161,7 @@ FEW = replace(
         (FEW, {"weakest_of_few": 0.7}, "weakest of few views"),
         (FEW, {"scatter_deg": 0.7}, "parts of few views"),
         (FEW, {"scatter_deg": 0.5, "agreement": 0.94}, "parts of few views"),
+        (FEW, {"scatter_deg": 0.27, "ray_spread_deg": 2.6}, "parts of few views"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
         (FEW, {"let_bend_deg": 0.2, "bend_explained": 0.2}, "free lens"),
         (FEW, {"let_bend_deg": 0.3, "bend_explained": 0.0}, "free lens"),
@@ -179,6 +180,12 @@ def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: di
 
 def test_few_views_may_scatter_further_where_few_matches_are_false() -> None:
     assert judge_evidence(replace(FEW, scatter_deg=0.5), QualityConfig()).passed
+
+
+def test_few_views_may_scatter_by_a_tenth_of_a_small_parallax() -> None:
+    for scatter_deg, parallax_deg in ((0.25, 2.6), (0.34, 3.45), (0.59, 3.55)):
+        few = replace(FEW, scatter_deg=scatter_deg, ray_spread_deg=parallax_deg)
+        assert judge_evidence(few, QualityConfig()).passed
 
 
 def test_cameras_that_a_bending_lens_turns_for_nothing_may_turn_further() -> None:
