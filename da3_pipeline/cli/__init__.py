@@ -156,7 +156,10 @@ def batch(
         retries=retries,
         limit_s=None if time_limit is None else 60 * time_limit,
     )
-    say_json(summary.as_json()) if as_json else say(summary.as_table())
+    if as_json:
+        say_json(summary.as_json())
+    else:
+        say(summary.as_table())
     raise typer.Exit(summary.exit_code)
 
 
@@ -204,7 +207,7 @@ def watch(
     ended: dict[str, CaptureRecord] = {}
     for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
         for line in group.as_json_lines() if as_json else group.as_lines():
-            say_json(line) if as_json else say(line)
+            (say_json if as_json else say)(line)
         ended |= {record.name: record for record in group.records}
     raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .console import say, say_json
+
 __all__ = ["compare"]
 
 _WHAT = "A session, a COLMAP model, a transforms.json, another program's project, or a truth.json."
@@ -31,4 +33,7 @@ def compare(
     found = compared(first, second)
     if plot is not None:
         write_plot(plot, found)
-    typer.echo(strict_json(as_document(found), indent=1) if as_json else as_table(found))
+    if as_json:
+        say_json(strict_json(as_document(found), indent=1))
+    else:
+        say(as_table(found))
