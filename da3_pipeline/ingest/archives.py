@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -73,8 +72,6 @@ def _unpack(source: Path, place: Path, config: ArchiveConfig, progress: Progress
                 os.utime(target, ns=(source.stat().st_mtime_ns,) * 2)
                 progress.step(done, len(targets), below.name)
         fresh.rename(place)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise CaptureError(f"{source}: no whole zip archive ({error}); copy it again, or unpack it yourself") from error
     except OSError as error:
         raise CaptureError(
             f"{source}: cannot be unpacked ({error.strerror or error}); unpack it yourself and give the folder"

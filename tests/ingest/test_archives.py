@@ -115,7 +115,7 @@ def test_what_is_no_whole_archive_is_one_line(tmp_path: Path) -> None:
     }
     for name, content in bad.items():
         (tmp_path / f"{name}.zip").write_bytes(content)
-        with pytest.raises(CaptureError, match="no whole zip archive") as caught:
+        with pytest.raises(CaptureError, match=r"cannot be read .*copy it again, or unpack it yourself") as caught:
             unpack(tmp_path / f"{name}.zip", tmp_path / "work")
         assert "\n" not in str(caught.value)
     assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
