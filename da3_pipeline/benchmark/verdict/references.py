@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 
 from ...arrays import Float
 from ...errors import PipelineError
-from ...imageio import probe_image
+from ...imageio import copy_upright, probe_image
 from ...progress import Progress
 from ..peers.colmap import ColmapMode, run_colmap
 from ..truth.scene_truth import SceneTruth
@@ -43,7 +42,7 @@ def _kept(scene: SceneTruth, lens: str, cache: Path) -> dict[str, Float]:
     digest = hashlib.blake2b(digest_size=6)
     for name in scene.names:
         digest.update(name.encode() + (scene.images / name).read_bytes())
-    kept = cache / f"{scene.folder.name}-{lens}-{digest.hexdigest()}.json"
+    kept = cache / f"{scene.folder.name}-{lens}-upright-{digest.hexdigest()}.json"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
         poses = {name: pose.tolist() for name, pose in _solved(scene, lens).items()}
@@ -54,17 +53,17 @@ def _kept(scene: SceneTruth, lens: str, cache: Path) -> dict[str, Float]:
 
 
 def _solved(scene: SceneTruth, lens: str) -> dict[str, Float]:
-    """COLMAP's poses of the scene's images; none where it finds no solution."""
+    """COLMAP's poses of the scene's upright images, as truth and ours are; none where it finds no solution.
+
+    COLMAP itself reads pixels as they are stored, whatever EXIF says of their orientation."""
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
         images, output = Path(scratch) / "images", Path(scratch) / "output"
         output.mkdir()
         name_of = {}
         for number, name in enumerate(scene.names):
             info = probe_image(scene.images / name)
-            copy = Path(f"{info.width}x{info.height}", f"{number:05d}{Path(name).suffix}")
-            name_of[copy.as_posix()] = name
-            (images / copy).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(scene.images / name, images / copy)
+            copy = images / f"{info.width}x{info.height}" / f"{number:05d}{Path(name).suffix}"
+            name_of[copy_upright(scene.images / name, copy).relative_to(images).as_posix()] = name
         try:
             found = run_colmap(images, output, ColmapMode(lens, "folders")).cam_from_world
         except PipelineError:

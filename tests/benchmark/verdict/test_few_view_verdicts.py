@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from da3_pipeline.arrays import Float
 from da3_pipeline.benchmark.truth.pose_score import PoseScore, score_poses
@@ -204,6 +205,20 @@ def test_colmap_is_held_to_more_than_one_of_its_solutions(rendered_capture: Path
     again = references(replace(few, measured=False), tmp_path / "kept", SilentProgress())
     np.testing.assert_equal(again[1:], others)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").iterdir()} == before
+
+
+def test_colmaps_poses_are_of_upright_pictures_as_ours_are(rendered_capture: Path, tmp_path: Path) -> None:
+    truth = read_truth(rendered_capture)
+    (tmp_path / "images").mkdir()
+    lying = Image.Exif()
+    lying[0x0112] = 6  # stored lying on its left side
+    for name in truth.names[:6]:
+        stored = Image.open(truth.images / name).transpose(Image.Transpose.ROTATE_90)
+        stored.save(tmp_path / "images" / name, exif=lying)
+    few = replace(truth, folder=tmp_path, names=truth.names[:6], cam_from_world=truth.cam_from_world[:6])
+    for other in references(replace(few, measured=False), tmp_path / "kept", SilentProgress())[1:]:
+        score = score_poses(few.cam_from_world, stacked(few.names, other))
+        assert score.posed == 6 and score.auc_30 > 90
 
 
 def turned(poses: Float, degrees: float) -> Float:
