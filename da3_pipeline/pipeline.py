@@ -20,7 +20,7 @@ from .infer.config import AUTO
 from .metering import Meter
 from .progress import Progress, SilentProgress
 from .store import Session, disk_is_full, file_stamps, sources_fingerprint
-from .types import Capture, Dropped, ExportResult, FrameSet, Prediction, Scene, StageRecord
+from .types import Capture, Dropped, ExportResult, Frame, FrameSet, Prediction, Scene, StageRecord
 from .versions import STAGE_VERSIONS
 
 __all__ = ["Outcome", "is_intact", "reconstruct", "run"]
@@ -152,6 +152,7 @@ def _refined(
         return refine.run(prediction, config.refine, progress)
 
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
+    stages.photos = capture.photos
     frames = chosen = stages.once("select", select, config.select, _describe_frames, made=_stills(session))
     if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
@@ -207,7 +208,7 @@ def _finished(stages: _Stages, refined: Scene, dropped: Sequence[Dropped], confi
         from .export import write_report
 
         told, settings = config.model_dump(mode="json"), config.export.report
-        written = write_report(session.output, scene, result, stages.records, told, dropped, settings)
+        written = write_report(session.output, scene, result, stages.records, told, dropped, settings, stages.photos)
         session.remember_report(stages.key, written)
     return Outcome(scene, result, tuple(stages.records), dropped)
 
@@ -269,7 +270,8 @@ def _of_other_place(config: PipelineConfig) -> PipelineConfig:
 
 
 class _Stages:
-    """Runs stages, or finds them finished; `key` is the fingerprint of everything done so far."""
+    """Runs stages, or finds them finished; `key` is the fingerprint of everything done so far. photos: of the capture,
+    once it is known, for the report."""
 
     def __init__(
         self, session: Session, progress: Progress, records: Sequence[StageRecord] = (), key: str = ""
@@ -278,6 +280,7 @@ class _Stages:
         self.progress = progress
         self.records = list(records)
         self.key = key
+        self.photos: tuple[Frame, ...] = ()
 
     def once(
         self,

@@ -214,6 +214,20 @@ class ReportConfig(Settings):
     disagreement_sigmas: float = Field(
         default=2.0, gt=0, description="between two sources of the scale, beyond which both are to be checked"
     )
+    thin_share: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="of the points that the median image shares with its best partner: where fewer hold two parts of a "
+        "scene together, it is shown as a thin place (chosen)",
+    )
+    most_thin_places: int = Field(default=5, ge=0, description="that are shown, the thinnest first")
+    most_thumbnails: int = Field(
+        default=120,
+        ge=0,
+        description="in the contact sheet, of images that are used, and half as many of those left out: 120 of 12 "
+        "megapixels are read in 7 s and fill half a megabyte",
+    )
 
 
 Factor = Annotated[int, Field(ge=2, le=32)]

@@ -132,7 +132,8 @@ def test_a_report_draws_cameras_among_the_points(mixed: Scene, tmp_path: Path) -
     drawn = []
     for name, offset in (("near", np.zeros(3)), ("far", FAR)):
         scene = moved(mixed, offset)
-        drawn.append(collect_pictures(tmp_path / name, scene, export(scene, tmp_path / name)).viewer)
+        result = export(scene, tmp_path / name)
+        drawn.append(collect_pictures(tmp_path / name, scene, result, None, (), {}, ReportConfig()).viewer)
     np.testing.assert_allclose(drawn[0]["centres"], drawn[1]["centres"], atol=2e-3)
     assert np.abs(drawn[1]["centres"]).max() < 3
 

@@ -13,14 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Float
 from ...strict_json import finite, strict_json
-from ...types import Dropped, ExportResult, Exposure, Scene, StageRecord
+from ...types import Dropped, ExportResult, Exposure, Frame, Scene, StageRecord
 from ..config import ReportConfig
 from ..staging import write_atomically
 from ..tracks import reprojection_errors_px
 from .capture import capture_document
-from .html import render_html
+from .contact_sheet import letters
+from .histogram import error_figures
+from .html import EXAMPLES, render_html
+from .links import LinkGraph, link_graph, thin_places_document
 from .pictures import collect_pictures
+from .reading import by_reason
 from .world import world_document
 
 __all__ = ["SCHEMA_VERSION", "report_document", "write_report"]
@@ -37,15 +42,19 @@ def write_report(
     config: Mapping[str, object],
     dropped: Sequence[Dropped],
     settings: ReportConfig,
+    photos: Sequence[Frame] = (),
 ) -> tuple[Path, Path]:
     """Write report.json and report.html into `folder` and name them; `result` is None where nothing could be exported.
 
-    `config` is that of the whole run, as it is told; `settings` is what the report goes by itself. Raises ExportError
-    where the folder cannot be written.
+    `config` is that of the whole run, as it is told; `settings` is what the report goes by itself; `photos` are those
+    of the capture, of which those left out are shown. Raises ExportError where the folder cannot be written.
     """
-    document = report_document(scene, result, stages, config, dropped, settings)
+    graph = link_graph(scene, settings)
+    document = report_document(scene, result, stages, config, dropped, settings, graph)
     text = strict_json(document, indent=1)
-    page = render_html(document, collect_pictures(folder, scene, result), folder, settings)
+    left_out = by_reason(document["dropped"], EXAMPLES)
+    pictures = collect_pictures(folder, scene, result, graph, photos, letters(left_out), settings)
+    page = render_html(document, pictures, left_out, graph, folder, settings)
     write_atomically(folder / "report.html", page)
     write_atomically(folder / "report.json", text)
     return folder / "report.json", folder / "report.html"
@@ -58,9 +67,10 @@ def report_document(
     config: Mapping[str, object],
     dropped: Sequence[Dropped],
     settings: ReportConfig,
+    links: LinkGraph | None = None,
 ) -> dict[str, Any]:
     """The content of report.json: plain JSON values, numbers that are not finite as null."""
-    refine = config.get("refine")
+    refine, errors_px = config.get("refine"), reprojection_errors_px(scene)
     everything = _all_dropped(scene, result, dropped)
     document = {
         "schema": "da3-pipeline/report",
@@ -80,7 +90,9 @@ def report_document(
         "figures": scene.figures,
         "candidates": [vars(candidate) for candidate in scene.candidates],
         "cameras": _cameras(scene),
-        "frames": _frames(scene, result, {item.frame: item.reason for item in everything}),
+        "frames": _frames(scene, result, {item.frame: item.reason for item in everything}, errors_px),
+        "reprojection": error_figures(errors_px),
+        "thin_places": thin_places_document(links, [frame.name for frame in scene.frames]),
         "other_places": scene.other_places,
         "dropped": [vars(item) for item in everything],
         "stages": [vars(stage) for stage in stages],
@@ -123,8 +135,10 @@ def _cameras(scene: Scene) -> list[dict[str, Any]]:
     ]
 
 
-def _frames(scene: Scene, result: ExportResult | None, reasons: Mapping[str, str]) -> list[dict[str, Any]]:
-    errors_px, by_frame = reprojection_errors_px(scene), scene.tracks.by_frame(len(scene.frames))
+def _frames(
+    scene: Scene, result: ExportResult | None, reasons: Mapping[str, str], errors_px: Float
+) -> list[dict[str, Any]]:
+    by_frame = scene.tracks.by_frame(len(scene.frames))
     names = result.image_names if result else {}
     rows = []
     for index, frame in enumerate(scene.frames):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,30 @@ import jinja2
 
 from ..config import ReportConfig
 from .capture import capture_rows, light_curves
+from .contact_sheet import letter_of
+from .histogram import drawn_histogram
+from .links import LinkGraph
 from .pictures import Pictures
-from .reading import by_reason, count, duration, figure, sentence
+from .reading import ReasonGroup, count, duration, figure, sentence
 from .trainers import commands, others
 from .world import world_rows
 
-__all__ = ["render_html"]
+__all__ = ["EXAMPLES", "render_html"]
 
-_EXAMPLES = 12
+EXAMPLES = 12
+"""Names of files that a reason for leaving out is shown with."""
+
 _OPEN = 3  # failed gates that are shown at once
 
 
-def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, config: ReportConfig) -> str:
+def render_html(
+    document: Mapping[str, Any],
+    pictures: Pictures,
+    left_out: Sequence[ReasonGroup],
+    graph: LinkGraph | None,
+    folder: Path,
+    config: ReportConfig,
+) -> str:
     """The page of a report document. Names and reasons are escaped; nothing outside the file is asked for."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("da3_pipeline.export.report"),
@@ -44,7 +56,9 @@ def render_html(document: Mapping[str, Any], pictures: Pictures, folder: Path, c
         curves=light_curves(document["frames"], document["capture"]),
         commands=commands(document, folder),
         other_trainers=others(document),
-        left_out=by_reason(document["dropped"], _EXAMPLES),
+        left_out=[(group, letter_of(number)) for number, group in enumerate(left_out)],
+        graph=graph,
+        histogram=drawn_histogram(document["reprojection"]) if document["reprojection"] else None,
         most_observations=max((row["observations"] for row in document["frames"]), default=0),
         total_s=sum(stage["seconds"] for stage in document["stages"]),
         config=json.dumps(document["config"], indent=2, ensure_ascii=False, default=str),

@@ -1,34 +1,35 @@
-"""The pictures of report.html: thumbnails, depth, and the scene as points and cameras, all as text."""
+"""The pictures of report.html: images, depth, and the scene as points and cameras, all as text."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from ...arrays import Bytes, Float, Float32, Int
 from ...geometry import invert
 from ...imageio import read_mask, read_rgb
-from ...types import ExportResult, Scene
+from ...types import ExportResult, Frame, Scene
+from ..config import ReportConfig
 from ..nerfstudio import read_trainer_world, trainer_world
 from ..ply import PLY_NAME, read_ply
+from .contact_sheet import ContactSheet, contact_sheet
+from .data_uri import data_uri
+from .drawing import Map, evenly, maps_of
+from .links import LinkGraph, LinkMap, drawn_links
 
 __all__ = ["DepthPair", "Pictures", "collect_pictures"]
-
 
 _PAIRS = 6
 _THUMBNAIL_PX = 320
 _PLACE_PX, _PLACES = 240, 4
 _VIEWER_POINTS = 20_000
-_MAP_POINTS = 2_500
-_MAP_SIZE = (420.0, 260.0)
 _INT16_RANGE = 32_000
 
 
@@ -43,35 +44,62 @@ class DepthPair:
 
 @dataclass(frozen=True)
 class Pictures:
-    """viewer: data of the 3-D view, empty without poses. maps: (title, svg path of points, svg path of cameras).
+    """viewer: data of the 3-D view, empty without poses, as are `maps`. links: None where nothing is linked.
 
     places: by failed gate, the name and data URI of the frames that it names first.
     """
 
     pairs: tuple[DepthPair, ...]
     viewer: dict[str, Any]
-    maps: tuple[tuple[str, str, str, str], ...]
+    maps: tuple[Map, ...]
+    links: LinkMap | None
     places: dict[str, tuple[tuple[str, str], ...]]
+    sheet: ContactSheet
 
 
-def collect_pictures(folder: Path, scene: Scene, result: ExportResult | None) -> Pictures:
-    """What can be shown of a scene; of one that was not exported, whatever it has."""
-    posed = np.flatnonzero(np.isfinite(scene.cam_from_world).all(axis=(1, 2)))
-    if not len(posed):
-        return Pictures(_pairs(folder, scene, result), {}, (), _places(scene))
+def collect_pictures(
+    folder: Path,
+    scene: Scene,
+    result: ExportResult | None,
+    graph: LinkGraph | None,
+    photos: Sequence[Frame],
+    letter_of: Mapping[str, str],
+    config: ReportConfig,
+) -> Pictures:
+    """What can be shown of a scene; of one that was not exported, whatever it has.
+
+    photos: of the capture. letter_of: that of the reason, by name, of what is left out.
+    """
+    pairs, places = _pairs(folder, scene, result), _places(scene)
+    sheet = contact_sheet(scene, result, photos, letter_of, config.most_thumbnails)
+    posed = np.asarray(np.isfinite(scene.cam_from_world).all(axis=(1, 2)))
+    if not posed.any():
+        return Pictures(pairs, {}, (), None, places, sheet)
+    indices = np.flatnonzero(posed)
+    points, colours, world_from_cam = _world(folder, scene, result, indices)
+    centres, axes = world_from_cam[:, :, 3], world_from_cam[:, :, :3]
+    frames = [scene.frames[index] for index in indices]
+    refined = np.array([scene.pose_source[index] == "refined" for index in indices])
+    fields = [scene.cameras[frame.camera_id].fov_deg for frame in frames]
+    viewer = _viewer(points, colours, centres, axes)
+    viewer |= {"refined": refined.tolist(), "names": [frame.name for frame in frames]}
+    viewer |= {"fov": np.round(fields, 1).tolist()}
+    metres = scene.metric.metres_per_unit if scene.metric else None
+    maps = maps_of(points, centres, axes[:, :, 2], refined, frames, metres)
+    everywhere = np.full((len(scene.frames), 3), np.nan)
+    everywhere[indices] = centres
+    links = drawn_links(graph, everywhere, posed) if graph else None
+    return Pictures(pairs, viewer, maps, links, places, sheet)
+
+
+def _world(folder: Path, scene: Scene, result: ExportResult | None, posed: Int) -> tuple[Float, Bytes, Float]:
+    """Points, their colours and the poses (N, 3, 4) of cameras in the world that trainers see."""
     if result is not None and (folder / PLY_NAME).exists():
         world, (points, colours) = read_trainer_world(folder / "transforms.json"), read_ply(folder / PLY_NAME)
     else:
         world = trainer_world(scene.cam_from_world[posed], scene.tracks.points, scene.up_source)
         points, colours = world.from_model.apply(scene.tracks.points), scene.tracks.colours
-    world_from_cam = invert(world.from_model.apply_to_cameras(scene.cam_from_world[posed]))
-    centres, axes = world_from_cam[:, :, 3], world_from_cam[:, :, :3]
-    refined = [scene.pose_source[index] == "refined" for index in posed]
-    names = [scene.frames[index].name for index in posed]
-    fields = [scene.cameras[scene.frames[index].camera_id].fov_deg for index in posed]
-    viewer = _viewer(points, colours, centres, axes)
-    viewer |= {"refined": refined, "names": names, "fov": np.round(fields, 1).tolist()}
-    return Pictures(_pairs(folder, scene, result), viewer, _maps(points, centres, axes[:, :, 2]), _places(scene))
+    return points, colours, invert(world.from_model.apply_to_cameras(scene.cam_from_world[posed]))
 
 
 def _places(scene: Scene) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -81,7 +109,7 @@ def _places(scene: Scene) -> dict[str, tuple[tuple[str, str], ...]]:
     uris = {}
     for name in dict.fromkeys(name for names in shown.values() for name in names if name in path_of):
         with contextlib.suppress(OSError):
-            uris[name] = _data_uri(read_rgb(path_of[name], max_side_px=_PLACE_PX))
+            uris[name] = data_uri(read_rgb(path_of[name], max_side_px=_PLACE_PX))
     return {gate: tuple((name, uris[name]) for name in names if name in uris) for gate, names in shown.items()}
 
 
@@ -96,7 +124,7 @@ def _pairs(folder: Path, scene: Scene, result: ExportResult | None) -> tuple[Dep
         sky = scene.prediction.sky
         known = scene.prediction.depth[index] if sky is None else np.where(sky[index], 0, scene.prediction.depth[index])
         depth = _depth_picture(known, (image.shape[1], image.shape[0]))
-        pairs.append(DepthPair(name, _data_uri(image), _data_uri(depth)))
+        pairs.append(DepthPair(name, data_uri(image), data_uri(depth)))
     return tuple(pairs)
 
 
@@ -119,16 +147,10 @@ def _depth_picture(depth: Float32, size: tuple[int, int]) -> Bytes:
     return cv2.resize(np.ascontiguousarray(coloured), size, interpolation=cv2.INTER_AREA)
 
 
-def _data_uri(image: Bytes) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def _viewer(points: Float, colours: Bytes, centres: Float, axes: Float) -> dict[str, Any]:
     """Points as base64 int16 in units of `unit` around the origin; cameras as plain numbers in the same units."""
     middle, radius = _extent(points, centres)
-    chosen = _evenly(len(points), _VIEWER_POINTS)
+    chosen = evenly(len(points), _VIEWER_POINTS)
     unit = 4 * radius / _INT16_RANGE
     offsets = (points[chosen] - middle) / unit
     inside = (np.abs(offsets) < _INT16_RANGE).all(axis=1)
@@ -154,35 +176,3 @@ def _extent(points: Float, centres: Float) -> tuple[Float, float]:
     corners = np.concatenate([bulk, centres])
     middle = (corners.min(axis=0) + corners.max(axis=0)) / 2
     return middle, max(float(np.abs(corners - middle).max()), 1e-9)
-
-
-def _maps(points: Float, centres: Float, forward: Float) -> tuple[tuple[str, str, str, str], ...]:
-    """Seen from above and from the side: title and the path data of points, trajectory and view directions."""
-    middle, _ = _extent(points, centres)
-    shown = points[_evenly(len(points), _MAP_POINTS)] - middle
-    places, looks = centres - middle, forward
-    maps = []
-    for title, across, up in (("from above", 0, 1), ("from the side", 0, 2)):
-        bulk = np.concatenate([np.percentile(shown, (3, 97), axis=0), places]) if len(shown) else places
-        reach = np.maximum(np.abs(bulk[:, [across, up]]).max(axis=0), 1e-9)
-        scale = float(min(_MAP_SIZE[0] / 2 / reach[0], _MAP_SIZE[1] / 2 / reach[1])) * 0.94
-
-        def place(at: Float, across: int = across, up: int = up, scale: float = scale) -> Float:
-            return np.array(_MAP_SIZE) / 2 + at[:, [across, up]] * [scale, -scale]
-
-        dots, track = place(shown), place(places)
-        dots = dots[((dots > 0) & (dots < _MAP_SIZE)).all(axis=1)]
-        tips = track + looks[:, [across, up]] * [13, -13]
-        maps.append(
-            (
-                title,
-                "".join(f"M{x:.1f} {y:.1f}h0" for x, y in dots),
-                "".join(f"M{x:.1f} {y:.1f}h0" for x, y in track),
-                "".join(f"M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" for (x, y), (u, v) in zip(track, tips, strict=True)),
-            )
-        )
-    return tuple(maps)
-
-
-def _evenly(count: int, limit: int) -> Int:
-    return np.linspace(0, count - 1, min(count, limit)).astype(np.intp) if count else np.zeros(0, np.intp)

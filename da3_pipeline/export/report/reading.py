@@ -19,12 +19,13 @@ _VARYING = re.compile(
 
 @dataclass(frozen=True)
 class ReasonGroup:
-    """A reason, of how many files, the names of some, and how many more there are."""
+    """A reason, of how many files, the names of some, how many more there are, and the names of all."""
 
     reason: str
     total: int
     names: tuple[str, ...]
     more: int
+    members: tuple[str, ...]
 
 
 def by_reason(dropped: Sequence[Mapping[str, str]], examples: int) -> list[ReasonGroup]:
@@ -38,6 +39,7 @@ def by_reason(dropped: Sequence[Mapping[str, str]], examples: int) -> list[Reaso
             len(items),
             tuple(item["frame"] for item in items[:examples]),
             max(0, len(items) - examples),
+            tuple(item["frame"] for item in items),
         )
         for items in groups.values()
     ]

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from da3_pipeline.export import ExportConfig, run, write_report
 from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.types import Dropped, Gate, Place, StageRecord, Verdict
+from da3_pipeline.types import Dropped, Gate, Place, Scene, StageRecord, Tracks, Verdict
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,11 +37,20 @@ GATES = """Array.from(document.querySelectorAll('table.gates tbody tr')).map(row
                                         return [left, top, right, bottom]; }))"""
 
 
+def hanging_on_few(scene: Scene) -> Scene:
+    """Its last image sees four of the points alone."""
+    tracks = scene.tracks
+    lost = np.flatnonzero(tracks.observation_frame == len(scene.frames) - 1)[4:]
+    kept = [np.delete(part, lost, 0) for part in (tracks.observation_point, tracks.observation_frame)]
+    pixels = np.delete(tracks.observation_xy, lost, 0)
+    return replace(scene, tracks=Tracks(tracks.points, tracks.colours, tracks.point_error_px, *kept, pixels))
+
+
 @pytest.fixture(scope="module")
 def report(room_in: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a run with long names, failed gates and frames left out."""
+    """The report of a run with long names, failed gates, a thin place, and a photograph left out."""
     folder = tmp_path_factory.mktemp("widths")
-    scene = room_in(folder / "capture")(names=("a.png", LONG, "c.png"))
+    scene = hanging_on_few(room_in(folder / "capture")(names=("a.png", LONG, "c.png", "lost.png")))
     gates = tuple(
         Gate(f"reprojection error {k}", 0.123 * k, "<=", 0.5, k < 4, MEANING, "it bends", "all is double", "film more")
         for k in range(3, 6)
@@ -50,7 +60,9 @@ def report(room_in: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run(scene, ExportConfig(), SilentProgress(), folder / "out")
     stages = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
     config = {"export": {"note": "x" * 300}}
-    write_report(folder / "out", scene, result, stages, config, (Dropped(LONG, "blurred"),), ReportConfig())
+    dropped = (Dropped("lost.png", f"the same as {LONG}"),)
+    kept = replace(result, image_names={k: v for k, v in result.image_names.items() if k != "lost.png"})
+    write_report(folder / "out", scene, kept, stages, config, dropped, ReportConfig(), scene.frames)
     return folder / "out" / "report.html"
 
 
@@ -64,10 +76,14 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(report: Path, browser: Any) -> Iterator[Any]:
-    opened = browser.new_page()
+    opened, noise = browser.new_page(), []
+    opened.on("console", lambda message: noise.append(message.text))
+    opened.on("pageerror", lambda error: noise.append(str(error)))
+    opened.on("request", lambda request: noise.append(request.url))
     opened.goto(report.as_uri())
     yield opened
     opened.close()
+    assert [one for one in noise if not one.startswith("data:")] == [report.as_uri()]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -97,3 +113,16 @@ def test_the_printed_report_fits_its_paper(page: Any) -> None:
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 794, "height": 1123})
     assert page.evaluate(OVERFLOW) <= 0 and page.evaluate(SCROLLING) == []
+
+
+def test_images_are_shown_whole_with_the_letter_of_their_reason(page: Any) -> None:
+    shown = page.locator(".sheet img")
+    assert shown.count() == 4 and all(shown.nth(k).evaluate("image => image.naturalWidth") == 112 for k in range(4))
+    assert page.locator(".sheet .lost").inner_text().split() == ["A", "lost.png"]
+    assert page.locator("summary:has(.letter)").inner_text().split()[:3] == ["A", "1", "the"]
+
+
+def test_the_thin_place_is_numbered_and_told(page: Any) -> None:
+    assert page.locator("svg .number").all_text_contents() == ["1"]
+    told = page.locator(".thin-places li").inner_text()
+    assert "lost.png" in told and told.endswith("4 points hold 1 image to the other 3")
