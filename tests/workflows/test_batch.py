@@ -78,6 +78,22 @@ def test_each_capture_ends_on_its_own_and_the_summary_says_how(captures: Path) -
     assert summary.exit_code == 1
 
 
+def test_the_page_follows_the_batch(captures: Path) -> None:
+    """Before the first capture ends all of them wait; at the end each leads to what came of it."""
+    page, seen = captures.parent / "out" / "index.html", list[str]()
+
+    class Looking(ScriptedExecutor):
+        def run(self, tasks: Sequence[Task], progress: Progress) -> Generator[Report, None, None]:
+            seen.append(page.read_text())
+            return super().run(tasks, progress)
+
+    batch(captures, Looking({"garden.mp4": (2, FAILED)}))
+    assert seen[0].count('<tr data-status="waiting">') == 3 and seen[0].count('href="') == 0
+    text = page.read_text()
+    assert text.count('<tr data-status="done">') == 2 and text.count('<tr data-status="failed">') == 1
+    assert 'href="./room%2010/report.html"' in text and "<li>notes: " in text
+
+
 @pytest.mark.parametrize(
     ("endings", "code"),
     [
@@ -246,7 +262,7 @@ def test_names_that_no_session_can_have_are_changed_and_told_apart(captures: Pat
     status = {os.fsencode(record.name): record.status for record in summary.records}
     assert [status[name] for name in odd] == ["crashed", "done", "done", "done"]
     sessions = {entry for entry in os.listdir(os.fsencode(captures.parent / "out")) if not entry.startswith(b".")}
-    assert len(sessions) == 7 and b"batch.json" in sessions and max(map(len, sessions)) <= 200
+    assert len(sessions) == 8 and {b"batch.json", b"index.html"} <= sessions and max(map(len, sessions)) <= 200
     assert any(record.reason.startswith("its process ended by signal 40") for record in summary.records)
     assert "circle" in {dropped.frame for dropped in summary.left_out}
     again = ScriptedExecutor({})

@@ -23,6 +23,7 @@ from da3_pipeline.versions import STAGE_VERSIONS
 from .captures import CaptureSource, find_captures
 from .executors import LocalExecutor
 from .given_files import settings_of_capture
+from .index_page import PAGE, write_index
 from .names import session_name
 from .records import BatchSummary, CaptureRecord, Journal, write_records
 from .tasks import Executor, Report, Task
@@ -35,7 +36,7 @@ __all__ = ["Batch", "run_batch"]
 _RECORDS = "batch.json"
 _LOGS = ".da3-batch"
 _JOURNAL = "records.jsonl"
-_RESERVED = frozenset({_RECORDS, _LOGS, f".{_RECORDS}.new"})
+_RESERVED = frozenset({_RECORDS, _LOGS, PAGE, f".{_RECORDS}.new", f".{PAGE}.new"})
 _WRITE_EVERY_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -137,6 +138,7 @@ class Batch:
             left = [name for name in names if name not in self._records]
             if not left:
                 break
+            self._records.write()
             self._round(left, tries, progress or SilentProgress())
         self._records.write()
         return self._records.summary(names, left_out)
@@ -207,7 +209,10 @@ class _Records:
     def write(self) -> None:
         """For people and programs; what counts is in the journal."""
         names = sorted(self.jobs, key=natural_key)
-        write_records(self._path, self.summary(names, tuple(self._left_out.values())))
+        left_out = tuple(self._left_out.values())
+        write_records(self._path, self.summary(names, left_out))
+        sessions = {name: (self.jobs[name].task.output, self.jobs[name].task.log) for name in names}
+        write_index(self._path.parent, sessions, self._records, left_out)
         self._written_s = time.monotonic()
 
     def summary(self, names: Sequence[str], left_out: Sequence[Dropped]) -> BatchSummary:
