@@ -152,7 +152,8 @@ def _decided(config: RefineConfig, prediction: Prediction) -> RefineConfig:
 def _escalated(
     scene: Scene, prediction: Prediction, correspondences: Correspondences, config: RefineConfig, progress: Progress
 ) -> Scene:
-    """The scene, or a better one with a learned matcher where SIFT leaves frames weak and the scene shows it.
+    """The scene, or a better one with a learned matcher where SIFT leaves frames weak, or too few to prove themselves,
+    and the scene shows it.
 
     The other must pass every gate that this one passes, and pass as a whole or hold more frames: where things look
     alike, learned matchers join what does not belong together even more readily. Without the package it is said.
@@ -160,7 +161,8 @@ def _escalated(
     """
     began = time.perf_counter()
     lost = np.array([source not in ("refined", "guided") for source in scene.pose_source])
-    weak = lost | left_weak(len(lost), correspondences.pairs, config)
+    few = len(lost) <= config.pairs.escalated_up_to
+    weak = lost | left_weak(len(lost), correspondences.pairs, config) | few
     if not weak.any() or (scene.verdict.passed and not lost.any()):
         return scene
     names = [prediction.frames.names[frame] for frame in np.flatnonzero(weak).tolist()]

@@ -138,6 +138,16 @@ def test_a_capture_without_any_match_asks_for_every_frame(make_capture: Make, mo
     assert scene.pose_source == ("refined",) * 5
 
 
+@pytest.mark.parametrize(("frames", "asked_for"), [(5, [[0, 1, 2, 3, 4]]), (6, [])])
+def test_few_that_prove_nothing_are_all_matched_anew(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, frames: int, asked_for: list[list[int]]
+) -> None:
+    capture = make_capture(frames=frames)
+    asked = Asked(monkeypatch, capture.correspondences, joined_by_learned(capture))
+    assert not asked(capture, quality={"max_median_error_px": 1e-3}).verdict.passed
+    assert asked.weak == asked_for
+
+
 def test_frames_hang_on_what_agrees(make_capture: Make) -> None:
     """Matches between SIFT's keypoints count where the solution explains them, and enough of them."""
     capture = make_capture(frames=5)
