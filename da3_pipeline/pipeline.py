@@ -310,7 +310,7 @@ class _Stages:
             if disk_is_full(error):
                 raise ExportError(self.session.told_of_disk(name, error)) from error
             raise
-        record = StageRecord(name, meter.seconds, meter.peak_memory_mb, reused=False)
+        record = StageRecord(name, meter.seconds, meter.peak_memory_mb, False, meter.cpu_seconds)
         self.session.save(name, self.key, artefact, record, made(artefact))
         self.records.append(record)
         self.progress.end(describe(artefact))

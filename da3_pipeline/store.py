@@ -218,7 +218,8 @@ class Session:
             if record["fingerprint"] != key or not self._is_whole(folder, record):
                 return None
             artefact = read_artefact(folder, self.output)
-            return artefact, StageRecord(stage, record["seconds"], record["peak_memory_mb"], reused=True)
+            cost = record["seconds"], record["peak_memory_mb"], True, record.get("cpu_seconds")
+            return artefact, StageRecord(stage, *cost)
         except _DAMAGED:
             return None
 
@@ -265,6 +266,7 @@ class Session:
             fresh.mkdir()
             write_artefact(artefact, fresh, self.output)
             document = {"fingerprint": key, "seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
+            document |= {"cpu_seconds": record.cpu_seconds}
             document |= {"files": stamps_of(fresh, sorted(fresh.iterdir())), "made": stamps_of(self.output, made)}
             (fresh / "stage.json").write_text(json.dumps(document), encoding="utf-8")
             shutil.rmtree(self._folder / stage, ignore_errors=True)

@@ -420,12 +420,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a stage cost. `reused` when its artefact came from an earlier run of the same session."""
+    """What a stage cost. `reused` when its artefact came from an earlier run of the same session.
+
+    cpu_seconds: of all threads; None where an earlier version did not note it.
+    """
 
     name: str
     seconds: float
     peak_memory_mb: float
     reused: bool
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "errors": frozenset(),
     "printable": frozenset(),
     "progress": frozenset({"printable"}),
+    "event_log": frozenset({"errors", "printable", "progress"}),
     "arrays": frozenset(),
     "limits": frozenset({"settings"}),
     "foreign": frozenset({"errors"}),

@@ -90,10 +90,12 @@ def again(pictures: Path, session: Path, *, verify: bool = False) -> Outcome:
 
 
 def contents(session: Path) -> dict[str, bytes]:
-    """Of all outputs; of the report, which says when it was written and what the run cost, what it says beside."""
+    """Of all outputs; of the report, which says when it was written and what the run cost, what it says beside, as the
+    metrics do."""
     found = {path.relative_to(session).as_posix(): path.read_bytes() for path in outputs(session)}
     report = json.loads(found.pop("report.json"))
     assert found.pop("report.html").startswith(b"<!")
+    assert json.loads(found.pop("metrics.json"))["created"] == report["created"]
     del report["created"], report["stages"]
     return found | {"report": json.dumps(report).encode()}
 
@@ -128,7 +130,7 @@ def test_every_output_comes_back(pictures: Path, session: Path, finished: Path) 
 
 
 @pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("name", ["report.json", "report.html"])
+@pytest.mark.parametrize("name", ["report.json", "report.html", "metrics.json"])
 def test_the_report_is_written_again_and_nothing_else(
     pictures: Path, session: Path, finished: Path, name: str, harm: Harm
 ) -> None:

@@ -15,7 +15,7 @@ from da3_pipeline.geometry import Camera, PixelMap
 from da3_pipeline.store import Session, file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped, Frame, FrameSet, GpsPosition, Prediction, StageRecord
 
-RECORD = StageRecord("infer", 1.5, 100.0, reused=False)
+RECORD = StageRecord("infer", 1.5, 100.0, reused=False, cpu_seconds=2.5)
 
 
 def prediction(folder: Path) -> Prediction:
@@ -65,7 +65,7 @@ def test_an_artefact_comes_back_bit_for_bit(tmp_path: Path) -> None:
         loaded = session.load("infer", "key")
     assert loaded is not None
     assert same(loaded[0], artefact)
-    assert loaded[1] == StageRecord("infer", 1.5, 100.0, reused=True)
+    assert loaded[1] == StageRecord("infer", 1.5, 100.0, reused=True, cpu_seconds=2.5)
 
 
 def test_paths_inside_the_session_move_with_it(tmp_path: Path) -> None:

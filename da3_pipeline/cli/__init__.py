@@ -1,15 +1,15 @@
 """The `da3-pipeline` command: options in, one pipeline call, one verdict out.
 
-Exit codes: 0 done; 2 bad input or usage; 3 finished below the quality gates; 130 interrupted, resumable.
+Exit codes are those of `exits`.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -26,10 +26,13 @@ from .configured import configured
 from .console import open_console, printable, say, say_json
 from .convert import convert
 from .examples import examples
+from .exits import EXIT_BAD_INPUT, EXIT_INTERRUPTED, is_mendable
+from .logged import logged, tell_capture
 from .models import models, show_licence
 from .options import (
     AsJson,
     Jobs,
+    Log,
     Model,
     Output,
     Overwrite,
@@ -50,9 +53,6 @@ __all__ = ["app", "main"]
 
 # numpy, not yet imported, would start a thread a core for matrices so small that waiting for them costs ten times more.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-EXIT_BAD_INPUT, EXIT_INTERRUPTED = 2, 130
-_MENDABLE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 train_app = typer.Typer(help="Train networks of the family.", no_args_is_help=True, epilog=examples("train"))
@@ -84,17 +84,19 @@ def run(
     split: Split = False,
     overwrite: Overwrite = False,
     verify: Verify = False,
+    log: Log = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the pipeline on one capture."""
     show_licence(config)
-    from .. import pipeline
+    with logged(log, "run", output) as events:
+        from .. import pipeline
 
-    _take_signals()
-    progress = SilentProgress() if quiet else TerminalProgress()
-    outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split, verify=verify)
-    conclude(outcome, as_json)
+        _take_signals()
+        progress = events.listening(SilentProgress() if quiet else TerminalProgress())
+        outcome = pipeline.run(sources, output, config, progress, overwrite=overwrite, split=split, verify=verify)
+        conclude(outcome, as_json)
 
 
 @app.command(epilog=examples("demo"))
@@ -131,6 +133,7 @@ def batch(
     jobs: Jobs = 1,
     retries: Retries = 1,
     time_limit: TimeLimit = None,
+    log: Log = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -143,24 +146,25 @@ def batch(
 
     _take_signals()
     show_licence(config)
-    progress = SilentProgress() if quiet else TerminalProgress()
-    summary = run_batch(
-        captures,
-        output,
-        config,
-        jobs=jobs,
-        progress=progress,
-        split=split,
-        overwrite=overwrite,
-        verify=verify,
-        retries=retries,
-        limit_s=None if time_limit is None else 60 * time_limit,
-    )
-    if as_json:
-        say_json(summary.as_json())
-    else:
-        say(summary.as_table())
-    raise typer.Exit(summary.exit_code)
+    with logged(log, "batch") as events:
+        summary = run_batch(
+            captures,
+            output,
+            config,
+            jobs=jobs,
+            progress=SilentProgress() if quiet else TerminalProgress(),
+            split=split,
+            overwrite=overwrite,
+            verify=verify,
+            retries=retries,
+            limit_s=None if time_limit is None else 60 * time_limit,
+            ended=lambda record: tell_capture(events, asdict(record)),
+        )
+        if as_json:
+            say_json(summary.as_json())
+        else:
+            say(summary.as_table())
+        raise typer.Exit(summary.exit_code)
 
 
 @app.command(epilog=examples("watch"))
@@ -179,6 +183,7 @@ def watch(
     jobs: Jobs = 1,
     retries: Retries = 1,
     time_limit: TimeLimit = None,
+    log: Log = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
@@ -193,23 +198,24 @@ def watch(
     _take_signals()
     show_licence(config)
     progress = SilentProgress() if quiet else TerminalProgress()
-    limit_s = None if time_limit is None else 60 * time_limit
-    work = Batch(
-        output,
-        config,
-        jobs=jobs,
-        split=split,
-        overwrite=overwrite,
-        verify=verify,
-        retries=retries,
-        limit_s=limit_s,
-    )
     ended: dict[str, CaptureRecord] = {}
-    for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
-        for line in group.as_json_lines() if as_json else group.as_lines():
-            (say_json if as_json else say)(line)
-        ended |= {record.name: record for record in group.records}
-    raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
+    with logged(log, "watch") as events:
+        work = Batch(
+            output,
+            config,
+            jobs=jobs,
+            split=split,
+            overwrite=overwrite,
+            verify=verify,
+            retries=retries,
+            limit_s=None if time_limit is None else 60 * time_limit,
+            ended=lambda record: tell_capture(events, asdict(record)),
+        )
+        for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
+            for line in group.as_json_lines() if as_json else group.as_lines():
+                (say_json if as_json else say)(line)
+            ended |= {record.name: record for record in group.records}
+        raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
 
 
 app.command(epilog=examples("models"))(models)
@@ -260,7 +266,7 @@ def main() -> None:
     except _Interrupted:
         _fail("interrupted; run the same command again to resume", EXIT_INTERRUPTED)
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if not is_mendable(error):
             raise
         _fail(f"{error.filename or 'output'}: {error.strerror}; free space or choose another folder", EXIT_BAD_INPUT)
 

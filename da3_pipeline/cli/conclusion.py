@@ -9,13 +9,13 @@ import typer
 
 from ..strict_json import strict_json
 from .console import printable, say, say_json
+from .exits import EXIT_BELOW_GATES
 
 if TYPE_CHECKING:
     from ..pipeline import Outcome
 
-__all__ = ["EXIT_BELOW_GATES", "conclude"]
+__all__ = ["conclude"]
 
-EXIT_BELOW_GATES = 3
 _MOST_TOLD = 2  # failed gates beside the one in the summary
 
 

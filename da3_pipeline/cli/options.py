@@ -16,6 +16,7 @@ __all__ = [
     "AsJson",
     "Device",
     "Jobs",
+    "Log",
     "Matcher",
     "Model",
     "Output",
@@ -101,6 +102,15 @@ Split = Annotated[
         "--split",
         help="Another place in the capture gets a data set of its own, in OUTPUT_2.",
         rich_help_panel=_RESULT,
+    ),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        envvar="DA3_PIPELINE_LOG",
+        metavar="FILE",
+        help="Append a line of JSON for each event: docs/OPERATIONS.md.",
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Captures processed at once.")]

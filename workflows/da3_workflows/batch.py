@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -54,6 +54,7 @@ def run_batch(
     verify: bool = False,
     retries: int = 1,
     limit_s: float | None = None,
+    ended: Callable[[CaptureRecord], None] | None = None,
 ) -> BatchSummary:
     """Process every capture of the folder `captures` into a session `output`/NAME, and say how each ended.
 
@@ -64,7 +65,7 @@ def run_batch(
     `overwrite` and `verify` are those of `da3_pipeline.run`; with `overwrite` nothing counts as finished. Files that
     `config` names may be each capture's own (`settings_of_capture`). What may be gone when it is tried again (memory,
     a file system far away) is tried `retries` times more, after all others; `limit_s` ends what takes longer.
-    Several batches on one output share the captures among them.
+    Several batches on one output share the captures among them. `ended` is called with the record of each that ends.
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -78,6 +79,7 @@ def run_batch(
         verify=verify,
         retries=retries,
         limit_s=limit_s,
+        ended=ended,
     )
     return batch.run(*batch.find(captures), progress)
 
@@ -97,12 +99,14 @@ class Batch:
         verify: bool = False,
         retries: int = 1,
         limit_s: float | None = None,
+        ended: Callable[[CaptureRecord], None] | None = None,
     ) -> None:
         self.output = output.absolute()
         self._common = config.model_dump(mode="json")
         self._runner = executor or LocalExecutor(jobs, limit_s=limit_s)
         self._flags = {"split": split, "overwrite": overwrite, "verify": verify}
         self._retries = retries
+        self._ended = ended
         self._records = _Records(self.output)
 
     def check(self, captures: Path) -> None:
@@ -151,7 +155,10 @@ class Batch:
                 name, busy = report.task.name, bool(report.result and report.result.get("busy"))
                 tries[name] += not busy
                 if not busy and (tries[name] > self._retries or not _may_pass(report)):
-                    self._records.add(replace(_record(report, jobs[name].key), tries=tries[name]))
+                    record = replace(_record(report, jobs[name].key), tries=tries[name])
+                    self._records.add(record)
+                    if self._ended is not None:
+                        self._ended(record)
 
 
 @dataclass(frozen=True)

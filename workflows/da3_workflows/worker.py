@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from da3_pipeline.errors import PipelineError, SessionBusyError
+from da3_pipeline.event_log import LOG_VARIABLE, EventLog
 from da3_pipeline.metering import resident_mb
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = PipelineConfig.model_validate(task["config"])
     flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite", "verify")}
-    return pipeline.run([Path(task["source"])], Path(task["output"]), config, progress, **flags)
+    output, told = Path(task["output"]), os.environ.get(LOG_VARIABLE)
+    log = EventLog(Path(told) if told else None, output.name)
+    with log.warnings():
+        return pipeline.run([Path(task["source"])], output, config, log.listening(progress), **flags)
 
 
 def _describe(outcome: Outcome) -> dict[str, Any]:

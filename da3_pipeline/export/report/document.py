@@ -24,6 +24,7 @@ from .contact_sheet import letters
 from .histogram import error_figures
 from .html import EXAMPLES, render_html
 from .links import LinkGraph, link_graph, thin_places_document
+from .metrics import metrics_document
 from .pictures import collect_pictures
 from .reading import by_reason
 from .world import world_document
@@ -43,11 +44,12 @@ def write_report(
     dropped: Sequence[Dropped],
     settings: ReportConfig,
     photos: Sequence[Frame] = (),
-) -> tuple[Path, Path]:
-    """Write report.json and report.html into `folder` and name them; `result` is None where nothing could be exported.
+) -> tuple[Path, ...]:
+    """Write report.json, metrics.json and report.html into `folder` and name them.
 
-    `config` is that of the whole run, as it is told; `settings` is what the report goes by itself; `photos` are those
-    of the capture, of which those left out are shown. Raises ExportError where the folder cannot be written.
+    `result` is None where nothing could be exported. `config` is that of the whole run, as it is told; `settings` is
+    what the report goes by itself; `photos` are those of the capture, of which those left out are shown. Raises
+    ExportError where the folder cannot be written.
     """
     graph = link_graph(scene, settings)
     document = report_document(scene, result, stages, config, dropped, settings, graph)
@@ -56,8 +58,9 @@ def write_report(
     pictures = collect_pictures(folder, scene, result, graph, photos, letters(left_out), settings)
     page = render_html(document, pictures, left_out, graph, folder, settings)
     write_atomically(folder / "report.html", page)
+    write_atomically(folder / "metrics.json", strict_json(metrics_document(document), indent=1))
     write_atomically(folder / "report.json", text)
-    return folder / "report.json", folder / "report.html"
+    return folder / "report.json", folder / "report.html", folder / "metrics.json"
 
 
 def report_document(

@@ -20,7 +20,7 @@ from da3_pipeline.export.tracks import reprojection_errors_px
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Dropped, ExportResult, Gate, MetricScale, Place, Scene, StageRecord, Tracks, Verdict
 
-STAGES = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
+STAGES = (StageRecord("infer", 61.5, 1200.0, True, 80.0), StageRecord("refine", 20.25, 600.0, False, 30.5))
 CONFIG = {"refine": {"seed": 7}, "export": {"max_seed_points": 300_000}}
 EVIL = '<script>alert(1)</script> & "quoted".jpg'
 
@@ -69,9 +69,31 @@ def test_json_tells_what_happened(written: tuple[dict[str, Any], str]) -> None:
     assert [row["image"] for row in report["frames"]] == ["a.png", "sub dir/b.png", "c&d.png"]
     assert all(row["observations"] > 50 and row["median_error_px"] < 1e-6 for row in report["frames"])
     assert len(report["dropped"]) == 3001
-    assert report["stages"][0] == {"name": "infer", "seconds": 61.5, "peak_memory_mb": 1200.0, "reused": True}
+    infer = {"seconds": 61.5, "peak_memory_mb": 1200.0, "reused": True, "cpu_seconds": 80.0}
+    assert report["stages"][0] == {"name": "infer"} | infer
     assert report["cameras"][0]["frames"] == 3 and report["cameras"][0]["model"] == "SIMPLE_RADIAL"
     assert "pycolmap" in report["versions"] and report["config"] == CONFIG
+
+
+def test_metrics_are_those_of_the_report(room: Any, tmp_path: Path) -> None:
+    scene = room(names=("a.png", "b.png", "c.png"))
+    result = run(scene, ExportConfig(), SilentProgress(), tmp_path / "out")
+    sources = ("refined", "unverified", "none")
+    gates = (scene.verdict.gates[0], replace(scene.verdict.gates[1], passed=False))
+    scene = replace(scene, pose_source=sources, verdict=replace(scene.verdict, passed=False, gates=gates))
+    lost = (Dropped("notes.txt", "no picture"), Dropped("c.png", "no pose"))
+    write_report(tmp_path / "out", scene, result, STAGES, CONFIG, lost, ReportConfig())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["frames"] == {"found": 4, "chosen": 3, "posed": 1, "kept": 3}
+    assert (metrics["verdict"], metrics["failed_gates"]) == ("below gates", [gates[1].name])
+    assert (metrics["seconds"], metrics["cpu_seconds"], metrics["peak_memory_mb"]) == (81.75, 110.5, 1200.0)
+    assert metrics["stages"]["refine"] == {
+        **{"seconds": 20.25, "cpu_seconds": 30.5, "peak_memory_mb": 600.0, "reused": False}
+    }
+    earlier = replace(STAGES[0], cpu_seconds=None)
+    write_report(tmp_path / "out", scene, None, (earlier,), CONFIG, lost, ReportConfig())
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["cpu_seconds"] is None and metrics["frames"]["kept"] == 0
 
 
 def test_page_is_self_contained(written: tuple[dict[str, Any], str]) -> None:
@@ -209,7 +231,11 @@ def test_reports_replace_each_other(room: Any, tmp_path: Path) -> None:
     write_report(tmp_path, scene, None, STAGES, CONFIG, (), ReportConfig())
     write_report(tmp_path, scene, None, STAGES, {"refine": {"seed": 8}}, (), ReportConfig())
     assert json.loads((tmp_path / "report.json").read_text())["seed"] == 8
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "metrics.json",
+        "report.html",
+        "report.json",
+    ]
 
 
 def anchored(scene: Scene) -> Scene:
