@@ -222,13 +222,21 @@ app.command(epilog=examples("models"))(models)
 
 
 @app.command(epilog=examples("doctor"))
-def doctor() -> None:
-    """Say what this machine and installation can do, and what is missing."""
+def doctor(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="An output folder, to be looked at as well.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find what is wrong on this machine, and say what to do about it; exit code 2 where runs will fail."""
     from ..doctor import examine
 
-    findings = examine()
-    for finding in findings:
-        say(f"{finding.status:<5} {finding.subject:<14} {finding.detail}")
+    findings = examine(folder)
+    if as_json:
+        say_json(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            say(finding)
     if any(finding.status == "FAIL" for finding in findings):
         raise typer.Exit(EXIT_BAD_INPUT)
 

@@ -34,7 +34,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("da3-pipeline models", "what there is, under which licence"),
         ("da3-pipeline models --fetch da3-small", "get the weights before they are needed"),
     ),
-    "doctor": (("da3-pipeline doctor", "before the first run"),),
+    "doctor": (
+        ("da3-pipeline doctor", "before the first run"),
+        ("da3-pipeline doctor session", "when a run there fails"),
+    ),
     "view": (
         ("da3-pipeline view session", "at http://127.0.0.1:8080"),
         ("da3-pipeline view session --port 9000", "at another port"),
