@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -23,7 +23,7 @@ from .store import Session, disk_is_full, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, Frame, FrameSet, Prediction, Scene, StageRecord
 from .versions import STAGE_VERSIONS
 
-__all__ = ["Outcome", "is_intact", "reconstruct", "run"]
+__all__ = ["Outcome", "advance", "is_intact", "reconstruct", "run"]
 
 Artefact = TypeVar("Artefact")
 Source: TypeAlias = str | Path
@@ -86,6 +86,28 @@ def run(
     return replace(outcome, others=tuple(others))
 
 
+def advance(
+    sources: Source | Sequence[Source],
+    output: Source,
+    config: PipelineConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    through: Literal["select", "infer"],
+    overwrite: bool = False,
+    verify: bool = False,
+) -> None:
+    """The first stages of a `run`, up to `through` and the masks that belong to it; a later run finds them finished.
+
+    For machines of several kinds that share a session: the network wants a GPU, what comes before and after does not.
+    """
+    config = config or PipelineConfig()
+    with Session.open(Path(output), overwrite=overwrite, thorough=verify) as session:
+        stages = _Stages(session, progress or SilentProgress())
+        frames, _ = _chosen(stages, _paths(sources), config)
+        if through == "infer":
+            _predicted(stages, frames, config)
+
+
 def reconstruct(
     source: Source | Sequence[Source], config: PipelineConfig | None = None, progress: Progress | None = None
 ) -> Scene:
@@ -115,7 +137,21 @@ def _paths(sources: Source | Sequence[Source]) -> list[Path]:
 def _refined(
     stages: _Stages, sources: Sequence[Path], config: PipelineConfig
 ) -> tuple[Scene, tuple[Dropped, ...], PipelineConfig]:
-    """The stages up to the refinement, and the configuration with the network in it that `auto` became.
+    """The stages up to the refinement, and the configuration with the network in it that `auto` became."""
+    frames, left_out = _chosen(stages, sources, config)
+    prediction, config = _predicted(stages, frames, config)
+
+    def refine() -> Scene:
+        from . import refine
+
+        return refine.run(prediction, config.refine, stages.progress)
+
+    refined = stages.once("refine", refine, config.refine, _describe_scene)
+    return refined, (*left_out, *prediction.dropped), config
+
+
+def _chosen(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) -> tuple[FrameSet, tuple[Dropped, ...]]:
+    """The stages up to the frames that are worked on, and what was left out on the way.
 
     A stage is imported when it runs: finding a finished one needs no torch.
     """
@@ -141,30 +177,30 @@ def _refined(
 
         return mask.run(chosen, config.mask, progress, session.masks)
 
-    def infer() -> Prediction:
-        from . import infer
-
-        return infer.run(frames, config.infer, progress, session.chunks)
-
-    def refine() -> Scene:
-        from . import refine
-
-        return refine.run(prediction, config.refine, progress)
-
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     stages.photos = capture.photos
     frames = chosen = stages.once("select", select, config.select, _describe_frames, made=_stills(session))
     if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
         frames = stages.once("mask", mask, config.mask, describe, made=_masks(session))
+    return frames, (*capture.dropped, *frames.dropped)
+
+
+def _predicted(stages: _Stages, frames: FrameSet, config: PipelineConfig) -> tuple[Prediction, PipelineConfig]:
+    """What the network says of the frames, and the configuration as `_refined` returns it."""
     config = _with_network(stages, config)
+
+    def infer() -> Prediction:
+        from . import infer
+
+        return infer.run(frames, config.infer, stages.progress, stages.session.chunks)
+
     prediction = stages.once("infer", infer, config.infer, _describe_prediction)
     if not stages.records[-1].reused:
         from .infer import discard_chunks
 
-        discard_chunks(session.chunks)
-    refined = stages.once("refine", refine, config.refine, _describe_scene)
-    return refined, (*capture.dropped, *frames.dropped, *prediction.dropped), config
+        discard_chunks(stages.session.chunks)
+    return prediction, config
 
 
 def _with_network(stages: _Stages, config: PipelineConfig) -> PipelineConfig:

@@ -113,9 +113,10 @@ class Session:
                 if overwrite:
                     session.forget()
                 yield session
-        finally:
+        except BaseException:
             if created:
                 session._remove_if_cheap()
+            raise
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

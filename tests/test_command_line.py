@@ -72,7 +72,7 @@ def test_options_of_a_batch_reach_its_captures(tmp_path: Path, cli: Run, monkeyp
     config = given["config"]
     assert (config.refine.matcher, config.refine.refine, config.export.undistort) == ("disk", False, True)
     assert config.georegister.distance == ("a,b=2",)
-    assert (given["split"], given["overwrite"], given["jobs"]) == (True, False, 1)
+    assert (given["split"], given["overwrite"], type(given["executor"]).__name__) == (True, False, "LocalExecutor")
 
 
 def test_the_version_is_the_packages(cli: Run) -> None:

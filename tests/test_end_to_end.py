@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pycolmap
@@ -13,6 +14,7 @@ import pytest
 import da3_pipeline
 from da3_pipeline import refine
 from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.pipeline import advance
 from da3_pipeline.types import Scene
 
 Run = Callable[..., tuple[int, str, str]]
@@ -55,6 +57,18 @@ def test_a_killed_run_resumes_and_gives_the_same_poses(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(refine, "run", killed)
         da3_pipeline.run([rendered_capture / "images"], tmp_path / "out")
+    outcome = da3_pipeline.run([rendered_capture / "images"], tmp_path / "out")
+    assert [stage.reused for stage in outcome.stages] == [True, True, True, False, False, False]
+    assert np.array_equal(outcome.scene.cam_from_world, session[1].cam_from_world)
+
+
+def test_a_run_goes_on_from_the_stages_that_were_done_before(
+    session: tuple[Path, Scene], rendered_capture: Path, tmp_path: Path
+) -> None:
+    """As on several machines; one that did nothing dear leaves its stages all the same."""
+    parts: tuple[Literal["select", "infer"], ...] = ("select", "infer")
+    for through in parts:
+        advance([rendered_capture / "images"], tmp_path / "out", through=through)
     outcome = da3_pipeline.run([rendered_capture / "images"], tmp_path / "out")
     assert [stage.reused for stage in outcome.stages] == [True, True, True, False, False, False]
     assert np.array_equal(outcome.scene.cam_from_world, session[1].cam_from_world)

@@ -31,12 +31,14 @@ from .logged import logged, tell_capture
 from .models import models, show_licence
 from .options import (
     AsJson,
+    ExecutorName,
     Jobs,
     Log,
     Model,
     Output,
     Overwrite,
     Quiet,
+    RayAddress,
     Retries,
     Seed,
     Split,
@@ -133,6 +135,8 @@ def batch(
     jobs: Jobs = 1,
     retries: Retries = 1,
     time_limit: TimeLimit = None,
+    executor: ExecutorName = "local",
+    ray_address: RayAddress = None,
     log: Log = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -143,6 +147,7 @@ def batch(
     the capture's name.
     """
     from da3_workflows.batch import run_batch
+    from da3_workflows.executors import executor_named
 
     _take_signals()
     show_licence(config)
@@ -151,13 +156,12 @@ def batch(
             captures,
             output,
             config,
-            jobs=jobs,
+            executor=executor_named(executor, jobs, _minutes(time_limit), ray_address),
             progress=SilentProgress() if quiet else TerminalProgress(),
             split=split,
             overwrite=overwrite,
             verify=verify,
             retries=retries,
-            limit_s=None if time_limit is None else 60 * time_limit,
             ended=lambda record: tell_capture(events, asdict(record)),
         )
         if as_json:
@@ -183,6 +187,8 @@ def watch(
     jobs: Jobs = 1,
     retries: Retries = 1,
     time_limit: TimeLimit = None,
+    executor: ExecutorName = "local",
+    ray_address: RayAddress = None,
     log: Log = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -192,6 +198,7 @@ def watch(
     Until Ctrl-C; what is done stays done. A capture that changes later is done again.
     """
     from da3_workflows.batch import Batch
+    from da3_workflows.executors import executor_named
     from da3_workflows.records import BatchSummary, CaptureRecord
     from da3_workflows.watch import watch as groups_of
 
@@ -203,12 +210,11 @@ def watch(
         work = Batch(
             output,
             config,
-            jobs=jobs,
+            executor=executor_named(executor, jobs, _minutes(time_limit), ray_address),
             split=split,
             overwrite=overwrite,
             verify=verify,
             retries=retries,
-            limit_s=None if time_limit is None else 60 * time_limit,
             ended=lambda record: tell_capture(events, asdict(record)),
         )
         for group in groups_of(captures, work, settled_s=settled, once=once, progress=progress):
@@ -216,6 +222,11 @@ def watch(
                 (say_json if as_json else say)(line)
             ended |= {record.name: record for record in group.records}
         raise typer.Exit(BatchSummary(tuple(ended.values())).exit_code)
+
+
+def _minutes(limit: float | None) -> float | None:
+    """In seconds."""
+    return None if limit is None else 60 * limit
 
 
 app.command(epilog=examples("models"))(models)

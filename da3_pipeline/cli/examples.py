@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "batch": (
         ("da3-pipeline batch captures/ -o sessions", "a session for each sub-folder and video"),
         ("da3-pipeline batch captures/ -o sessions --jobs 4", "four at once"),
+        ("da3-pipeline batch captures/ -o sessions --executor ray --ray-address auto", "on a cluster"),
         ("da3-pipeline batch captures/ -o sessions --masks masks/", "masks/NAME where there is one for a capture"),
     ),
     "watch": (

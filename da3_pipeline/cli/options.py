@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Device",
+    "ExecutorName",
     "Jobs",
     "Log",
     "Matcher",
@@ -22,6 +23,7 @@ __all__ = [
     "Output",
     "Overwrite",
     "Quiet",
+    "RayAddress",
     "Retries",
     "Seed",
     "Split",
@@ -113,7 +115,20 @@ Log = Annotated[
         help="Append a line of JSON for each event: docs/OPERATIONS.md.",
     ),
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="Captures processed at once.")]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="Where captures run: local, or ray (extra ray).",
+        autocompletion=_one_of("local", "ray"),
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Captures processed at once, on each machine.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Of a cluster: auto on a machine of it, or HOST:PORT. Default: this machine."),
+]
 Retries = Annotated[int, typer.Option(min=0, help="More tries for what may pass: memory, far file systems.")]
 TimeLimit = Annotated[
     float | None, typer.Option(min=0.1, metavar="MINUTES", help="That a capture may take before it is ended.")

@@ -1,58 +1,15 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
-from da3_workflows.executors import LocalExecutor
+from da3_workflows.executors import LocalExecutor, executor_named
 from da3_workflows.tasks import Report, Task
 
+from da3_pipeline.errors import UsageError
 from da3_pipeline.progress import SilentProgress
-
-WORKER = """
-    import json, os, pathlib, subprocess, sys, time
-
-    def say(**message):
-        print(json.dumps(message), flush=True)
-
-    def rest(task):
-        pathlib.Path(task["output"]).write_text("started")
-        try:
-            time.sleep(60)
-        except KeyboardInterrupt:
-            pathlib.Path(task["output"]).write_text("interrupted")
-            sys.exit(130)
-
-    for line in sys.stdin:
-        task = json.loads(line)
-        kind = pathlib.Path(task["source"]).name
-        os.dup2(os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-        say(begin="infer")
-        say(step=[1, 2, kind])
-        print("a native library says hello", flush=True)
-        for strange in ('{"step": 7}', '{"step": ["a", {}, 1]}', '{"begin": []}', '[1]', '{"result": 1}', '[' * 5000):
-            print(strange, flush=True)
-        sys.stdout.buffer.write(b"\\xff\\xfe no text at all\\n")
-        sys.stdout.buffer.flush()
-        say(end="2 frames")
-        if kind == "abort":
-            os.write(2, b"about to abort\\n")
-            os.abort()
-        if kind == "real-time":
-            os.kill(os.getpid(), 40)
-        if kind == "holds":
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-            pathlib.Path(task["output"]).write_text(str(child.pid))
-            sys.exit(3)
-        if kind == "sleep":
-            rest(task)
-        told = {"threads": os.environ.get("OMP_NUM_THREADS"), "pid": os.getpid()}
-        if kind == "grows":
-            told["resident_mb"] = 5000
-        say(result={"status": "done", "reason": task["config"]["greeting"], **told})
-"""
 
 
 class RecordingProgress:
@@ -67,13 +24,6 @@ class RecordingProgress:
 
     def end(self, summary: str) -> None:
         self.calls.append(("end", summary))
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> list[str]:
-    script = tmp_path / "worker.py"
-    script.write_text(textwrap.dedent(WORKER))
-    return [sys.executable, str(script)]
 
 
 def tasks(folder: Path, *kinds: str) -> list[Task]:
@@ -199,3 +149,11 @@ def is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return False
+
+
+def test_executors_are_named(tmp_path: Path) -> None:
+    assert isinstance(executor_named("local", 2, None), LocalExecutor)
+    with pytest.raises(UsageError, match="known: local, ray"):
+        executor_named("slurm", 1, None)
+    with pytest.raises(UsageError, match="add that"):
+        executor_named("local", 1, None, "auto")

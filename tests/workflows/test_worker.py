@@ -23,9 +23,10 @@ from da3_pipeline.errors import CaptureError, SessionBusyError
 Answers = Callable[..., list[dict[str, Any]]]
 
 
-def task(log: Path, source: str = "room", **config: Any) -> str:
+def task(log: Path, source: str = "room", through: str = "", **config: Any) -> str:
     settings = PipelineConfig.model_validate(config).model_dump(mode="json")
-    return json.dumps({"source": source, "output": "out", "log": str(log), "config": settings, "split": True})
+    told = {"source": source, "output": "out", "log": str(log), "config": settings, "split": True}
+    return json.dumps(told | {"through": through})
 
 
 class Requests:
@@ -142,7 +143,19 @@ def test_the_process_itself_answers_through_the_pipe(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("way", ["its asker is gone", "SIGTERM"])
+def test_the_first_stages_alone_where_no_more_is_asked_for(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any, **__: Any) -> Any:
+        raise AssertionError("all of it")
+
+    def advance(sources: Any, output: Any, config: Any, progress: Any, **told: Any) -> None:
+        assert (sources, output) == ([Path("room")], Path("out"))
+        assert told == {"through": "infer", "overwrite": False, "verify": False}
+
+    monkeypatch.setattr(pipeline, "advance", advance)
+    assert answers(run, through="infer") == [{"result": {"status": "part done", "reason": ""}}]
+
+
+@pytest.mark.parametrize("way", ["its asker is gone", "SIGTERM", "interrupted where SIGINT was ignored and blocked"])
 def test_a_worker_ends_with_its_asker_and_leaves_the_session_in_order(tmp_path: Path, way: str) -> None:
     code = """
 import sys, time
@@ -163,6 +176,12 @@ sys.exit(worker.serve(sys.stdin, sys.stdout))
     out = tmp_path / "out"
     settings = PipelineConfig().model_dump(mode="json")
     request = {"source": "room", "output": str(out), "log": str(tmp_path / "log"), "config": settings}
+    if "ignored" in way:
+        code = f"""import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+os.execv(sys.executable, [sys.executable, "-c", {code!r}])
+"""
     process = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=subprocess.DEVNULL, text=True)
     assert process.stdin is not None
     process.stdin.write(json.dumps(request) + "\n")
@@ -171,8 +190,8 @@ sys.exit(worker.serve(sys.stdin, sys.stdout))
         if out.exists() and out.read_text():
             break
         time.sleep(0.1)
-    if way == "SIGTERM":
-        process.send_signal(signal.SIGTERM)
+    if way != "its asker is gone":
+        process.send_signal(signal.SIGTERM if way == "SIGTERM" else signal.SIGINT)
     else:
         process.stdin.close()
     assert process.wait(30) == 130

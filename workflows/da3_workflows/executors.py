@@ -11,18 +11,28 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 
+from da3_pipeline.errors import UsageError
 from da3_pipeline.progress import Progress, SilentProgress
 
 from .processes import WorkerProcess
-from .tasks import Report, Task
+from .tasks import Executor, Report, Task
 
-__all__ = ["LocalExecutor"]
+__all__ = ["LocalExecutor", "executor_named"]
 
 _GRACE_S = 20.0
-_CAPTURES_A_PROCESS = 50
-_RESIDENT_MB = 4096.0
-"""Captures, and memory between two of them, after which a process makes place for a fresh one: libraries keep what they
-were once given (chosen: a process begins at 600 MB)."""
+
+
+def executor_named(name: str, jobs: int, limit_s: float | None, address: str | None = None) -> Executor:
+    """What `--executor` names: local, or ray, at an address. Raises UsageError for another."""
+    if name == "ray":
+        from .cluster import RayExecutor
+
+        return RayExecutor(jobs, address=address, limit_s=limit_s)
+    if address is not None:
+        raise UsageError(f"--ray-address {address}: is for --executor ray; add that")
+    if name != "local":
+        raise UsageError(f"--executor {name}: is not known; known: local, ray")
+    return LocalExecutor(jobs, limit_s=limit_s)
 
 
 class LocalExecutor:
@@ -84,7 +94,7 @@ class LocalExecutor:
         finally:
             with self._lock:
                 self._working.discard(worker)
-        if worker.alive and worker.done < _CAPTURES_A_PROCESS and worker.resident_mb < _RESIDENT_MB:
+        if worker.serves_on:
             self._idle.put(worker)
         else:
             worker.close()

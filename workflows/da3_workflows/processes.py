@@ -26,6 +26,11 @@ _GRACE_S = 20.0
 _LAST_WORDS_S = 2.0
 """What a dead process's pipe gets to be read: a child of it may hold it open for ever."""
 
+_CAPTURES_A_PROCESS = 50
+_RESIDENT_MB = 4096.0
+"""Captures, and memory between two of them, after which a process makes place for a fresh one: libraries keep what they
+were once given (chosen: a process begins at 600 MB)."""
+
 
 class WorkerProcess:
     """One process, started by `command`, that reads tasks as lines of JSON and answers in lines of JSON.
@@ -57,6 +62,11 @@ class WorkerProcess:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def serves_on(self) -> bool:
+        """Whether it may be given another capture."""
+        return self.alive and self.done < _CAPTURES_A_PROCESS and self.resident_mb < _RESIDENT_MB
 
     def work(self, task: Task, progress: Progress, limit_s: float | None = None) -> Report:
         """Hand a task over, pass its progress on, and report how it ended; past `limit_s` seconds it is ended."""

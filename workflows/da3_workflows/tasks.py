@@ -10,14 +10,18 @@ from typing import Any, Protocol
 
 from da3_pipeline.progress import Progress
 
-__all__ = ["Executor", "Report", "Task"]
+__all__ = ["PART_DONE", "Executor", "Report", "Task"]
+
+PART_DONE = "part done"
+"""The status of a task of which only the first stages were asked for."""
 
 
 @dataclass(frozen=True)
 class Task:
     """One capture to process. `config` is a PipelineConfig in JSON's terms; `log` receives what its process prints.
 
-    `flags`: `split`, `overwrite` and `verify` of `da3_pipeline.run`, where they are set.
+    `flags`: `split`, `overwrite` and `verify` of `da3_pipeline.run`, where they are set. `through`: the last stage that
+    is to be done for now, as in `da3_pipeline.pipeline.advance`; the whole of it where that is empty.
     """
 
     name: str
@@ -26,11 +30,12 @@ class Task:
     config: Mapping[str, Any]
     log: Path
     flags: Mapping[str, bool] = field(default_factory=dict)
+    through: str = ""
 
     def as_json(self) -> str:
         """On one line. Names that are no UTF-8 are escaped, and come back as they were."""
         paths = {"source": str(self.source), "output": str(self.output), "log": str(self.log)}
-        return json.dumps({**paths, "config": dict(self.config), **self.flags})
+        return json.dumps({**paths, "config": dict(self.config), "through": self.through, **self.flags})
 
 
 @dataclass(frozen=True)

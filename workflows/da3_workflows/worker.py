@@ -18,6 +18,8 @@ from da3_pipeline.errors import PipelineError, SessionBusyError
 from da3_pipeline.event_log import LOG_VARIABLE, EventLog
 from da3_pipeline.metering import resident_mb
 
+from .tasks import PART_DONE
+
 if TYPE_CHECKING:
     from da3_pipeline.pipeline import Outcome
 
@@ -34,6 +36,7 @@ def serve(requests: TextIO, answers: TextIO) -> int:
 
     The end of `requests` is the end of whoever asked: what is under way is interrupted then, as by Ctrl-C.
     """
+    _hear_interruptions()
     tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     busy = threading.Event()
     threading.Thread(target=_listen, args=(requests, tasks, busy), daemon=True).start()
@@ -46,6 +49,12 @@ def serve(requests: TextIO, answers: TextIO) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     return 0
+
+
+def _hear_interruptions() -> None:
+    """Whoever started us may not: a shell's background jobs ignore SIGINT, and Ray's processes block it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _listen(requests: TextIO, tasks: queue.SimpleQueue[str | None], busy: threading.Event) -> None:
@@ -61,7 +70,8 @@ def _listen(requests: TextIO, tasks: queue.SimpleQueue[str | None], busy: thread
 def _served(task: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     _print_to(Path(task["log"]))
     try:
-        return _describe(_process(task, _PipedProgress(answers)))
+        outcome = _process(task, _PipedProgress(answers))
+        return {"status": PART_DONE, "reason": ""} if outcome is None else _describe(outcome)
     except SessionBusyError as error:
         return {"status": "failed", "reason": str(error), "busy": True}
     except PipelineError as error:
@@ -87,18 +97,23 @@ def _print_to(log: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome:
+def _process(task: dict[str, Any], progress: _PipedProgress) -> Outcome | None:
+    """None where only the first stages were asked for."""
     from da3_pipeline import pipeline
     from da3_pipeline.config import PipelineConfig
 
     # Importing COLMAP has set its own answer to SIGTERM, a native stack; ours leaves the session in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config = PipelineConfig.model_validate(task["config"])
-    flags = {name: bool(task.get(name, False)) for name in ("split", "overwrite", "verify")}
-    output, told = Path(task["output"]), os.environ.get(LOG_VARIABLE)
+    flags = {name: bool(task.get(name, False)) for name in ("overwrite", "verify")}
+    source, output, told = Path(task["source"]), Path(task["output"]), os.environ.get(LOG_VARIABLE)
     log = EventLog(Path(told) if told else None, output.name)
     with log.warnings():
-        return pipeline.run([Path(task["source"])], output, config, log.listening(progress), **flags)
+        heard = log.listening(progress)
+        if task.get("through"):
+            pipeline.advance([source], output, config, heard, through=task["through"], **flags)
+            return None
+        return pipeline.run([source], output, config, heard, split=bool(task.get("split", False)), **flags)
 
 
 def _describe(outcome: Outcome) -> dict[str, Any]:
