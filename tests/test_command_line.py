@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -124,3 +126,24 @@ def test_a_scene_shows_in_one_line(rendered_capture: Path, tmp_path: Path) -> No
     assert repr(scene.prediction) == f"Prediction(10 frames by {scene.prediction.source})"
     assert repr(outcome) == f"Outcome({scene!r}, 10 images in {tmp_path / 'session'})"
     assert len(repr(replace(scene, dropped=scene.dropped))) < 300
+
+
+def test_sigterm_while_libraries_are_imported_is_an_interruption(tmp_path: Path) -> None:
+    """COLMAP's answer, a native stack, is in force between its import and ours."""
+    code = """
+import os, signal, sys
+from da3_pipeline.cli import configured, main
+
+def importing(**options):
+    import pyceres
+    os.kill(os.getpid(), signal.SIGTERM)
+
+configured.__globals__["capture_configuration"] = importing
+sys.argv = ["da3-pipeline", "batch", "captures", "-o", "out"]
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr.strip()) == (
+        130,
+        "error: interrupted; run the same command again to resume",
+    )

@@ -126,8 +126,10 @@ def demo(
 @app.command(epilog=examples("batch"))
 @configured
 def batch(
-    captures: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of captures: sub-folders and videos.")],
-    output: Output,
+    captures: Annotated[
+        str, typer.Argument(metavar="DIR", help="A folder of captures: sub-folders and videos; may be a URL (s3://).")
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the sessions; may be a URL (s3://, gs://).")],
     config: PipelineConfig,
     split: Split = False,
     overwrite: Overwrite = False,

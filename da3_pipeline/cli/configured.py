@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, get_type_hints
 
@@ -21,12 +23,27 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def with_options(**given: Any) -> None:
         options = {name: given.pop(name) for name in shared}
-        command(config=capture_configuration(**options), **given)
+        with _signals_held():
+            config = capture_configuration(**options)
+        command(config=config, **given)
 
     parameters = sorted([*shared.values(), *own.values()], key=lambda one: one.default is not inspect.Parameter.empty)
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {one.name: one.annotation for one in parameters}
     return with_options
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """The import of COLMAP sets an answer of its own to SIGTERM, a native stack: signals wait, and come to ours."""
+    ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -19,9 +19,9 @@ from ..foreign import reading
 from ..progress import Progress
 from .config import ArchiveConfig
 
-__all__ = ["is_archive", "unpacked"]
+__all__ = ["ARCHIVES_READ", "is_archive", "unpacked"]
 
-_READ = (".zip", ".r3d")
+ARCHIVES_READ = (".zip", ".r3d")
 _JUNK = "__MACOSX"
 _PASSWORD = 1  # of the flags of a file
 _GB = 1e9
@@ -46,7 +46,7 @@ def unpacked(sources: Sequence[Path], work: Path, config: ArchiveConfig, progres
 
 def is_archive(source: Path) -> bool:
     """Whether a source is a file that calls itself an archive that is read."""
-    return source.suffix.lower() in _READ and source.is_file()
+    return source.suffix.lower() in ARCHIVES_READ and source.is_file()
 
 
 def _identity(source: Path) -> str:

@@ -15,7 +15,7 @@ from ..limits import LIMITS
 from ..types import Dropped
 from .names import UniqueNames, clean_name, natural_key
 
-__all__ = ["FoundFile", "Listing", "scan"]
+__all__ = ["FoundFile", "Listing", "claims_pixels", "claims_video", "scan"]
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class _Walker:
         for path in entries:
             if path.is_dir() and path.name != _SESSION_MARK:
                 self._tell_folder(path, f"{prefix}{clean_name(path.name)}/", "a hidden folder")
-        names = [clean_name(path.name) for path in entries if _claims_picture(path)]
+        names = [clean_name(path.name) for path in entries if claims_pixels(path.name)]
         if len(names) > _FEW:
             self._dropped.append(Dropped(f"{prefix}.*", f"{len(names)} files: {_HIDDEN}"))
         else:
@@ -179,7 +179,7 @@ class _Walker:
 
     def _tell_folder(self, folder: Path, name: str, reason: str) -> None:
         with contextlib.suppress(OSError):
-            if any(_claims_picture(path) for path in folder.iterdir()):
+            if any(claims_pixels(path.name) for path in folder.iterdir()):
                 self._dropped.append(Dropped(name, reason))
 
 
@@ -194,9 +194,14 @@ def _claims_photo(suffix: str) -> bool:
     return suffix in _PHOTO_SUFFIXES or suffix in RAW_SUFFIXES
 
 
-def _claims_picture(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    return _claims_photo(suffix) or suffix in _VIDEO_SUFFIXES
+def claims_video(name: str) -> bool:
+    """Whether a file is a video by its name alone."""
+    return Path(name).suffix.lower() in _VIDEO_SUFFIXES
+
+
+def claims_pixels(name: str) -> bool:
+    """Whether a file is a photograph or a video by its name alone."""
+    return _claims_photo(Path(name).suffix.lower()) or claims_video(name)
 
 
 def _why_unread(path: Path, suffix: str) -> str:

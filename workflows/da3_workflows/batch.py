@@ -26,6 +26,7 @@ from .given_files import settings_of_capture
 from .index_page import PAGE, write_index
 from .names import session_name
 from .records import BatchSummary, CaptureRecord, Journal, write_records
+from .remote import RemoteFolder, find_remote_captures, finished_at, is_url, scratch_for
 from .tasks import Executor, Report, Task
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ _LONGEST_WAIT_S = 30.0
 
 
 def run_batch(
-    captures: Path,
-    output: Path,
+    captures: Path | str,
+    output: Path | str,
     config: PipelineConfig,
     *,
     jobs: int = 1,
@@ -65,7 +66,8 @@ def run_batch(
     `overwrite` and `verify` are those of `da3_pipeline.run`; with `overwrite` nothing counts as finished. Files that
     `config` names may be each capture's own (`settings_of_capture`). What may be gone when it is tried again (memory,
     a file system far away) is tried `retries` times more, after all others; `limit_s` ends what takes longer.
-    Several batches on one output share the captures among them. `ended` is called with the record of each that ends.
+    Several batches on one output share the captures among them. Either folder may be a URL that fsspec reads, as text:
+    then machines work on copies. `ended` is called with the record of each that ends.
 
     Raises CaptureError where there is no capture, UsageError and ExportError where `output` cannot serve.
     """
@@ -89,7 +91,7 @@ class Batch:
 
     def __init__(
         self,
-        output: Path,
+        output: Path | str,
         config: PipelineConfig,
         *,
         jobs: int = 1,
@@ -101,23 +103,29 @@ class Batch:
         limit_s: float | None = None,
         ended: Callable[[CaptureRecord], None] | None = None,
     ) -> None:
-        self.output = output.absolute()
+        self._store = RemoteFolder(str(output)) if is_url(output) else None
+        self.output = scratch_for(str(output)) if is_url(output) else Path(output).absolute()
         self._common = config.model_dump(mode="json")
         self._runner = executor or LocalExecutor(jobs, limit_s=limit_s)
         self._flags = {"split": split, "overwrite": overwrite, "verify": verify}
         self._retries = retries
         self._ended = ended
-        self._records = _Records(self.output)
+        self._records = _Records(self.output, self._store)
 
-    def check(self, captures: Path) -> None:
+    def check(self, captures: Path | str) -> None:
         """Raises UsageError where the folder of the captures is the output itself."""
-        if captures.resolve() == self.output.resolve():
+        if is_url(captures):
+            if self._store is not None and str(captures).rstrip("/") == self._store.url.rstrip("/"):
+                raise UsageError(f"{captures}: --output must be another folder than that of the captures")
+        elif Path(captures).resolve() == self.output.resolve():
             raise UsageError(f"{self.output}: --output must be another folder than that of the captures")
 
-    def find(self, captures: Path) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:
+    def find(self, captures: Path | str) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:
         """What there is in a folder, as `find_captures`, and as `check` raises."""
         self.check(captures)
-        return find_captures(captures.absolute(), exclude=self.output)
+        if is_url(captures):
+            return find_remote_captures(str(captures))
+        return find_captures(Path(captures).absolute(), exclude=self.output)
 
     def run(
         self,
@@ -130,7 +138,7 @@ class Batch:
         names = [source.name for source in sources]
         for source in sources:
             settings = settings_of_capture(self._common, source.name)
-            self._records.begin(_Job.of(source, self.output, settings, self._flags))
+            self._records.begin(_Job.of(source, self.output, settings, self._flags, self._store))
         self._records.leave_out(left_out)
         tries = dict.fromkeys(names, 0)
         for round_ in count():
@@ -145,6 +153,7 @@ class Batch:
             self._records.write()
             self._round(left, tries, progress or SilentProgress())
         self._records.write()
+        self._records.send()
         return self._records.summary(names, left_out)
 
     def _round(self, names: Sequence[str], tries: dict[str, int], progress: Progress) -> None:
@@ -169,19 +178,28 @@ class _Job:
     key: str
 
     @classmethod
-    def of(cls, source: CaptureSource, output: Path, settings: dict[str, Any], flags: dict[str, bool]) -> _Job:
+    def of(
+        cls,
+        source: CaptureSource,
+        output: Path,
+        settings: dict[str, Any],
+        flags: dict[str, bool],
+        store: RemoteFolder | None,
+    ) -> _Job:
         name = session_name(source.name, _RESERVED)
         session, log = output / name, output / _LOGS / f"{name}.log"
-        files = sources_fingerprint([source.path], exclude=session)
+        files = source.stamp or sources_fingerprint([source.path], exclude=session)
         split = ["split"] if flags["split"] else []
         key = fingerprint(STAGE_VERSIONS, settings, file_stamps(settings), files, *split)
-        return cls(Task(source.name, source.path, session, settings, log, flags), key)
+        away = {"fetch": source.url, "store": "" if store is None else str(store / name)}
+        return cls(Task(source.name, source.path, session, settings, log, flags, key=key, **away), key)
 
 
 class _Records:
     """The records so far, kept on disk as they come."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, store: RemoteFolder | None = None) -> None:
+        self._store = store
         self._path, self._journal = output / _RECORDS, Journal(output / _LOGS / _JOURNAL)
         self.jobs: dict[str, _Job] = {}
         self._left_out: dict[str, Dropped] = {}
@@ -201,11 +219,21 @@ class _Records:
 
     def keep_finished(self, verify: bool) -> None:
         """Take over what was finished from the same sources with the same settings, and is what it was."""
+        if self._store is not None:
+            self._keep_sent(verify)
+            return
         for name, record in self._journal.read().items():
             job = self.jobs.get(name)
             known = job is not None and name not in self._records and record.finished and record.key == job.key
             if known and job is not None and is_intact(job.task.output, verify=verify):
                 self._records[name] = replace(record, reused=True)
+
+    def _keep_sent(self, verify: bool) -> None:
+        for name in [name for name in self.jobs if name not in self._records]:
+            job = self.jobs[name]
+            result = finished_at(RemoteFolder(job.task.store), job.key, verify=verify)
+            if result is not None:
+                self._records[name] = CaptureRecord(name=name, key=job.key, seconds=0.0, reused=True, **result)
 
     def add(self, record: CaptureRecord) -> None:
         self._journal.add(record)
@@ -220,6 +248,12 @@ class _Records:
         write_records(self._path, self.summary(names, left_out))
         sessions = {name: (self.jobs[name].task.output, self.jobs[name].task.log) for name in names}
         write_index(self._path.parent, sessions, self._records, left_out)
+
+    def send(self) -> None:
+        """What `write` wrote, to where the sessions are."""
+        for path in (self._path, self._path.parent / PAGE) if self._store is not None else ():
+            if self._store is not None and path.is_file():
+                self._store.write(path.name, path.read_bytes())
         self._written_s = time.monotonic()
 
     def summary(self, names: Sequence[str], left_out: Sequence[Dropped]) -> BatchSummary:

@@ -20,10 +20,15 @@ _LOOSE = "lie beside the captures; give them a sub-folder"
 
 @dataclass(frozen=True)
 class CaptureSource:
-    """One capture: a folder, or a video or archive. `name` is that of the file or folder, and of its session folder."""
+    """One capture: a folder, or a video or archive. `name` is that of the file or folder, and of its session folder.
+
+    url: where it lies, if that is far away; `path` is then where it will lie, and `stamp` what its files are.
+    """
 
     name: str
     path: Path
+    url: str = ""
+    stamp: str = ""
 
 
 def find_captures(root: Path, exclude: Path) -> tuple[tuple[CaptureSource, ...], tuple[Dropped, ...]]:

@@ -22,6 +22,8 @@ class Task:
 
     `flags`: `split`, `overwrite` and `verify` of `da3_pipeline.run`, where they are set. `through`: the last stage that
     is to be done for now, as in `da3_pipeline.pipeline.advance`; the whole of it where that is empty.
+    fetch, store: the URLs of capture and session, where `source` and `output` are copies of them, made where the task
+    is done. key: what identifies sources, settings and versions of the stages.
     """
 
     name: str
@@ -31,11 +33,17 @@ class Task:
     log: Path
     flags: Mapping[str, bool] = field(default_factory=dict)
     through: str = ""
+    fetch: str = ""
+    store: str = ""
+    key: str = ""
 
     def as_json(self) -> str:
         """On one line. Names that are no UTF-8 are escaped, and come back as they were."""
         paths = {"source": str(self.source), "output": str(self.output), "log": str(self.log)}
-        return json.dumps({**paths, "config": dict(self.config), "through": self.through, **self.flags})
+        return json.dumps({**paths, "config": dict(self.config), **self._how(), **self.flags})
+
+    def _how(self) -> dict[str, str]:
+        return {"through": self.through, "fetch": self.fetch, "store": self.store, "key": self.key}
 
 
 @dataclass(frozen=True)

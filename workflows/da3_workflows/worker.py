@@ -18,6 +18,7 @@ from da3_pipeline.errors import PipelineError, SessionBusyError
 from da3_pipeline.event_log import LOG_VARIABLE, EventLog
 from da3_pipeline.metering import resident_mb
 
+from .remote import visit
 from .tasks import PART_DONE
 
 if TYPE_CHECKING:
@@ -70,8 +71,14 @@ def _listen(requests: TextIO, tasks: queue.SimpleQueue[str | None], busy: thread
 def _served(task: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     _print_to(Path(task["log"]))
     try:
-        outcome = _process(task, _PipedProgress(answers))
-        return {"status": PART_DONE, "reason": ""} if outcome is None else _describe(outcome)
+        with visit(task) as at_hand:
+            outcome = _process(task, _PipedProgress(answers))
+            if outcome is None:
+                at_hand.send(None)
+                return {"status": PART_DONE, "reason": ""}
+            result = _describe(outcome)
+            at_hand.send(result, lambda: [other.result.folder for other in outcome.others])
+            return result
     except SessionBusyError as error:
         return {"status": "failed", "reason": str(error), "busy": True}
     except PipelineError as error:

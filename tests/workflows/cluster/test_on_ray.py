@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from da3_workflows.batch import run_batch
 from da3_workflows.cluster import RayExecutor, executor
-from da3_workflows.cluster.connection import connected
+from da3_workflows.cluster.connection import connected, signals_raised
 from da3_workflows.executors import LocalExecutor, executor_named
 from da3_workflows.tasks import Report, Task
 from PIL import Image
@@ -229,3 +229,15 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_signals_stay_ours() -> N
     with pytest.raises(UsageError, match=told), connected(Ray(), "head:6379"):
         raise AssertionError
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_comes_while_ray_waits_is_what_it_was() -> None:
+    """Ray's native code turns what a handler raises into a SystemError."""
+
+    class Asked(BaseException):
+        pass
+
+    with pytest.raises(Asked), signals_raised():
+        raise SystemError("returned a result with an exception set") from Asked()
+    with pytest.raises(SystemError, match="of its own"), signals_raised():
+        raise SystemError("of its own")

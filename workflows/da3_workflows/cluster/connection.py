@@ -12,7 +12,7 @@ from typing import Any
 
 from da3_pipeline.errors import MissingExtraError, UsageError
 
-__all__ = ["connected", "imported"]
+__all__ = ["connected", "imported", "signals_raised"]
 
 _STORE_BYTES = 100 * 2**20
 """Of a local Ray's object store: tasks and reports are some kilobytes, and pictures never go through it."""
@@ -54,6 +54,15 @@ def connected(ray: Any, address: str | None) -> Iterator[None]:
                 raise UsageError(_unanswered(address, error)) from error
         stack.callback(ray.shutdown)
         yield
+
+
+@contextlib.contextmanager
+def signals_raised() -> Iterator[None]:
+    """What a signal's handler raises while Ray's native code waits comes as a SystemError: give what it was."""
+    try:
+        yield
+    except SystemError as error:
+        raise (error if error.__cause__ is None else error.__cause__) from None
 
 
 def _unanswered(address: str | None, error: Exception) -> str:

@@ -12,7 +12,7 @@ from da3_pipeline.event_log import LOG_VARIABLE
 from da3_pipeline.progress import Progress
 
 from ..tasks import PART_DONE, Report, Task
-from .connection import connected, imported
+from .connection import connected, imported, signals_raised
 from .legs import Leg, legs_of
 from .node import Ended, have_done, which_are_here
 from .placement import Node, homes, nodes_of, shares
@@ -52,7 +52,7 @@ class RayExecutor:
     def run(self, tasks: Sequence[Task], progress: Progress) -> Generator[Report, None, None]:
         """As `Executor.run`. Raises MissingExtraError without Ray, UsageError where no cluster answers."""
         ray = imported()
-        with connected(ray, self._address):
+        with signals_raised(), connected(ray, self._address):
             dispatch = _Dispatch(ray, self._jobs, self._command, self._limit_s)
             under_way = dispatch.begin(tasks)
             progress.begin("batch")
@@ -104,7 +104,7 @@ class _Dispatch:
         for number, task in enumerate(tasks):
             home = home_of.get(number, "")
             # What only a machine without a GPU has is done there from end to end.
-            legs = legs_of(task.config, self._has_gpus and home not in without)
+            legs = legs_of(task.config, self._has_gpus and (bool(task.fetch) or home not in without))
             journey = _Journey(task, list(legs), home)
             under_way[self.send(journey)] = journey
         return under_way
@@ -131,7 +131,7 @@ class _Dispatch:
         """How the capture ended; None where its next leg is to begin."""
         began_s = time.monotonic()
         try:
-            _, (result, status, seconds, why) = self._ray.get(reference)
+            at, (result, status, seconds, why) = self._ray.get(reference)
         except Exception as error:  # of Ray's: machine or process lost once too often, or the code is not there
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[-200:]}"
             seconds = journey.seconds + time.monotonic() - began_s
@@ -139,6 +139,8 @@ class _Dispatch:
         journey.seconds += seconds
         journey.began = True
         journey.legs.pop(0)
+        if journey.task.fetch or journey.task.store:
+            journey.home = at  # where the copies are
         if journey.legs and result is not None and result.get("status") == PART_DONE:
             return None
         return Report(journey.task, result, status, journey.seconds, why)
