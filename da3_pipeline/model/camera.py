@@ -24,7 +24,6 @@ __all__ = [
     "rotation_from_quaternion",
 ]
 
-_ENCODER_BLOCKS = 4
 _LEAST_UNIT = 0.1
 _LEAST_TANGENT = 1e-6
 
@@ -32,12 +31,12 @@ _LEAST_TANGENT = 1e-6
 class CameraEncoder(nn.Module):
     """Camera tokens from known cameras: an MLP on each view's encoding, then attention over the views."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
         self.pose_branch = Mlp(9, width // 2, width)
         self.token_norm = nn.LayerNorm(width)
         self.trunk = nn.Sequential(
-            *(Block(width, CAMERA_ENCODER_HEADS, norm_eps=1e-5, layer_scale=0.01) for _ in range(_ENCODER_BLOCKS))
+            *(Block(width, CAMERA_ENCODER_HEADS, norm_eps=1e-5, layer_scale=0.01) for _ in range(blocks))
         )
         self.trunk_norm = nn.LayerNorm(width)
 

@@ -30,6 +30,7 @@ class ModelConfig:
     ffn: feed-forward layer of the trunk's blocks.
     gaussian_head: whether there is a head that predicts a Gaussian a pixel.
     metric: the monocular network that gives a nested one its metres and its sky; None in all others.
+    camera_blocks: blocks of the encoder of known cameras; the published networks have four.
     """
 
     embed_dim: int
@@ -41,6 +42,7 @@ class ModelConfig:
     ffn: Literal["mlp", "swiglu"] = "mlp"
     gaussian_head: bool = False
     metric: ModelConfig | None = None
+    camera_blocks: int = 4
 
     def __post_init__(self) -> None:
         for problem, wrong in (
@@ -52,6 +54,7 @@ class ModelConfig:
             ("ffn must be 'mlp' or 'swiglu'", self.ffn not in ("mlp", "swiglu")),
             ("gaussian_head is for networks with cameras", self.gaussian_head and self.is_monocular),
             ("metric must be a monocular network beside one with cameras", not self._metric_is_valid()),
+            ("camera_blocks must be 1 or more", self.camera_blocks < 1),
         ):
             if wrong:
                 raise UsageError(f"model configuration: {problem}, got {self}")

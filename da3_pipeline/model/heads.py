@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import ModelConfig
+from .lean.dense_pass import in_float32
 from .lean.strips import Rows, finish_in_strips, resize
 
 __all__ = [
@@ -221,7 +222,7 @@ class DualDpt(DptHead):
     def _depth(self, x: Tensor, size: tuple[int, int], aspect: float) -> tuple[Tensor, Tensor]:
         last = self.scratch.output_conv2
         x = _convolve_enlarged(x, self.scratch.output_conv1)
-        x = finish_in_strips(x, size, lambda x, rows: last(_add_embedding(x, aspect, rows)))
+        x = finish_in_strips(x, size, lambda x, rows: _exactly(last, _add_embedding(x, aspect, rows)))
         return x[:, 0].exp(), x[:, 1].exp() + 1
 
     def _ray(self, x: Tensor, aspect: float) -> tuple[Tensor, Tensor]:
@@ -229,7 +230,7 @@ class DualDpt(DptHead):
         x = _convolve_enlarged(x, first)
         for convolution in others:
             x = convolution(x)
-        x = self.scratch.output_conv2_aux[-1](_add_embedding(x, aspect)).permute(0, 2, 3, 1)
+        x = _exactly(self.scratch.output_conv2_aux[-1], _add_embedding(x, aspect)).permute(0, 2, 3, 1)
         return x[..., :6], x[..., 6].exp() + 1
 
 
@@ -286,6 +287,16 @@ class GaussianDpt(DptHead):
 def _convolve_enlarged(x: Tensor, convolution: nn.Module) -> Tensor:
     """A 3x3 convolution of what `Scratch.fuse` gave, enlarged to twice its size."""
     return finish_in_strips(x, (2 * x.shape[2], 2 * x.shape[3]), lambda rows, _: convolution(rows))
+
+
+def _exactly(last: nn.Module, x: Tensor) -> Tensor:
+    """The last layers of a head, the very last of them in float32 even under autocast, as in training: bfloat16 would
+    tell depths apart by no less than a 256th."""
+    *hidden, output = last.children()
+    for layer in hidden:
+        x = layer(x)
+    with in_float32(x.device):
+        return output(x.to(output.get_parameter("weight").dtype))
 
 
 def _tail(width: int, outputs: int) -> nn.Sequential:

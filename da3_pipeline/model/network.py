@@ -91,7 +91,7 @@ class DepthAnything3(nn.Module):
         self.backbone = Backbone(config)
         self.head = DualDpt(config)
         self.cam_dec = CameraDecoder(2 * config.embed_dim)
-        self.cam_enc = CameraEncoder(config.embed_dim)
+        self.cam_enc = CameraEncoder(config.embed_dim, config.camera_blocks)
         self.gs_head = GaussianDpt(config) if config.gaussian_head else None
 
     @property

@@ -12,11 +12,20 @@ from ..model import any_view, load
 from .config import PRESETS, preset
 from .evaluate import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 from .export import averaged_network, export_student
-from .student import train
+from .run_files import CONFIG, read_config, steps_done
+from .student import Sitting, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")]
+Run = Annotated[Path, typer.Option("--folder", help="The folder of a run.")]
+MaxTime = Annotated[float, typer.Option(help="Save and leave after so many minutes.")]
+Captures = Annotated[
+    list[Path] | None, typer.Option("--watch", help="Folder with images/ and truth.json to be measured on; repeatable.")
+]
+Pictures = Annotated[
+    list[Path] | None, typer.Option(help="Folder of photographs for textures beside the usual ones; repeatable.")
+]
 
 
 @app.callback()
@@ -29,9 +38,34 @@ def student(
     folder: Folder,
     name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(PRESETS))}.")] = "nano",
     seed: Annotated[int, typer.Option(help="Seed of weights, scenes and schedule.")] = 0,
+    trunk: Annotated[str | None, typer.Option(help="Where the trunk comes from, instead of the preset's.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    max_time: MaxTime = float("inf"),
+    watch: Captures = None,
+    pictures: Pictures = None,
 ) -> None:
-    """Train a student; run the same command again to resume."""
-    train(preset(name).model_copy(update={"seed": seed}), folder)
+    """Train a student; run the same command again, or `resume`, to go on."""
+    chosen = {"seed": seed, "trunk": trunk, "processes": processes}
+    config = preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
+    train(config, folder, Sitting(max_time, captures=tuple(watch or ()), pictures=tuple(pictures or ())))
+
+
+@app.command()
+def resume(folder: Run, max_time: MaxTime = float("inf"), watch: Captures = None) -> None:
+    """Go on with a run as its folder describes it."""
+    train(read_config(folder), folder, Sitting(max_time, captures=tuple(watch or ())))
+
+
+@app.command()
+def finish(
+    folder: Run,
+    steps: Annotated[int, typer.Option(help="Steps in which the learning rates fall to nothing.", min=1)] = 4000,
+) -> None:
+    """Give a run an end: from its last checkpoint on its rates fall; `resume` then takes it there."""
+    config = read_config(folder)
+    ended = config.ending(steps_done(folder), steps)
+    (folder / CONFIG).write_text(ended.model_dump_json(indent=1))
+    typer.echo(f"{folder} ends at step {ended.steps}: resume it")
 
 
 @app.command()

