@@ -33,7 +33,7 @@ def correspondences(depth: Tensor, cam_from_world: Tensor, K: Tensor) -> Corresp
     columns = torch.arange(PATCH // 2, width, PATCH, device=depth.device)
     z = depth[:, :, rows][..., columns].flatten(2)
     y, x = (grid.flatten() + 0.5 for grid in torch.meshgrid(rows, columns, indexing="ij"))
-    rays = torch.stack([x, y, torch.ones_like(x)], -1) @ torch.linalg.inv(K).mT
+    rays = torch.stack([x, y, torch.ones_like(x)], -1).to(K.dtype) @ torch.linalg.inv(K).mT
     rotation, translation = cam_from_world[..., :3], cam_from_world[..., 3]
     world = (rays * z[..., None] - translation[:, :, None]) @ rotation
     # every point of view i in the frame of every view j

@@ -46,7 +46,7 @@ def make_targets(
     translation = cam_from_world[..., :3] @ world_from_reference[..., 3:] + cam_from_world[..., 3:]
     world_from_cam = invert_pose(torch.cat([rotation, translation], -1))
     # the pixels of the coarser ray map cover the same image
-    pixels = _pixel_centres(ray_size, (height, width), depth.device)
+    pixels = _pixel_centres(ray_size, (height, width), K)
     direction = (pixels @ torch.linalg.inv(K).mT) @ world_from_cam[..., :3].mT
     coarse = F.interpolate(depth, size=ray_size, mode="nearest-exact").flatten(2)
     centre = world_from_cam[..., 3]
@@ -108,10 +108,11 @@ def _mean(loss: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid, loss, 0.0).sum() / valid.sum().clamp_min(1)
 
 
-def _pixel_centres(grid: tuple[int, int], image: tuple[int, int], device: torch.device) -> Tensor:
+def _pixel_centres(grid: tuple[int, int], image: tuple[int, int], like: Tensor) -> Tensor:
     """(h * w, 3) homogeneous pixels, in an image of (H, W), of the centres of an (h, w) grid over it."""
     y, x = (
-        (torch.arange(cells, device=device) + 0.5) * (size / cells) for cells, size in zip(grid, image, strict=True)
+        (torch.arange(cells, device=like.device, dtype=like.dtype) + 0.5) * (size / cells)
+        for cells, size in zip(grid, image, strict=True)
     )
     y, x = torch.meshgrid(y, x, indexing="ij")
     return torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3)
