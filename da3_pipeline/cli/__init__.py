@@ -262,7 +262,7 @@ app.command(epilog=examples("compare"))(compare)
 @train_app.command("student", epilog=examples("train student"))
 def train_student(
     folder: Annotated[Path, typer.Option(help="Checkpoint and log go here; a run found here is continued.")],
-    preset: Annotated[str, typer.Option(help="nano or paper.")] = "nano",
+    preset: Annotated[str, typer.Option(help="nano, small or paper.")] = "nano",
     seed: Annotated[int, typer.Option(help="Seed of weights, scenes and schedule.")] = 0,
 ) -> None:
     """Train a student on synthetic scenes; the same command again resumes."""

@@ -99,7 +99,7 @@ def test_an_open_run_ends_when_it_is_told_to(tmp_path: Path, tiny: StudentConfig
     result = CliRunner().invoke(app, ["finish", "--folder", str(tmp_path), "--steps", "2"])
     assert result.exit_code == 0, result.output
     ended = read_config(tmp_path)
-    assert (ended.steps, ended.rate(1), ended.rate(2)) == (3, 0.5, 0.5)
+    assert (ended.steps, ended.rate(1), ended.rate(2)) == (3, 1.0, 0.5)
     result = CliRunner().invoke(app, ["resume", "--folder", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert _count(tmp_path) == 3
