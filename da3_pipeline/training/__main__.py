@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,8 @@ import typer
 
 from ..model import any_view, load
 from .config import PRESETS, preset
-from .evaluate import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
+from .evaluation.depth import DepthFigures, evaluate_depth, load_depth_pictures
+from .evaluation.poses import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 from .export import averaged_network, export_student
 from .run_files import CONFIG, read_config, steps_done
 from .student import Sitting, train
@@ -84,25 +86,32 @@ def evaluate(
     scenes: Annotated[int, typer.Option(help="Held-out synthetic scenes.")] = 128,
     views: Annotated[int, typer.Option(help="Views of each synthetic scene.")] = 2,
     longest_px: Annotated[list[int] | None, typer.Option(help="Longer sides of the network's input.")] = None,
+    depths: Annotated[
+        list[Path] | None, typer.Option(help="Folder of NAME.jpg with NAME.depth.png in millimetres; repeatable.")
+    ] = None,
 ) -> None:
-    """Pose figures of a network beside a constant and a random pose, on held-out scenes and on photographs."""
+    """Figures of a network beside constant and random poses and constant depth, on held-out scenes and pictures."""
     net = averaged_network(Path(model)) if Path(model).is_dir() else any_view(load(model))
     for longest in longest_px or [112]:
         if scenes:
             size = (longest // 14 * 14, round(longest * 0.75 / 14) * 14)
-            _show(
+            held_out, title = (
+                held_out_views(scenes, views, size),
                 f"{scenes} held-out scenes, {views} views, {longest} px",
-                evaluate_pairs(net, held_out_views(scenes, views, size)),
             )
+            _show(title, evaluate_pairs(net, held_out))
+            _show(title, evaluate_depth(net, held_out))
+        for folder in depths or []:
+            _show(f"{folder.name}, {longest} px", evaluate_depth(net, load_depth_pictures(folder, longest)))
         for capture in captures or []:
             found = evaluate_photographs(net, load_posed_photographs(capture, longest))
             for kind, figures in found.items():
                 _show(f"{capture.name}, {kind}, {longest} px", figures)
 
 
-def _show(title: str, figures: dict[str, PoseFigures]) -> None:
+def _show(title: str, figures: Mapping[str, PoseFigures | DepthFigures]) -> None:
     for who, values in figures.items():
-        line = "  ".join(f"{name} {value:.1f}" for name, value in asdict(values).items())
+        line = "  ".join(f"{name} {value:.3g}" for name, value in asdict(values).items())
         typer.echo(f"{title:<48} {who:<9} {line}")
 
 

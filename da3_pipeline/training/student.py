@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..model import DepthAnything3, any_view, build
 from .config import Phase, StudentConfig
+from .evaluation.watch import Watch
 from .leak import apply_fold, make_leaky, mostly_negative, set_leak
 from .optimisers import make_camera_optimiser, make_optimisers, set_rate
 from .pretrained.adaptation import adapt, freeze, load_trunk
@@ -31,7 +32,6 @@ from .samples import Batch, ScenePool, normalise_images, render_scenes
 from .step import StepOptions, student_loss
 from .synthetic.scenes import HELD_OUT_SEED
 from .warm_start import warm_start
-from .watch import Watch
 
 __all__ = ["Sitting", "train"]
 

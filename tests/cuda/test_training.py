@@ -14,7 +14,7 @@ from da3_pipeline.gaussians import PinholeView, rendering
 from da3_pipeline.model import ModelConfig
 from da3_pipeline.training import student
 from da3_pipeline.training.config import LossConfig, Phase, StudentConfig
-from da3_pipeline.training.evaluate import evaluate_pairs
+from da3_pipeline.training.evaluation.poses import evaluate_pairs
 from da3_pipeline.training.samples import Batch
 from da3_pipeline.training.synthetic.atlas import build_atlas
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..model import DepthAnything3, save_checkpoint
-from .config import StudentConfig
-from .evaluate import evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
-from .run_files import BEST
+from ...model import DepthAnything3, save_checkpoint
+from ..config import StudentConfig
+from ..run_files import BEST
+from .depth import evaluate_depth
+from .poses import evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 
 __all__ = ["Watch"]
 
@@ -44,6 +45,8 @@ class Watch:
         if self._scenes is not None:
             found = evaluate_pairs(net, self._scenes)
             figures |= {f"{who}_{what}": value for who, f in found.items() for what, value in asdict(f).items()}
+            depth = evaluate_depth(net, self._scenes)
+            figures |= {f"{who}_{what}": value for who, f in depth.items() for what, value in asdict(f).items()}
         for name, photographs in self._photographs.items():
             pairs = evaluate_photographs(net, photographs, whole=False)["pairs"]["network"]
             figures |= {f"{name}_{what}": value for what, value in asdict(pairs).items()}

@@ -14,7 +14,7 @@ from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry import identity
 from da3_pipeline.model import build
 from da3_pipeline.training.config import StudentConfig
-from da3_pipeline.training.evaluate import (
+from da3_pipeline.training.evaluation.poses import (
     evaluate_pairs,
     evaluate_photographs,
     held_out_views,

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays import Bytes, Float
-from ..errors import CaptureError
-from ..geometry import identity
-from ..geometry.pose_metrics import area_under_recall, pose_errors
-from ..imageio import read_rgb
-from ..model import DepthAnything3
-from ..model.config import PATCH
-from .samples import Batch, ScenePool, normalise_images, render_scenes
-from .synthetic.atlas import Atlas, build_atlas
-from .synthetic.scenes import HELD_OUT_SEED
+from ...arrays import Bytes, Float
+from ...errors import CaptureError
+from ...geometry import identity
+from ...geometry.pose_metrics import area_under_recall, pose_errors
+from ...imageio import read_rgb
+from ...model import DepthAnything3
+from ...model.config import PATCH
+from ..samples import Batch, ScenePool, normalise_images, render_scenes
+from ..synthetic.atlas import Atlas, build_atlas
+from ..synthetic.scenes import HELD_OUT_SEED
 
 __all__ = [
     "PoseFigures",
