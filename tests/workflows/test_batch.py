@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from da3_workflows import batch as batch_module
 from da3_workflows.batch import run_batch
 from da3_workflows.records import CaptureRecord, Journal
 from da3_workflows.tasks import Report, Task
@@ -278,6 +279,28 @@ def test_a_thousand_captures_cost_little_each(tmp_path: Path) -> None:
     journal.add(CaptureRecord("capture 3", "failed", "key", "bad", 1.0))
     assert len(journal.read()) == 1000
     assert journal.read()["capture 3"].status == "failed"
+
+
+@pytest.mark.parametrize(("write_s", "most"), [(0.0, 101), (1.0, 2)])
+def test_what_people_look_at_is_written_once_a_second_and_less_often_where_that_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_s: float, most: int
+) -> None:
+    """A thousand captures that end ten a second."""
+    now_s, written = [100.0], []
+
+    def write(*_: Any) -> None:
+        now_s[0] += write_s
+        written.append(now_s[0])
+
+    monkeypatch.setattr("time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr(batch_module, "write_records", write)
+    monkeypatch.setattr(batch_module, "write_index", lambda *_: None)
+    (tmp_path / ".da3-batch").mkdir()
+    records = batch_module._Records(tmp_path)
+    for number in range(1000):
+        now_s[0] += 0.1
+        records.add(CaptureRecord(f"capture {number}", "done", "key", "good", 1.0))
+    assert 0.7 * most <= len(written) <= most
 
 
 def test_records_on_disk_are_those_of_the_summary(captures: Path) -> None:

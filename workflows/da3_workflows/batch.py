@@ -39,6 +39,9 @@ _LOGS = ".da3-batch"
 _JOURNAL = "records.jsonl"
 _RESERVED = frozenset({_RECORDS, _LOGS, PAGE, f".{_RECORDS}.new", f".{PAGE}.new"})
 _WRITE_EVERY_S = 1.0
+_WRITE_SHARE = 50.0
+"""Times that writing takes, until it is done again: batch.json and the page hold all captures, and take 0.1 s for 1,000
+of them, more on a busy machine."""
 _LONGEST_WAIT_S = 30.0
 
 
@@ -204,7 +207,7 @@ class _Records:
         self.jobs: dict[str, _Job] = {}
         self._left_out: dict[str, Dropped] = {}
         self._records: dict[str, CaptureRecord] = {}
-        self._written_s = 0.0
+        self._write_after_s = 0.0
 
     def __contains__(self, name: str) -> bool:
         return name in self._records
@@ -238,23 +241,25 @@ class _Records:
     def add(self, record: CaptureRecord) -> None:
         self._journal.add(record)
         self._records[record.name] = record
-        if time.monotonic() - self._written_s > _WRITE_EVERY_S:
+        if time.monotonic() >= self._write_after_s:
             self.write()
 
     def write(self) -> None:
         """For people and programs; what counts is in the journal."""
+        began_s = time.monotonic()
         names = sorted(self.jobs, key=natural_key)
         left_out = tuple(self._left_out.values())
         write_records(self._path, self.summary(names, left_out))
         sessions = {name: (self.jobs[name].task.output, self.jobs[name].task.log) for name in names}
         write_index(self._path.parent, sessions, self._records, left_out)
+        now_s = time.monotonic()
+        self._write_after_s = now_s + max(_WRITE_EVERY_S, _WRITE_SHARE * (now_s - began_s))
 
     def send(self) -> None:
         """What `write` wrote, to where the sessions are."""
         for path in (self._path, self._path.parent / PAGE) if self._store is not None else ():
             if self._store is not None and path.is_file():
                 self._store.write(path.name, path.read_bytes())
-        self._written_s = time.monotonic()
 
     def summary(self, names: Sequence[str], left_out: Sequence[Dropped]) -> BatchSummary:
         ordered = [self._records[name] for name in names if name in self._records]
