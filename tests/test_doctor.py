@@ -149,6 +149,12 @@ def test_a_cache_that_cannot_be_read(hub: Path, monkeypatch: pytest.MonkeyPatch)
     assert "HF_HUB_CACHE" in told(caches.of_caches(), "FAIL")[0].remedy
 
 
+def test_a_cache_that_is_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", os.devnull)
+    (found,) = caches.of_caches()
+    assert found.status == "note" and "no network can be fetched" in found.detail
+
+
 def finished(folder: Path) -> Path:
     """A session with a data set."""
     with Session.open(folder) as session, staged(session.output) as new:

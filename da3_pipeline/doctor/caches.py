@@ -38,6 +38,8 @@ def of_caches() -> Iterator[Finding]:
 
 def _hub(hub: Path) -> Finding:
     there = next(path for path in (hub, *hub.parents) if path.exists())
+    if not there.is_dir():
+        return note("cache", f"{there} is no folder: no network can be fetched", "set HF_HUB_CACHE to a folder")
     if not os.access(there, os.R_OK | os.X_OK):
         return fault("cache", f"{there} cannot be read", "chmod -R u+rwX it, or set HF_HUB_CACHE to another folder")
     if not os.access(there, os.W_OK):
