@@ -17,8 +17,12 @@ __all__ = ["PipelineConfig"]
 
 
 class PipelineConfig(Settings):
-    """The stage configurations, joined."""
+    """The stage configurations, joined.
 
+    preset: the name of the one that values came from, for whoever reads the report; it sets nothing by itself.
+    """
+
+    preset: str | None = None
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     select: SelectConfig = Field(default_factory=SelectConfig)
     mask: MaskConfig = Field(default_factory=MaskConfig)

@@ -180,7 +180,7 @@ def _chosen(stages: _Stages, sources: Sequence[Path], config: PipelineConfig) ->
     capture = stages.once("ingest", ingest, config.ingest, _describe_capture)
     stages.photos = capture.photos
     frames = chosen = stages.once("select", select, config.select, _describe_frames, made=_stills(session))
-    if config.mask.people or any(frame.mask is not None for frame in chosen.frames):
+    if config.mask.people or config.mask.still or any(frame.mask is not None for frame in chosen.frames):
         describe = partial(_describe_masks, len(chosen.dropped))
         frames = stages.once("mask", mask, config.mask, describe, made=_masks(session))
     return frames, (*capture.dropped, *frames.dropped)

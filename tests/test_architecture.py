@@ -57,6 +57,7 @@ MAY_IMPORT = {
     "quiet": frozenset(),
     "strict_json": frozenset(),
     "settings": frozenset(),
+    "presets": frozenset({"errors"}),
     "versions": frozenset(),
     "geometry": frozenset({"arrays", "errors"}),
     "imageio": frozenset({"arrays", "errors", "limits"}),

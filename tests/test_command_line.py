@@ -134,11 +134,11 @@ def test_sigterm_while_libraries_are_imported_is_an_interruption(tmp_path: Path)
 import os, signal, sys
 from da3_pipeline.cli import configured, main
 
-def importing(**options):
+def importing(options, given):
     import pyceres
     os.kill(os.getpid(), signal.SIGTERM)
 
-configured.__globals__["capture_configuration"] = importing
+configured.__globals__["settings_of"] = importing
 sys.argv = ["da3-pipeline", "batch", "captures", "-o", "out"]
 main()
 """

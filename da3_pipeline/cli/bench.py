@@ -285,12 +285,13 @@ def bench_scenarios(
     seeds: Annotated[int, typer.Option(min=1, help="Worlds and walks of each.")] = 1,
     colmap: Annotated[bool, typer.Option(help="Run COLMAP on the same images beside us.")] = True,
     cache: Annotated[Path, typer.Option(help="Where rendered captures are kept.")] = Path("bench-scenarios"),
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help="Run ours with a preset.")] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Rendered captures, hard in one way each: ours beside COLMAP, and whether the verdict sees what is wrong."""
     from ..benchmark.scenarios.runs import measure_scenarios, scenarios_json, scenarios_table
 
-    rows = measure_scenarios(names or [], range(seeds), cache.absolute(), colmap, TerminalProgress())
+    rows = measure_scenarios(names or [], range(seeds), cache.absolute(), colmap, TerminalProgress(), preset)
     if json_file is not None:
         json_file.write_text(scenarios_json(rows))
     typer.echo(scenarios_table(rows))

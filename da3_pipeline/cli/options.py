@@ -29,7 +29,7 @@ __all__ = [
     "Split",
     "TimeLimit",
     "Verify",
-    "capture_configuration",
+    "capture_options",
     "configuration",
 ]
 
@@ -62,6 +62,12 @@ def _one_of(*names: str) -> Callable[[str], list[str]]:
         return [name for name in names if name.startswith(incomplete)]
 
     return beginning_with
+
+
+def _presets(incomplete: str) -> list[str]:
+    from ..presets import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Session folder; the same command again resumes it.")]
@@ -150,7 +156,16 @@ def configuration(settings: dict[str, dict[str, Any]]) -> PipelineConfig:
         raise UsageError(f"{where}: {first['msg']}") from error
 
 
-def capture_configuration(
+def capture_options(
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Settings for one kind of capture, docs/PRESETS.md; options beside it win.",
+            autocompletion=_presets,
+            rich_help_panel=_INPUT,
+        ),
+    ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(
@@ -174,6 +189,14 @@ def capture_configuration(
     ] = None,
     mask_people: Annotated[
         bool, typer.Option("--mask-people", help="Find people and ignore them.", rich_help_panel=_INPUT)
+    ] = False,
+    mask_still: Annotated[
+        bool,
+        typer.Option(
+            "--mask-still/--no-mask-still",
+            help="Ignore what stands still in all pictures: the room behind a turntable.",
+            rich_help_panel=_INPUT,
+        ),
     ] = False,
     max_frames: Annotated[
         int, typer.Option(min=2, help="Budget of frames taken from videos.", rich_help_panel=_INPUT)
@@ -309,60 +332,6 @@ def capture_configuration(
     no_refine: Annotated[
         bool, typer.Option("--no-refine", help="Keep the prior's poses.", rich_help_panel=_REFINEMENT)
     ] = False,
-) -> PipelineConfig:
-    """What every command that processes captures can be told, as a configuration: the one place where it stands."""
-    return configuration(
-        {
-            "ingest": {
-                "intrinsics": intrinsics,
-                "poses": poses,
-                "rig": rig,
-                "panorama": panorama,
-                "dual_fisheye": dual_fisheye,
-                "project": not no_project,
-                "project_poses": "fixed" if poses_as == "fixed" else "prior",
-                **_masks(masks),
-            },
-            "select": {"max_frames": max_frames, "fps": fps, "every": every, "start_s": from_, "end_s": to},
-            "mask": {"people": mask_people, "device": device},
-            "infer": {
-                "model": model,
-                "predictions": predictions,
-                "device": device,
-                "gaussians": gaussians,
-                "metric_model": metric_model,
-            },
-            "refine": {
-                "seed": seed,
-                "refine": not no_refine,
-                "matcher": matcher,
-                "device": device,
-                "solve": {"poses_as": poses_as},
-            },
-            "georegister": {"metric": metric, "distance": distance or []},
-            "export": {
-                "undistort": undistort,
-                "depths": depths,
-                "keep_unverified": keep_unverified,
-                "equirectangular": equirectangular,
-                "downscale": _factors(downscale),
-            },
-        }
-    )
-
-
-def _factors(downscale: str | None) -> list[int]:
-    """Whole numbers from 2,4,8."""
-    from ..errors import UsageError
-
-    try:
-        return [int(part) for part in downscale.split(",")] if downscale else []
-    except ValueError as error:
-        raise UsageError(f"--downscale {downscale}: give whole numbers with commas between them, as 2,4,8") from error
-
-
-def _masks(masks: Path | None) -> dict[str, Any]:
-    """`none` refuses those that lie beside the photographs, unless there is a file of that name."""
-    if masks == Path("none") and not masks.exists():
-        return {"masks": None, "masks_beside": False}
-    return {"masks": masks}
+) -> None:
+    """What every command that processes captures can be told: the one place where it stands. `configured` reads it and
+    never calls it; `settings_of` says where each value goes."""

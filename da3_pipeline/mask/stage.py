@@ -21,7 +21,8 @@ from .config import MaskConfig
 
 __all__ = ["run"]
 
-FindPeople = Callable[[Path, int, int], Bool]
+Find = Callable[[Path, int, int], Bool]
+"""Of a picture of so many pixels, what is to be ignored."""
 
 _WORKERS = 4
 
@@ -29,12 +30,13 @@ _WORKERS = 4
 def run(frames: FrameSet, config: MaskConfig, progress: Progress, folder: Path) -> FrameSet:
     """The frames that their masks leave something of.
 
-    Every mask is read once, to know that it fits its frame. Where people are looked for, what shows them is taken from
-    what the frame's own mask leaves, and the result written below `folder`; those there from an interrupted run are
-    kept. A frame is dropped, with the reason, when its mask cannot be read, has another shape than the frame, or
-    leaves next to nothing. Raises SelectionError where fewer than two frames are left.
+    Every mask is read once, to know that it fits its frame. Where people are looked for, or what stands still, what
+    shows them is taken from what the frame's own mask leaves, and the result written below `folder`; those there from
+    an interrupted run are kept. A frame is dropped, with the reason, when its mask cannot be read, has another shape
+    than the frame, or leaves next to nothing. Raises SelectionError where fewer than two frames are left.
     """
-    results = _with_people(frames.frames, config, folder) if config.people else _checked(frames.frames, config)
+    seeks = config.people or config.still
+    results = _with_found(frames.frames, config, folder) if seeks else _checked(frames.frames, config)
     kept: list[Frame] = []
     dropped: list[Dropped] = []
     for done, result in enumerate(results, start=1):
@@ -62,14 +64,12 @@ def _checked(frames: Sequence[Frame], config: MaskConfig) -> Iterator[Frame | Dr
         yield from workers.map(check, frames)
 
 
-def _with_people(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> Iterator[Frame | Dropped]:
-    """Frames with masks of their own and of the people in them."""
-    from .people import PeopleFinder
-
-    find = PeopleFinder(config.people_model, config.device)
+def _with_found(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> Iterator[Frame | Dropped]:
+    """Frames with masks of their own, and of what is found in them."""
+    finders, sought = tuple(_finders(frames, config)), _sought(frames, config)
     for frame in frames:
         try:
-            yield _without_people(frame, find, config, folder)
+            yield _without_found(frame, finders, sought, config, folder)
         except UnreadableImageError as error:
             yield _unusable(frame, error)
         except OSError as error:
@@ -77,23 +77,39 @@ def _with_people(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> I
             raise ExportError(f"{folder}: cannot write masks ({why}); free or choose another disk") from error
 
 
-def _without_people(frame: Frame, find: FindPeople, config: MaskConfig, folder: Path) -> Frame | Dropped:
+def _finders(frames: Sequence[Frame], config: MaskConfig) -> Iterator[Find]:
+    if config.people:
+        from .people import PeopleFinder
+
+        find = PeopleFinder(config.people_model, config.device)
+        yield lambda path, width, height: _widened(find(path, width, height), config.people_margin)
+    if config.still:
+        from .still import StillBackground
+
+        yield StillBackground(frames, config.stillness)
+
+
+def _without_found(
+    frame: Frame, finders: Sequence[Find], sought: str, config: MaskConfig, folder: Path
+) -> Frame | Dropped:
     own = _own_mask(frame)
-    path = folder / f"{_key(frame, own, config)}.png"
+    path = folder / f"{_key(frame, own, sought)}.png"
     if path.exists():
         used = read_mask(path, frame.width, frame.height)
     else:
-        people = find(frame.path, frame.width, frame.height)
-        used = ~_widened(people, round(config.people_margin * max(frame.width, frame.height)))
-        used = used if own is None else own & used
+        used = np.ones((frame.height, frame.width), bool) if own is None else own
+        for find in finders:
+            used = used & ~find(frame.path, frame.width, frame.height)
         write_mask(path, used)
     if used.mean() < config.min_used:
-        return _covered(frame, used, "people leave" if own is None else "people and its mask leave")
+        who = " and ".join([*(["people"] if config.people else []), *(["what stands still"] if config.still else [])])
+        return _covered(frame, used, f"{who} leave" if own is None else f"{who} and its mask leave")
     return frame if used.all() else replace(frame, mask=path)
 
 
-def _widened(people: Bool, margin: int) -> Bool:
-    """People with a margin in pixels: outlines are rough, and hair and shadows belong to them."""
+def _widened(people: Bool, margin_share: float) -> Bool:
+    """People with a margin, a share of the longer side: outlines are rough, and hair and shadows belong to them."""
+    margin = round(margin_share * max(people.shape))
     if not (margin and people.any()):
         return people
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
@@ -104,11 +120,18 @@ def _own_mask(frame: Frame) -> Bool | None:
     return None if frame.mask is None else read_mask(frame.mask, frame.width, frame.height)
 
 
-def _key(frame: Frame, own: Bool | None, config: MaskConfig) -> str:
+def _sought(frames: Sequence[Frame], config: MaskConfig) -> str:
+    """What is looked for, and among what: people in each frame by itself, what stands still by all of them."""
+    parts = [repr((config.people_model, config.people_margin))] if config.people else []
+    if config.still:
+        parts += [repr(config.stillness), *(frame.fingerprint for frame in frames)]
+    return "\n".join(parts)
+
+
+def _key(frame: Frame, own: Bool | None, sought: str) -> str:
     """A name for the mask of a frame that changes with everything that the mask depends on."""
     digest = hashlib.blake2b(digest_size=16)
-    parts = (str(STAGE_VERSIONS["mask"]), frame.fingerprint, config.people_model, repr(config.people_margin))
-    digest.update("\n".join(parts).encode())
+    digest.update("\n".join((str(STAGE_VERSIONS["mask"]), frame.fingerprint, sought)).encode())
     digest.update(b"" if own is None else np.packbits(own).tobytes())
     return digest.hexdigest()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import UsageError
+from ...presets import load_preset, nested
 from ...progress import Progress
 from ...strict_json import strict_json
 from ..peers.colmap import ColmapMode, run_colmap
@@ -54,9 +56,16 @@ class ScenarioRow:
 
 
 def measure_scenarios(
-    names: Sequence[str], seeds: Sequence[int], cache: Path, colmap: bool, progress: Progress
+    names: Sequence[str],
+    seeds: Sequence[int],
+    cache: Path,
+    colmap: bool,
+    progress: Progress,
+    preset: str | None = None,
 ) -> list[ScenarioRow]:
-    """A row for every scenario and seed. Raises UsageError for a name that is none of SCENARIOS."""
+    """A row for every scenario and seed, ours with a preset. Raises UsageError for a name that is none of SCENARIOS,
+    or of no preset."""
+    settings = load_preset(preset).settings if preset else {}
     for name in names:
         if name not in SCENARIOS:
             raise UsageError(f"{name!r}: no such scenario; there are {', '.join(SCENARIOS)}")
@@ -65,7 +74,7 @@ def measure_scenarios(
         for name in names or SCENARIOS:
             capture = render_scenario(name, cache, seed, progress)
             progress.step(0, 1, f"{name}, ours")
-            ours, verdict = _ours(capture, seed)
+            ours, verdict = _ours(capture, seed, settings)
             mode = ColmapMode(capture.scenario.lens, capture.scenario.cameras)
             beside = colmap and not capture.scenario.film  # which frames it would take of a film is no matter of poses
             theirs = _colmap(capture, mode) if beside else None
@@ -96,20 +105,15 @@ def scenarios_json(rows: Sequence[ScenarioRow]) -> str:
     return strict_json([asdict(row) | {"cell": row.verdict.cell} for row in rows], indent=1)
 
 
-def _ours(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
+def _ours(capture: ScenarioCapture, seed: int, settings: Mapping[str, Any]) -> tuple[Outcome, JudgedVerdict]:
     """The whole pipeline on the pictures, with a simulated network's predictions; on a film, with da3-nano's."""
     if capture.scenario.film:
-        return _of_film(capture, seed)
+        return _of_film(capture, seed, settings)
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         prior = Path(folder) / "prior.npz"
         write_network_prior(capture, prior, _NOISE, seed)
-        config = PipelineConfig.model_validate(
-            {
-                "ingest": {"masks": capture.masks, "rig": capture.rig},
-                "infer": {"predictions": prior},
-                "refine": {"threads": 1},
-            }
-        )
+        given = {"ingest.masks": capture.masks, "ingest.rig": capture.rig, "infer.predictions": prior}
+        config = PipelineConfig.model_validate(nested({**settings, **given, "refine.threads": 1}))
         ours = run_configured([capture.images], Path(folder) / "session", config)
         found = ours.cam_from_world
     truth = dict(zip(capture.names, capture.cam_from_world, strict=True))
@@ -118,9 +122,9 @@ def _ours(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
     return _outcome(capture, found, ours.wall_s), verdict
 
 
-def _of_film(capture: ScenarioCapture, seed: int) -> tuple[Outcome, JudgedVerdict]:
+def _of_film(capture: ScenarioCapture, seed: int, settings: Mapping[str, Any]) -> tuple[Outcome, JudgedVerdict]:
     """Scored on the frames that were taken."""
-    config = PipelineConfig.model_validate({"refine": {"threads": 1}})
+    config = PipelineConfig.model_validate(nested({**settings, "refine.threads": 1}))
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as folder:
         ours = run_configured([capture.source], Path(folder) / "session", config)
         found = ours.cam_from_world

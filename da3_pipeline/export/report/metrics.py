@@ -25,6 +25,7 @@ def metrics_document(report: Mapping[str, Any]) -> dict[str, Any]:
         "version": METRICS_VERSION,
         "created": report["created"],
         "da3_pipeline": report["versions"].get("da3-pipeline"),
+        "preset": report["config"].get("preset"),
         "verdict": "passed" if verdict["passed"] else "unverified" if verdict["unverified"] else "below gates",
         "failed_gates": [gate["name"] for gate in verdict["gates"] if not gate["passed"]],
         "frames": {

@@ -180,3 +180,5 @@ def test_a_wrong_run_that_passed_is_counted_and_named() -> None:
 def test_an_unknown_scenario_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such scenario"):
         measure_scenarios(["underwater"], [0], tmp_path, False, SilentProgress())
+    with pytest.raises(UsageError, match="no such preset"):
+        measure_scenarios(["turntable"], [0], tmp_path, False, SilentProgress(), "moon")

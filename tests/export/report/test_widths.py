@@ -58,7 +58,7 @@ def report(room_in: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     gates = tuple(gate if gate.passed else replace(gate, place=Place(LONG, (LONG,))) for gate in gates)
     scene = replace(scene, verdict=Verdict(False, gates, "below"))
     result = run(scene, ExportConfig(), SilentProgress(), folder / "out")
-    stages = (StageRecord("infer", 61.5, 1200.0, True), StageRecord("refine", 20.25, 600.0, False))
+    stages = (StageRecord("infer", 61.5, 1200.0, True, 4321.0), StageRecord("refine", 20.25, 600.0, False, 30.5))
     config = {"export": {"note": "x" * 300}}
     dropped = (Dropped("lost.png", f"the same as {LONG}"),)
     kept = replace(result, image_names={k: v for k, v in result.image_names.items() if k != "lost.png"})
