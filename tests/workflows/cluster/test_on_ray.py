@@ -231,6 +231,33 @@ def test_a_cluster_that_does_not_answer_is_one_line_and_signals_stay_ours() -> N
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_ray_that_is_slow_to_start_is_asked_again_and_then_given_up() -> None:
+    class Slow:
+        def __init__(self, fails: int) -> None:
+            self.fails, self.ended = fails, False
+
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, address: str, **_: object) -> None:
+            self.fails -= 1
+            if self.fails >= 0:
+                raise Exception("The current node timed out during startup.")
+
+        def shutdown(self) -> None:
+            self.ended = True
+
+    slow = Slow(2)
+    with connected(slow, None):
+        assert not slow.ended
+    assert slow.ended
+    with (
+        pytest.raises(UsageError, match=r"Ray does not start here \(The current node timed out"),
+        connected(Slow(3), None),
+    ):
+        raise AssertionError
+
+
 def test_a_signal_that_comes_while_ray_waits_is_what_it_was() -> None:
     """Ray's native code turns what a handler raises into a SystemError."""
 

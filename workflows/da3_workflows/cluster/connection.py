@@ -17,6 +17,7 @@ __all__ = ["connected", "imported", "signals_raised"]
 _STORE_BYTES = 100 * 2**20
 """Of a local Ray's object store: tasks and reports are some kilobytes, and pictures never go through it."""
 
+_TRIES = 3
 _LONGEST_ROOT = 30
 """Bytes of the folder for a local Ray's logs and sockets: a socket's path may have 107, and Ray adds 70."""
 
@@ -48,12 +49,21 @@ def connected(ray: Any, address: str | None) -> Iterator[None]:
             if len(os.fsencode(root)) <= _LONGEST_ROOT:
                 options["_temp_dir"] = root
         with _signals_kept():
-            try:
-                ray.init(address or "local", **options)
-            except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-                raise UsageError(_unanswered(address, error)) from error
+            _begin(ray, address, options)
         stack.callback(ray.shutdown)
         yield
+
+
+def _begin(ray: Any, address: str | None, options: dict[str, Any]) -> None:
+    """On a busy machine Ray gives up on itself after 30 s: it is asked again."""
+    for left in reversed(range(_TRIES if address is None else 1)):
+        try:
+            ray.init(address or "local", **options)
+        except Exception as error:  # whatever Ray raises, down to a plain Exception
+            if left == 0:
+                raise UsageError(_unanswered(address, error)) from error
+        else:
+            return
 
 
 @contextlib.contextmanager
