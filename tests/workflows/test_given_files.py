@@ -37,3 +37,8 @@ def test_a_file_is_every_captures_and_two_of_one_name_are_nobodys(tmp_path: Path
     config = {"ingest": {"masks": tmp_path / "room.json"}, "infer": {"predictions": tmp_path}}
     settings = PipelineConfig.model_validate(config).model_dump(mode="json")
     assert settings_of_capture(settings, "room") == settings
+
+
+def test_where_nothing_is_given_all_captures_share_their_settings() -> None:
+    settings = PipelineConfig().model_dump(mode="json")
+    assert settings_of_capture(settings, "room") is settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -185,7 +185,7 @@ class _Job:
         cls,
         source: CaptureSource,
         output: Path,
-        settings: dict[str, Any],
+        settings: Mapping[str, Any],
         flags: dict[str, bool],
         store: RemoteFolder | None,
     ) -> _Job:
