@@ -118,6 +118,7 @@ class Frame:
     `pixels`: what was done to those of its file to show them as players and viewers do, a clause each.
     `lens` is equal for frames of one physical lens at one setting, whatever the size and the way the device was held;
     None where that is not known. `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown.
+    `pixel_aspect`: the width of a pixel over its height, as matches have it.
     `panorama`: what of a sphere the picture shows, if it is a panorama; there are none after selection, which renders
     pinhole views of them. `view_of`: the panorama that such a view was rendered from.
     """
@@ -150,6 +151,7 @@ class Frame:
     quarter_turns: int | None = None
     panorama: Panorama | None = None
     view_of: PanoramaView | None = None
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from ..types import Prediction, PriorTrust, Tracks
 from .config import RefineConfig
 from .initialisation.candidates import Candidate
 from .solve.components import rigid_components
+from .solve.lens_model import LADDER, as_opencv
 from .solve.priors import extent, priors_of
 from .solve.problem import Estimate, Problem
 from .solve.rounds import Fit, adjust_held, fit_points
 from .solve.score import AGREE_PX, frame_agreement, match_errors_px
 
 __all__ = ["Assembly", "assemble", "in_original_pixels", "sample_colours"]
+
+_NOT_SQUARE = 0.02  # |log| of a working image's shape by the original's, which rounding changes by less
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def assemble(problem: Problem, winner: Candidate, config: RefineConfig, trust: P
 
 
 def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, dict[str, Camera]]:
-    """Tracks (black) and cameras of the assembly, in pixels of the original images."""
+    """Tracks (black) and cameras of the assembly, in pixels of the original images and models that every trainer
+    reads."""
     observations = problem.observations.subset(assembly.kept)
     errors = assembly.fit.errors_px[assembly.kept]
     scale = problem.scale[observations.frame]
@@ -82,8 +86,11 @@ def in_original_pixels(problem: Problem, assembly: Assembly) -> tuple[Tracks, di
     original_px = np.round(problem.size_px / problem.scale).astype(int)
     cameras = {}
     for camera_id, camera in assembly.fit.estimate.cameras.items():
-        width, height = original_px[problem.frames_of(camera_id)[0]]
-        cameras[camera_id] = _in_common_model(camera.resized(int(width), int(height)))
+        first = problem.frames_of(camera_id)[0]
+        (width, height), (across, down) = original_px[first].tolist(), problem.scale[first]
+        squeezed = abs(np.log(across / down)) > _NOT_SQUARE and camera.model in LADDER
+        common = as_opencv(camera) if camera.model == "RADIAL" or squeezed else camera
+        cameras[camera_id] = common.resized(width, height)
     return tracks, cameras
 
 
@@ -102,14 +109,6 @@ def sample_colours(prediction: Prediction, tracks: Tracks, progress: Progress) -
         np.add.at(total, tracks.observation_point[mine], rgb[row, column])
     seen = np.bincount(tracks.observation_point, minlength=len(tracks))
     return replace(tracks, colours=np.round(total / np.maximum(seen, 1)[:, None]).astype(np.uint8))
-
-
-def _in_common_model(camera: Camera) -> Camera:
-    """RADIAL as the OPENCV camera that it equals, which every trainer reads."""
-    if camera.model != "RADIAL":
-        return camera
-    focal, cx, cy, k1, k2 = camera.params
-    return replace(camera, model="OPENCV", params=(focal, focal, cx, cy, k1, k2, 0.0, 0.0))
 
 
 def _in_tracks(problem: Problem, keep: Bool) -> Bool:

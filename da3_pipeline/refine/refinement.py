@@ -22,6 +22,7 @@ from .amendments.fisheye import through_fisheye
 from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
 from .amendments.off_centre import with_centres_found
+from .amendments.pixel_aspect import with_square_pixels
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
 from .amendments.sensor_depth import with_sensor_depth
@@ -56,6 +57,7 @@ from .verdict.traces import Traces
 __all__ = ["refine_matched", "run"]
 
 OF_THE_WINNER: tuple[Amendment, ...] = (
+    with_square_pixels,
     where_expected,
     in_capture_order,
     second_look,

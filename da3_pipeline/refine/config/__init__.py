@@ -14,6 +14,7 @@ from .amendments import (
     GpsConfig,
     MeasuredDepthConfig,
     OffCentreConfig,
+    PixelAspectConfig,
     RepeatConfig,
     ZoomConfig,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "OffCentreConfig",
     "PairConfig",
     "PartConfig",
+    "PixelAspectConfig",
     "PriorConfig",
     "QualityConfig",
     "RefineConfig",

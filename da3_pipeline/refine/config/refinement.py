@@ -14,6 +14,7 @@ from .amendments import (
     GpsConfig,
     MeasuredDepthConfig,
     OffCentreConfig,
+    PixelAspectConfig,
     RepeatConfig,
     ZoomConfig,
 )
@@ -49,6 +50,7 @@ class RefineConfig(Settings):
     exif: ExifConfig = ExifConfig()
     zoom: ZoomConfig = ZoomConfig()
     off_centre: OffCentreConfig = OffCentreConfig()
+    pixel_aspect: PixelAspectConfig = PixelAspectConfig()
     fisheye: FisheyeConfig = FisheyeConfig()
     gps: GpsConfig = GpsConfig()
     measured_depth: MeasuredDepthConfig = MeasuredDepthConfig()

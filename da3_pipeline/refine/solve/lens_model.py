@@ -18,7 +18,7 @@ from ..config import LensConfig
 from .problem import Estimate, Problem
 from .sharing import shared_problem
 
-__all__ = ["LADDER", "carried_models", "fully_free", "plausible", "widen_models"]
+__all__ = ["LADDER", "as_opencv", "carried_models", "fully_free", "plausible", "widen_models"]
 
 
 LADDER = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
@@ -110,3 +110,10 @@ def plausible(camera: Camera, config: LensConfig) -> bool:
     if abs(k1 * corner**2 + k2 * corner**4) > config.least_bend + config.bend * corner**2:
         return False
     return bool((1 + 3 * k1 * radius**2 + 5 * k2 * radius**4 > config.least_growth).all())
+
+
+def as_opencv(camera: Camera) -> Camera:
+    """A lens of the ladder as the OPENCV camera that it equals, whose axes may have focal lengths of their own."""
+    focal, cx, cy, *distortion = camera.params
+    k1, k2 = (*distortion, 0.0, 0.0)[:2]
+    return replace(camera, model="OPENCV", params=(focal, focal, cx, cy, k1, k2, 0.0, 0.0))

@@ -1,7 +1,8 @@
 """What the refinement solves: cameras and poses that explain the tracks, in working pixels.
 
 Photographs are taken in at the size at which their features were found, so that a pixel of error means the same
-for a phone's 12 megapixels and for a small video; solutions go back to original pixels at the end.
+for a phone's 12 megapixels and for a small video, and with square pixels; solutions go back to original pixels at the
+end.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ def pose_problem(
     frames = prediction.frames.frames
     original = np.array([(frame.width, frame.height) for frame in frames], float)
     shrink = np.minimum(1.0, max_long_side_px / original.max(1))
-    working = np.maximum(np.round(original * shrink[:, None]), 1.0)
+    stretch = np.sqrt([frame.pixel_aspect for frame in frames])
+    working = np.maximum(np.round(original * shrink[:, None] * np.stack([stretch, 1 / stretch], axis=1)), 1.0)
     scale = working / original
     cameras, known = {}, set()
     for index, frame in enumerate(frames):
