@@ -62,9 +62,8 @@ class Exposure:
     """How a picture was exposed; None where nobody knows.
 
     brightness: mean grey level as displayed, in 0..1; dark_share, bright_share: of pixels as good as black and white.
-    stops: of a video frame, how much more light it shows of the same things than the clip's first frame, as a power
-    of two. time_s, iso, f_number: what EXIF says.
-    """
+    stops: how much more light a video frame shows of the same things than the clip's first, as a power of two. time_s,
+    iso, f_number: by EXIF."""
 
     brightness: float | None = None
     dark_share: float | None = None
@@ -106,21 +105,20 @@ class Frame:
     """One picture of the capture.
 
     `name` is unique in the capture: a posix path relative to it, for a video frame `<video name>/<index>.jpg`.
-    `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video.
-    `width`, `height` and every pixel coordinate are those of the upright image.
-    `camera_id` is equal for frames that share one physical camera and lens at one image size.
+    `path` is the file that holds the pixels: a photograph, or the still that was extracted from a video. `width`,
+    `height` and all coordinates are those of the upright image. `camera_id` is equal for frames that share one physical
+    camera and lens at one image size.
     `up_in_camera`: unit vector against gravity as the device measured it, OpenCV axes of the upright image.
     `known_pose_form`: the kind of file that it was read from, 'colmap' or 'transforms'. `known_pose_program`: whose
-    project told it, a prior; None: the user, to be kept. `known_pose_metric`: in metres. `depth`: by a sensor.
-    `mask` is an image of any size and of the frame's shape: nonzero is used, zero is ignored (`imageio.read_mask`).
+    project told it, a prior; None: the user, to be kept. `known_pose_metric`: in metres. `depth`: by a sensor. `mask`:
+    an image of any size and of the frame's shape, nonzero where it is used (`imageio.read_mask`).
     `training` is False for pose-only frames: they help the solve and are no images of the data set; `remark` is the
     clause why, or what is poor about a frame that is one all the same. `sharpness`: see `select.measures.sharpness`.
-    `pixels`: what was done to those of its file to show them as players and viewers do, a clause each.
-    `lens` is equal for frames of one physical lens at one setting, whatever the size and the way the device was held;
-    None where that is not known. `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown.
-    `pixel_aspect`: the width of a pixel over its height, as matches have it.
-    `panorama`: what of a sphere the picture shows, if it is a panorama; there are none after selection, which renders
-    pinhole views of them. `view_of`: the panorama that such a view was rendered from.
+    `pixels`: what was done to those of its file to show them as players and viewers do. `lens` is equal for frames of
+    one physical lens at one setting, however large and however the device was held; None where that is not known.
+    `quarter_turns`: clockwise, from the stored picture to the upright one; None unknown. `panorama`: what of a sphere
+    the picture shows, if it is one; there are none after selection, which renders pinhole views of them. `view_of`: the
+    panorama that such a view was rendered from. `pixel_aspect`: the width of a pixel over its height.
     """
 
     name: str

@@ -17,12 +17,12 @@ from .amendments.capture_order import in_capture_order
 from .amendments.contest import believing, solved
 from .amendments.convention import in_told_convention
 from .amendments.doppelgangers import without_doppelgangers
-from .amendments.exif_focal import exif_judged, without_refuted_exif
-from .amendments.fisheye import through_fisheye
 from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
-from .amendments.off_centre import with_centres_found
-from .amendments.pixel_aspect import with_square_pixels
+from .amendments.lenses.exif_focal import exif_judged, without_refuted_exif
+from .amendments.lenses.fisheye import through_fisheye
+from .amendments.lenses.off_centre import with_centres_found
+from .amendments.lenses.pixel_aspect import with_square_pixels
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
 from .amendments.sensor_depth import with_sensor_depth

@@ -10,9 +10,9 @@ from ...progress import Progress
 from ..config import RefineConfig
 from ..initialisation.candidates import compete
 from ..initialisation.prior_trust import measure_trust
-from .exif_focal import doubted, without_exif
+from .lenses.exif_focal import doubted, without_exif
+from .lenses.zoom import with_lenses_apart
 from .solution import Solution
-from .zoom import with_lenses_apart
 
 __all__ = ["believing", "solved"]
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import Int
-from ...geometry import Camera
-from ...progress import Progress
-from ...types import Prediction
-from ..config import RefineConfig
-from ..initialisation.two_view import pairs_by_camera, relative_poses, vote_focal_px
-from ..solve.problem import Estimate, Problem, exif_focal_px
-from ..solve.rounds import calibrate, refine_estimate
-from ..solve.score import agreement, match_errors_px, precision
-from ..solve.sharing import shared_problem
-from .solution import Solution, thinned
+from ....arrays import Int
+from ....geometry import Camera
+from ....progress import Progress
+from ....types import Prediction
+from ...config import RefineConfig
+from ...initialisation.two_view import pairs_by_camera, relative_poses, vote_focal_px
+from ...solve.problem import Estimate, Problem, exif_focal_px
+from ...solve.rounds import calibrate, refine_estimate
+from ...solve.score import agreement, match_errors_px, precision
+from ...solve.sharing import shared_problem
+from ..solution import Solution, thinned
 
 __all__ = ["doubted", "exif_judged", "without_exif", "without_refuted_exif"]
 

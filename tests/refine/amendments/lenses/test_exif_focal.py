@@ -12,8 +12,14 @@ from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments import contest
-from da3_pipeline.refine.amendments import exif_focal as module
-from da3_pipeline.refine.amendments.exif_focal import _at, doubted, exif_judged, without_exif, without_refuted_exif
+from da3_pipeline.refine.amendments.lenses import exif_focal as module
+from da3_pipeline.refine.amendments.lenses.exif_focal import (
+    _at,
+    doubted,
+    exif_judged,
+    without_exif,
+    without_refuted_exif,
+)
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched

@@ -14,8 +14,8 @@ from scenes import Make, landscape
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments import fisheye as module
-from da3_pipeline.refine.amendments.fisheye import _is_bent, as_fisheye, through_fisheye
+from da3_pipeline.refine.amendments.lenses import fisheye as module
+from da3_pipeline.refine.amendments.lenses.fisheye import _is_bent, as_fisheye, through_fisheye
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched

@@ -12,17 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import Bool, Float, Int
-from ...geometry import Camera
-from ...progress import Progress
-from ..config import RefineConfig, ZoomConfig
-from ..initialisation.two_view import relative_poses
-from ..solve.adjustment import Adjustment, adjust
-from ..solve.problem import Estimate, Problem
-from ..solve.rounds import fit_points, loose_cauchy_px
-from ..solve.score import frame_agreement, match_errors_px
-from ..solve.tracks import spread_subset
-from .solution import Solution, settle, thinned
+from ....arrays import Bool, Float, Int
+from ....geometry import Camera
+from ....progress import Progress
+from ...config import RefineConfig, ZoomConfig
+from ...initialisation.two_view import relative_poses
+from ...solve.adjustment import Adjustment, adjust
+from ...solve.problem import Estimate, Problem
+from ...solve.rounds import fit_points, loose_cauchy_px
+from ...solve.score import frame_agreement, match_errors_px
+from ...solve.tracks import spread_subset
+from ..solution import Solution, settle, thinned
 
 __all__ = ["settings_of_zoom", "with_lenses_apart"]
 

@@ -11,7 +11,7 @@ from scenes import LANDSCAPE, WORKING_PX, Make, Synthetic
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, refinement
-from da3_pipeline.refine.amendments.off_centre import _aside, _derivatives, centre_pulls, with_centres_found
+from da3_pipeline.refine.amendments.lenses.off_centre import _aside, _derivatives, centre_pulls, with_centres_found
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import OffCentreConfig
 from da3_pipeline.refine.initialisation.candidates import Candidate

@@ -11,9 +11,9 @@ from scenes import Make, Synthetic, landscape
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments import contest
-from da3_pipeline.refine.amendments import zoom as module
+from da3_pipeline.refine.amendments.lenses import zoom as module
+from da3_pipeline.refine.amendments.lenses.zoom import _all_told, settings_of_zoom
 from da3_pipeline.refine.amendments.solution import Solution
-from da3_pipeline.refine.amendments.zoom import _all_told, settings_of_zoom
 from da3_pipeline.refine.config import ZoomConfig
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched

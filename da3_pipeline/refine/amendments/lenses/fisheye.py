@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...geometry import Camera
-from ...progress import Progress
-from ..config import FisheyeConfig, RefineConfig
-from ..solve.problem import rigs_in_world
-from ..solve.rounds import fit_points, polish
-from ..solve.score import agreement
-from .solution import Solution, thinned
+from ....geometry import Camera
+from ....progress import Progress
+from ...config import FisheyeConfig, RefineConfig
+from ...solve.problem import rigs_in_world
+from ...solve.rounds import fit_points, polish
+from ...solve.score import agreement
+from ..solution import Solution, thinned
 
 __all__ = ["as_fisheye", "through_fisheye"]
 

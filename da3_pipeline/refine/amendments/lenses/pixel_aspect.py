@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import Bool
-from ...progress import Progress
-from ..config import PixelAspectConfig, RefineConfig
-from ..solve.adjustment import Adjustment, adjust
-from ..solve.lens_model import LADDER, as_opencv
-from ..solve.problem import Estimate, Problem, pose_problem
-from ..solve.rounds import fit_points, strict_cauchy_px
-from .contest import solved
-from .solution import Solution, thinned
+from ....arrays import Bool
+from ....progress import Progress
+from ...config import PixelAspectConfig, RefineConfig
+from ...solve.adjustment import Adjustment, adjust
+from ...solve.lens_model import LADDER, as_opencv
+from ...solve.problem import Estimate, Problem, pose_problem
+from ...solve.rounds import fit_points, strict_cauchy_px
+from ..contest import solved
+from ..solution import Solution, thinned
 
 __all__ = ["pixel_aspects", "with_square_pixels"]
 

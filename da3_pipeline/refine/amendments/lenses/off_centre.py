@@ -12,16 +12,16 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...arrays import Bool, Float, Int
-from ...geometry import Camera
-from ...grouping import Groups
-from ...progress import Progress
-from ..config import RefineConfig
-from ..solve.adjustment import Adjustment, adjust
-from ..solve.problem import Estimate, Problem
-from ..solve.rounds import Fit, fit_points, resettle, strict_cauchy_px
-from .second_look import second_look
-from .solution import Solution, thinned
+from ....arrays import Bool, Float, Int
+from ....geometry import Camera
+from ....grouping import Groups
+from ....progress import Progress
+from ...config import RefineConfig
+from ...solve.adjustment import Adjustment, adjust
+from ...solve.problem import Estimate, Problem
+from ...solve.rounds import Fit, fit_points, resettle, strict_cauchy_px
+from ..second_look import second_look
+from ..solution import Solution, thinned
 
 __all__ = ["centre_pulls", "with_centres_found"]
 

@@ -14,7 +14,7 @@ from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic, landscape
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments.pixel_aspect import pixel_aspects, with_square_pixels
+from da3_pipeline.refine.amendments.lenses.pixel_aspect import pixel_aspects, with_square_pixels
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched
