@@ -27,6 +27,7 @@ __all__ = ["Linearised", "linearised"]
 
 _STEP = 1e-5  # of the differences that derivatives are taken from
 _WHISPER = 1e-9  # of the diagonal, so that what nothing determines stays finite
+_LEAST_CURVED = 0.1  # along a residual, of across it: there from 0.9 of the loss's scale on
 
 
 def linearised(problem: Problem, estimate: Estimate, fit: Fit, config: SolveConfig) -> Linearised:
@@ -148,14 +149,15 @@ class _Rows:
     by_point: Float
 
     def weighted(self, cauchy_px: float) -> _Rows:
-        """With the curvature that a Cauchy loss has at each residual, clipped at zero, as a factor of derivatives, and
-        residuals such that derivative times residual stays the loss's gradient.
+        """With the curvature that a Cauchy loss has at each residual, bounded from below, as a factor of derivatives,
+        and residuals such that derivative times residual stays the loss's gradient.
 
-        Along the residual the loss is flatter than across it; that alone tells how far the solution would go.
+        Along the residual the loss is flatter than across it; that alone tells how far the solution would go. Where it
+        curves the other way, as for outliers, one step would take their points to infinity and the cameras along.
         """
         share = (self.residuals**2).sum(axis=1) / cauchy_px**2
         across = 1 / (1 + share)
-        along = np.maximum(across**2 * (1 - share), _WHISPER)
+        along = np.maximum(across**2 * (1 - share), _LEAST_CURVED * across)
         length = np.linalg.norm(self.residuals, axis=1, keepdims=True)
         unit = self.residuals / np.maximum(length, np.finfo(float).tiny)
         outer = unit[:, :, None] * unit[:, None, :]

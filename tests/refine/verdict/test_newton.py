@@ -14,7 +14,7 @@ from da3_pipeline.geometry import Camera, Sim3, centres
 from da3_pipeline.refine.config import SolveConfig
 from da3_pipeline.refine.solve.lenses import Lenses, View
 from da3_pipeline.refine.solve.problem import Estimate, Problem
-from da3_pipeline.refine.solve.rounds import Fit, fit_points
+from da3_pipeline.refine.solve.rounds import Fit, fit_points, strict_cauchy_px
 from da3_pipeline.refine.verdict.halves import readjusted
 from da3_pipeline.refine.verdict.newton import linearised
 
@@ -80,6 +80,21 @@ def test_where_adjusting_without_a_part_takes_it(
     assert off(foretold, found) < 0.2
 
 
+def test_outliers_under_the_gate_take_no_camera_along(make_capture: Make) -> None:
+    """Their loss curves the other way: one step that believed it would move cameras by many times what they move."""
+    config = SolveConfig(max_lens="SIMPLE_PINHOLE")
+    capture = make_capture(frames=5, points=300, noise_px=0.2, false_matches=0.0)
+    problem, rng = capture.problem(), np.random.default_rng(0)
+    observations = problem.observations
+    far = rng.normal(0, 1.2, (len(observations), 2)) * (rng.random(len(observations)) < 0.15)[:, None]
+    problem = problem.with_observations(replace(observations, xy=observations.xy + far))
+    estimate, fit = settled(problem, capture.truth, config)
+    beyond = fit.errors_px[fit.kept] > strict_cauchy_px(fit, config)
+    assert 0.03 < beyond.mean() < 0.3, "there are some"
+    foretold, found = steps(problem, estimate, fit, by_place(fit, 5), config)
+    assert off(foretold, found) < 0.5
+
+
 def test_tracks_of_no_part_stay_in(make_capture: Make) -> None:
     config = SolveConfig(max_lens="SIMPLE_PINHOLE")
     capture = make_capture(frames=4)
@@ -104,7 +119,7 @@ def test_focal_lengths_that_are_known_stay(make_capture: Make, frames: int) -> N
     for one in (problem, known):
         estimate, fit = settled(one, capture.truth, config)
         foretold, found = steps(one, estimate, fit, by_place(fit, 5), config)
-        assert off(foretold, found) < 0.2
+        assert off(foretold, found) < 0.25
         sizes.append(float(np.sqrt(np.mean(np.square(foretold)))))
     assert sizes[1] < 0.8 * sizes[0]
 
