@@ -151,17 +151,20 @@ def locked(batch: Batch) -> list[str]:
     return held
 
 
-def strike(there: dict[int, Process], main: int, way: str) -> str:
-    """Send a signal, as "KILL worker" says, to those of a batch that are called so; '' where nobody was."""
-    number, whom = getattr(signal, f"SIG{way.split()[0]}"), way.split()[1]
-    called = {"worker": "-m da3_workflows", "ray": "ray::_leg_done"}.get(whom, "")
-    aimed = [pid for pid, process in there.items() if called in process.name] if called else [main]
-    struck = []
-    for pid in aimed:
+def aimed_at(there: dict[int, Process], main: int, way: str) -> list[int]:
+    """Whom of a batch's processes "KILL worker" means."""
+    called = {"worker": "-m da3_workflows", "ray": "ray::_leg_done"}.get(way.split()[1])
+    return [pid for pid, process in there.items() if called in process.name] if called else [main]
+
+
+def strike(pids: list[int], way: str) -> int:
+    """Send the signal that "KILL worker" says; how many it reached."""
+    number, reached = getattr(signal, f"SIG{way.split()[0]}"), 0
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-            struck.append(there[pid].name.split(" ")[0] if pid in there else "main")
-    return ", ".join(struck)
+            reached += 1
+    return reached
 
 
 def still_there(batch: Batch, before: dict[int, Process]) -> list[Process]:
@@ -177,7 +180,10 @@ def faults_of(batch: Batch, way: str, at_s: float, whole: dict[str, bytes]) -> t
     with contextlib.suppress(subprocess.TimeoutExpired):
         main.wait(at_s)
     there = batch.processes()
-    struck = "" if main.poll() is not None else strike(there, main.pid, way)
+    while main.poll() is None and not aimed_at(there, main.pid, way):  # whoever is meant has yet to begin
+        time.sleep(0.05)
+        there = batch.processes()
+    reached = 0 if main.poll() is not None else strike(aimed_at(there, main.pid, way), way)
     printed = main.communicate(timeout=600)[1]
     faults = [f"prints {printed[-200:]!r}"] if "Aborted at" in printed or "Traceback" in printed else []
     ended_s = time.monotonic()
@@ -194,7 +200,7 @@ def faults_of(batch: Batch, way: str, at_s: float, whole: dict[str, bytes]) -> t
     faults += [f"debris {name}" for name in debris(batch)] + [f"lock {name}" for name in locked(batch)]
     got = contents(batch)
     faults += [f"differs {name}" for name in sorted({*got, *whole}) if got.get(name) != whole.get(name)][:5]
-    struck = f"struck {struck}" if struck else "nobody there"
+    struck = f"{reached} struck" if reached else "nobody there any more"
     return faults, f"{struck}; {len(before)} stages saved, {wait_s:.1f} s until all were gone"
 
 
@@ -210,8 +216,10 @@ def main() -> int:
     captures = (asked.captures or rendered(asked.folder / "captures")).absolute()
     reference = Batch(captures, asked.folder.absolute() / "whole", asked.executor)
     began_s = time.monotonic()
-    if reference.start().wait(600) not in (0, 3):
-        raise SystemExit(f"{captures}: its captures fail without being killed")
+    unkilled = reference.start()
+    printed = unkilled.communicate(timeout=600)[1]
+    if unkilled.returncode not in (0, 3):
+        raise SystemExit(f"{captures}: its captures fail without being killed: {printed[-300:]}")
     took_s = time.monotonic() - began_s
     whole, rng, tally = contents(reference), random.Random(asked.seed), Counter[str]()
     print(f"{len(whole)} files, {took_s:.1f} s unkilled", flush=True)
