@@ -35,6 +35,7 @@ NOT_RUN = {
     r"da3-pipeline convert": "needs a finished session; tests/interchange has one",
     r"da3-pipeline compare": "needs two solutions; tests/comparison has them",
     r"da3-pipeline view": "serves until it is stopped; tests/viewer opens it",
+    r"da3-pipeline batch .*--executor ray": "needs Ray and a store; tests/workflows/cluster and remote have both",
     r"da3-pipeline watch": "waits until it is stopped; tests/workflows drives it",
     r"da3-pipeline run .*--model ": "fetches published weights",
     r"da3-pipeline run .*--mask-people": "fetches weights from download.pytorch.org; tests/mask has a stand-in",
