@@ -16,6 +16,8 @@ from .evaluation.poses import PoseFigures, evaluate_pairs, evaluate_photographs,
 from .export import averaged_network, export_student
 from .run_files import CONFIG, read_config, steps_done
 from .student import Sitting, train
+from .teacher.config import TEACHERS, teacher_preset
+from .teacher.trainer import train_teacher
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -50,6 +52,21 @@ def student(
     chosen = {"seed": seed, "trunk": trunk, "processes": processes}
     config = preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
     train(config, folder, Sitting(max_time, captures=tuple(watch or ()), pictures=tuple(pictures or ())))
+
+
+@app.command()
+def teacher(
+    folder: Folder,
+    name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(TEACHERS))}.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed of weights and scenes.")] = 0,
+    trunk: Annotated[str | None, typer.Option(help="Where the trunk comes from, instead of the preset's.")] = None,
+    max_time: MaxTime = float("inf"),
+    pictures: Pictures = None,
+) -> None:
+    """Train a teacher, which sees one picture at a time; run the same command again to go on."""
+    chosen = {"seed": seed, "trunk": trunk}
+    config = teacher_preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
+    train_teacher(config, folder, max_time, tuple(pictures or ()))
 
 
 @app.command()

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from ..errors import UsageError, WeightsError
+from ..settings import Settings
 from .config import StudentConfig
 from .synthetic.atlas import Atlas, build_atlas
 from .synthetic.photographs import DEBIAN_FOLDERS, find_photographs
@@ -21,6 +22,7 @@ __all__ = [
     "CONFIG",
     "LOG",
     "TEXTURES",
+    "Textured",
     "append_to_log",
     "claim",
     "load_state",
@@ -41,7 +43,18 @@ _FREE = frozenset({"phases", "decay_from", "losses", "evaluate_every", "checkpoi
 """What of a run's configuration may change while it goes on: the schedule to come, and what is written when."""
 
 
-def claim(folder: Path, config: StudentConfig) -> None:
+class Textured(Protocol):
+    """Of a run's configuration, what its textures are made of."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def procedural_textures(self) -> int: ...
+    @property
+    def photographic_textures(self) -> int: ...
+
+
+def claim(folder: Path, config: Settings) -> None:
     """Make `folder` the run of this configuration.
 
     Raises UsageError when it holds a run of another one, whatever may change while a run goes on apart.
@@ -88,7 +101,7 @@ def load_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
     return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
 
-def save_textures(folder: Path, config: StudentConfig, pictures: tuple[Path, ...] = ()) -> None:
+def save_textures(folder: Path, config: Textured, pictures: tuple[Path, ...] = ()) -> None:
     """Build the run's textures, once: a run that is picked up elsewhere must not depend on what is installed there.
 
     pictures: folders of photographs beside the usual ones.

@@ -25,6 +25,7 @@ from ...errors import WeightsError
 from ...model import DepthAnything3
 from ...model.config import HEAD_DIM, PATCH
 from ...model.layers import Block
+from ...model.monocular import MonocularNetwork
 
 __all__ = ["adapt", "freeze", "load_trunk", "tokens_before"]
 
@@ -38,7 +39,7 @@ _LEAST_SPREAD = 0.02
 _LEAST_LAYER_SCALE = 0.05
 
 
-def load_trunk(net: DepthAnything3, state: dict[str, Tensor]) -> None:
+def load_trunk(net: DepthAnything3 | MonocularNetwork, state: dict[str, Tensor]) -> None:
     """Copy the parameters of a pretrained trunk; a network with fewer blocks takes the first ones.
 
     Raises WeightsError where they do not fit, or lack more than what DINOv2 has not.
@@ -71,7 +72,7 @@ def adapt(net: DepthAnything3, images: Tensor, generator: torch.Generator) -> No
     net.cam_dec.backbone[0].get_parameter("weight").div_(camera.square().mean().sqrt())
 
 
-def freeze(net: DepthAnything3, blocks: int) -> None:
+def freeze(net: DepthAnything3 | MonocularNetwork, blocks: int) -> None:
     """Keep the embedding and the first blocks as they are; no gradient is computed for them.
 
     Patches, positions and low-level features are what a short training on synthetic scenes could only spoil.

@@ -155,8 +155,8 @@ def normal_loss(depth: Tensor, truth: Tensor, K: Tensor) -> Tensor:
 def _align_whole(depth: Tensor, truth: Tensor, known: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     weight = (known / truth.clamp_min(_TINY)).flatten(1)
     points = _draw(known.flatten(1), _POINTS, generator)
-    parts = (part.flatten(1).detach().gather(1, points) for part in (depth, truth))
-    return align_l1(*parts, weight.gather(1, points), _ANCHORS, generator)
+    predicted, wanted = (part.flatten(1).detach().gather(1, points) for part in (depth, truth))
+    return align_l1(predicted, wanted, weight.gather(1, points), _ANCHORS, generator)
 
 
 def _cut(depth: Tensor, truth: Tensor, parts: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
