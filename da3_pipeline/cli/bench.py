@@ -319,3 +319,19 @@ def bench_scaling(
     if json_file is not None:
         json_file.write_text(scaling_json(rows))
     typer.echo(scaling_table(rows, options))
+
+
+@bench_app.command("datasets", epilog=examples("bench datasets"))
+def bench_datasets(
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="With a folder for each data set, by its name.")],
+    render: Annotated[bool, typer.Option("--render", help="Render the set that needs no download there.")] = False,
+    views: Annotated[int, typer.Option(min=2, help="Of each rendered scene.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rendered scenes.")] = 0,
+) -> None:
+    """Data sets of the visual geometry benchmark: which are there, and where the others are to be had."""
+    from ..benchmark.datasets.registry import availability
+    from ..benchmark.datasets.rendered import RENDERED, RENDERED_KINDS, render_scene
+
+    for kind in RENDERED_KINDS if render else ():
+        render_scene(root / RENDERED.name, kind, seed, views)
+    typer.echo(availability(root))

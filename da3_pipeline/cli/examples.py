@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "bench selection": (("da3-pipeline bench selection --walks 1", "blurred video"),),
     "bench scenarios": (("da3-pipeline bench scenarios --no-colmap", "captures hard in one way each"),),
     "bench scaling": (("da3-pipeline bench scaling 10 50 --no-colmap", "seconds as a capture grows"),),
+    "bench datasets": (("da3-pipeline bench datasets datasets/ --render", "what is there, with rooms of our own"),),
     "train": (("da3-pipeline train student --folder run", "the same command again goes on"),),
     "train student": (("da3-pipeline train student --folder run --preset nano", "the network that is built in"),),
 }
