@@ -21,7 +21,7 @@ from .amendments.gps import with_gps
 from .amendments.known_poses import with_known_poses
 from .amendments.lenses.exif_focal import exif_judged, without_refuted_exif
 from .amendments.lenses.fisheye import through_fisheye
-from .amendments.lenses.off_centre import with_centres_found
+from .amendments.lenses.off_centre import CENTRES_OPEN, with_centres_found
 from .amendments.lenses.pixel_aspect import with_square_pixels
 from .amendments.repeats import where_expected
 from .amendments.second_look import second_look
@@ -235,6 +235,7 @@ def _judge(solution: Solution, assembly: Assembly, config: RefineConfig, progres
     fallback = np.full(problem.num_frames, assembly.prior_scale)
     scales = depth_scales(prediction, assembly.cam_from_world, tracks, fallback)
     evidence, traces = gather_evidence(prediction, problem, assembly, scales, winner.held_by, solution.trust, config)
+    evidence = replace(evidence, cropped=evidence.cropped or solution.figures.get(CENTRES_OPEN))
     believed = bool(solution.trust.poses) or _given_by_user(solution)
     sources = _sources(assembly.refined, assembly.guided, assembly.cam_from_world, believed)
     unverified = _unverified(problem, prediction.frames.names, sources)

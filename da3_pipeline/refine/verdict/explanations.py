@@ -309,8 +309,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         locate=of_camera(lambda traces: traces.focal_sigmas),
     ),
     "cropped pictures": Explanation(
-        meaning="pictures whose optical centre lies aside",
-        finding="pictures were cropped to one side, and where their centres went is known to a few percent: {where}",
+        meaning="pictures whose optical centre lies aside, or would, were it free",
+        finding="pictures were cropped to one side, and where their centres went is hardly known: {where}",
         consequence="their cameras may be turned by a degree or two",
         remedy="give the uncropped originals of {where}",
         locate=lambda traces, _: of_frames(traces, traces.cropped),

@@ -23,7 +23,10 @@ from ...solve.rounds import Fit, fit_points, resettle, strict_cauchy_px
 from ..second_look import second_look
 from ..solution import Solution, thinned
 
-__all__ = ["centre_pulls", "with_centres_found"]
+__all__ = ["CENTRES_OPEN", "centre_pulls", "with_centres_found"]
+
+CENTRES_OPEN = "centres_open"
+"""The figure of how many pictures would move their centres, where those of most would and none was believed."""
 
 _STEP = 1e-5  # of the differences that derivatives are taken from
 
@@ -32,7 +35,8 @@ def with_centres_found(solution: Solution, config: RefineConfig, progress: Progr
     """The solution with the centres of cropped pictures where matches have them; as it is where none pulls aside.
 
     Cameras that are given are left as they are, and so are rigs and given poses. Where next to none would keep its
-    centre in the middle it is not hands that cropped them: centres, turns and focal lengths trade places there.
+    centre in the middle, centres, turns and focal lengths trade places, and none is believed: the figure CENTRES_OPEN
+    says so, and the verdict by it.
     """
     problem, how = solution.problem, config.off_centre
     frames = np.flatnonzero(~np.isin(problem.camera_index, _given(problem)) & solution.winner.fit.estimate.posed)
@@ -49,8 +53,10 @@ def with_centres_found(solution: Solution, config: RefineConfig, progress: Progr
     apart = solution.regrouped(solution.a_camera_each(frames), config)
     freed, gone = _freed(thinned(apart.problem, config), solution.estimate_of(apart), config)
     aside = _aside(apart.problem, freed, solution.problem, frames, how.aside)
-    if gone < how.least_gone or not 0 < len(aside) <= how.most_aside * len(frames):
+    if gone < how.least_gone or not len(aside):
         return solution
+    if len(aside) > how.most_aside * len(frames):
+        return solution.saying({CENTRES_OPEN: float(len(aside))})
     kept = solution.regrouped({k: apart.frames[k].camera_id for k in aside.tolist()}, config)
     cameras = solution.estimate_of(kept).cameras
     own = {apart.frames[k].camera_id: freed.cameras[apart.frames[k].camera_id] for k in aside.tolist()}

@@ -11,7 +11,13 @@ from scenes import LANDSCAPE, WORKING_PX, Make, Synthetic
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig, refinement
-from da3_pipeline.refine.amendments.lenses.off_centre import _aside, _derivatives, centre_pulls, with_centres_found
+from da3_pipeline.refine.amendments.lenses.off_centre import (
+    CENTRES_OPEN,
+    _aside,
+    _derivatives,
+    centre_pulls,
+    with_centres_found,
+)
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import OffCentreConfig
 from da3_pipeline.refine.initialisation.candidates import Candidate
@@ -95,16 +101,30 @@ def believing_the_middle(capture: Synthetic) -> Solution:
 
 
 def test_where_next_to_none_would_keep_its_centre_none_moves(make_capture: Make) -> None:
-    """All of them cropped, each another way."""
+    """All of them cropped, each another way: nothing is believed then, and the verdict says so."""
     every = ((0.12, -0.05), (-0.08, 0.1), (-0.1, -0.1), (0.09, 0.08))
     capture = make_capture(
         frames=6, points=500, lenses=tuple(lens(*one) for one in every), noise_px=0.3, false_matches=0.0
     )
     solution = believing_the_middle(as_one_camera(capture))
-    assert with_centres_found(solution, CONFIG, SILENT) is solution
+    told = with_centres_found(solution, CONFIG, SILENT)
+    assert told == replace(solution, figures={CENTRES_OPEN: 6.0})
     config = RefineConfig(off_centre=OffCentreConfig(most_aside=1.0))
     moved = with_centres_found(solution, config, SILENT)
     assert len(moved.problem.known_cameras) == 6 and "4 more are cropped" in moved.remarks[0]
+
+
+def test_centres_that_none_is_believed_of_fail_the_verdict(make_capture: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = make_capture(points=1500, noise_px=0.3)
+    assert refined(capture).verdict.passed
+
+    def all_aside(solution: Solution, *_: object) -> Solution:
+        return solution.saying({CENTRES_OPEN: 8.0})
+
+    monkeypatch.setattr(refinement, "OF_THE_WINNER", (all_aside,))
+    scene = refined(capture)
+    failed = [(gate.name, gate.value) for gate in scene.verdict.gates if not gate.passed]
+    assert failed == [("cropped pictures", 8.0)]
 
 
 def test_a_single_picture_may_be_cropped(make_capture: Make) -> None:
