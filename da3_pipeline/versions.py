@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 10,
     "mask": 1,
     "infer": 5,
-    "refine": 43,
+    "refine": 44,
     "georegister": 5,
     "export": 16,
 }
