@@ -174,7 +174,8 @@ def test_frames_that_are_lost_or_hang_on_little_are_escalated_where_it_shows(
     monkeypatch.setattr(refinement, "left_weak", lambda count, *_: np.isin(np.arange(count), weak))
     monkeypatch.setattr(refinement, "escalation_matcher", lambda _: None)
     first = judged(capture, held, failed)
-    scene = _escalated(first, capture.prediction, capture.correspondences, RefineConfig(), SilentProgress())
+    config = RefineConfig.model_validate({"pairs": {"escalated_up_to": 4}})
+    scene = _escalated(first, capture.prediction, capture.correspondences, config, SilentProgress())
     assert (scene is first) is (not said)
     remark = f"{said} on little: pip install 'da3-pipeline[matchers]' may help"
     assert scene.verdict.remarks == ((remark,) if said else ())
