@@ -1,11 +1,11 @@
-# da3-pipeline in a container, for the CPU unless it is told otherwise; docs/OPERATIONS.md has the commands.
+# da3-pipeline in a container, with CUDA unless it is told otherwise; docs/OPERATIONS.md has the commands.
 #   docker build -t da3-pipeline .
-#   docker build -t da3-pipeline:cuda --build-arg TORCH_INDEX=https://pypi.org/simple .
+#   docker build -t da3-pipeline:cpu --build-arg TORCH_INDEX=INDEX .     # PyTorch's own index of builds for the CPU
 FROM python:3.11-slim-bookworm
 
-# Where torch and torchvision come from beside PyPI. Builds for the CPU are 4.4 GB smaller; PyPI's bring CUDA with them,
-# so that the image needs no CUDA of its own, only the host's driver.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Where torch and torchvision come from beside PyPI, whose builds bring CUDA with them, so that the image needs no CUDA
+# of its own, only the host's driver. Builds for the CPU are 4.4 GB smaller.
+ARG TORCH_INDEX=
 ARG EXTRAS=matchers,people,viewer
 
 ENV PIP_NO_CACHE_DIR=1 \
@@ -27,7 +27,7 @@ RUN apt-get update \
 
 # Before the code, so that a change of ours costs none of their gigabytes.
 COPY constraints.txt ./
-RUN pip install --constraint constraints.txt --extra-index-url "${TORCH_INDEX}" torch torchvision
+RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} torch torchvision
 
 COPY pyproject.toml README.md LICENSE ./
 COPY da3_pipeline da3_pipeline

@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..model import ModelConfig
 from ..settings import Settings
 
-__all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset"]
+__all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset", "trapezoid"]
 
 Size = tuple[int, int]
 
@@ -118,10 +118,8 @@ class StudentConfig(Settings):
         raise UsageError(f"step {step} lies beyond the schedule's {self.steps}")
 
     def rate(self, step: int) -> float:
-        """Share of the full learning rates: linear warm-up, constant, linear decay to nothing from `decay_from`."""
-        warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
-        left = min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
-        return warm * left
+        """Share of the full learning rates."""
+        return trapezoid(step, self.warmup_steps, self.decay_from, self.steps)
 
     def ending(self, step: int, steps: int) -> StudentConfig:
         """This run, that lets its learning rates fall to nothing in the `steps` that follow `step`, and ends there."""
@@ -139,6 +137,12 @@ class StudentConfig(Settings):
         """Constant, then annealed to nothing at the end."""
         left = (self.steps - step) / max(self.steps - self.losses.correspondence_until, 1)
         return self.losses.correspondence * min(1.0, left)
+
+
+def trapezoid(step: int, warmup_steps: int, decay_from: int, steps: int) -> float:
+    """Linear warm-up to 1, constant, linear decay from `decay_from` to nothing at `steps`."""
+    warm = min(1.0, (step + 1) / max(warmup_steps, 1))
+    return warm * min(1.0, (steps - step) / max(steps - decay_from, 1))
 
 
 _SMALL: Size = (112, 84)

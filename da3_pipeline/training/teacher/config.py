@@ -9,6 +9,7 @@ from pydantic import Field
 from ...errors import UsageError
 from ...model import ModelConfig
 from ...settings import Settings
+from ..config import trapezoid
 
 __all__ = ["TEACHERS", "TeacherConfig", "teacher_preset"]
 
@@ -49,8 +50,7 @@ class TeacherConfig(Settings):
 
     def rate(self, step: int) -> float:
         """Share of the full learning rates."""
-        warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
-        return warm * min(1.0, (self.steps - step) / max(self.steps - self.decay_from, 1))
+        return trapezoid(step, self.warmup_steps, self.decay_from, self.steps)
 
 
 TEACHERS: dict[str, TeacherConfig] = {

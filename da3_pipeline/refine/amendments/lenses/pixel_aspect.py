@@ -14,7 +14,7 @@ import numpy as np
 
 from ....arrays import Bool
 from ....progress import Progress
-from ...config import PixelAspectConfig, RefineConfig
+from ...config import RefineConfig
 from ...solve.adjustment import Adjustment, adjust
 from ...solve.lens_model import LADDER, as_opencv
 from ...solve.problem import Estimate, Problem, pose_problem
@@ -81,7 +81,7 @@ def pixel_aspects(problem: Problem, estimate: Estimate, config: RefineConfig) ->
 
 def _significant(problem: Problem, estimate: Estimate, config: RefineConfig) -> dict[str, float]:
     """By camera, what its pictures must still be stretched by; empty where errors do not ask for it."""
-    how: PixelAspectConfig = config.pixel_aspect
+    how = config.pixel_aspect
     aspects, gone = pixel_aspects(problem, estimate, config)
     far = {name: aspect for name, aspect in aspects.items() if abs(np.log(aspect)) > how.least_log}
     return far if gone > how.least_gone else {}
