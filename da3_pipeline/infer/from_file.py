@@ -14,7 +14,7 @@ from ..types import Dropped, Frame
 from .prediction_file import PredictionFile
 from .views import RawViews
 
-__all__ = ["assign", "views_from_file", "whole_image_map"]
+__all__ = ["assign", "rows_by_name", "views_from_file", "whole_image_map"]
 
 
 def views_from_file(
@@ -53,21 +53,27 @@ def assign(file: PredictionFile, frames: Sequence[Frame]) -> list[int | None]:
                 "add an array 'names' with the frames' file names"
             )
         return list(range(len(frames)))
-    wanted = [PurePosixPath(frame.name) for frame in frames]
-    offered = [PurePosixPath(name.replace("\\", "/")) for name in file.names]
-    rows: list[int | None] = [None] * len(frames)
-    keys: tuple[Callable[[PurePosixPath], str], ...] = (str, lambda path: path.name, lambda path: path.stem)
-    for key in keys:
-        lookup = _unique([key(path) for path in offered])
-        for text, index in _unique([key(path) for path in wanted]).items():
-            row = lookup.get(text)
-            if rows[index] is None and row is not None and row not in rows:
-                rows[index] = row
+    rows = rows_by_name([frame.name for frame in frames], file.names)
     if all(row is None for row in rows):
         raise InferenceError(
             f"{file.path}: none of its names (such as {file.names[0]!r}) "
             f"is a selected frame (such as {frames[0].name!r})"
         )
+    return rows
+
+
+def rows_by_name(wanted: Sequence[str], offered: Sequence[str]) -> list[int | None]:
+    """For each wanted name its place among the offered: of the same name, else of the same last part, else of that
+    without its suffix, where these are unique on both sides."""
+    ours, theirs = ([PurePosixPath(name.replace("\\", "/")) for name in names] for names in (wanted, offered))
+    rows: list[int | None] = [None] * len(wanted)
+    keys: tuple[Callable[[PurePosixPath], str], ...] = (str, lambda path: path.name, lambda path: path.stem)
+    for key in keys:
+        lookup = _unique([key(path) for path in theirs])
+        for text, index in _unique([key(path) for path in ours]).items():
+            row = lookup.get(text)
+            if rows[index] is None and row is not None and row not in rows:
+                rows[index] = row
     return rows
 
 

@@ -65,13 +65,15 @@ COLMAP_MODES: dict[str, ColmapMode] = {
 class ColmapRun:
     """One run. data_set: images/ and sparse/0 of the largest model, None where nothing could be mapped.
 
-    wall_s, cpu_s: of the whole process, from the files to the data set. seconds: wall seconds of each part of it.
+    wall_s, cpu_s, peak_mb: of the whole process, from the files to the data set. seconds: wall seconds of each part of
+    it.
     """
 
     mode: ColmapMode
     wall_s: float
     cpu_s: float
     data_set: Path | None
+    peak_mb: float = float("nan")
     seconds: dict[str, float] = field(default_factory=dict)
     cam_from_world: dict[str, Float] = field(default_factory=dict)
 
@@ -115,7 +117,8 @@ def run_colmap(images: Path, output: Path, mode: ColmapMode, *, masks: Path | No
     }
     finished = ask(f"COLMAP ({mode})", python_module(_PROCESS), request | asdict(mode))
     data_set = output / "data_set" if finished.answer["registered"] else None
-    run = ColmapRun(mode, finished.wall_s, finished.cpu_s, data_set, finished.answer["seconds"])
+    told = finished.answer
+    run = ColmapRun(mode, finished.wall_s, finished.cpu_s, data_set, told["peak_mb"], told["seconds"])
     images_posed = run.model.images.values() if run.model else []
     poses = {image.name: image.cam_from_world().matrix() for image in images_posed if image.has_pose}
     return replace(run, cam_from_world=poses)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pycolmap
 
+from ...metering import Meter
 from ...quiet import quiet_colmap
 from ..fresh_process import answer_request
 from ..truth.scene_truth import copy_images
@@ -30,7 +31,7 @@ def main() -> int:
 
 
 def _mapped(request: dict[str, Any]) -> dict[str, Any]:
-    images, output = Path(request["images"]), Path(request["output"])
+    meter, images, output = Meter(), Path(request["images"]), Path(request["output"])
     database, seconds = output / "database.db", {}
     pycolmap.set_random_seed(request["seed"])
     with quiet_colmap():
@@ -54,7 +55,12 @@ def _mapped(request: dict[str, Any]) -> dict[str, Any]:
         if largest is not None:
             _write(largest, images, output / "data_set")
         seconds["writing"] = time.perf_counter() - mapped_s
-    return {"registered": largest.num_reg_images() if largest else 0, "models": len(models), "seconds": seconds}
+    return {
+        "registered": largest.num_reg_images() if largest else 0,
+        "models": len(models),
+        "seconds": seconds,
+        "peak_mb": meter.peak_memory_mb,
+    }
 
 
 def _extract(database: Path, images: Path, request: dict[str, Any]) -> None:
