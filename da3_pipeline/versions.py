@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 12,
+    "ingest": 13,
     "select": 10,
     "mask": 1,
     "infer": 5,

@@ -35,6 +35,7 @@ _UNREAD_SUFFIXES = _suffixes("gif exr hdr jp2 j2k psd gpr")
 _SIDECAR_SUFFIXES = _suffixes("aae xmp json txt csv thm lrv lrf srt gpx xml md ini db npz bin")
 _JUNK_FOLDERS = frozenset(["__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"])
 _MESH_SUFFIXES = _suffixes("mtl gltf obj glb fbx dae usd usda usdc usdz")
+_CLOUD_SUFFIXES = _suffixes("ply spz splat ksplat sog las laz e57 pcd")
 _FEW = 4  # hidden pictures of a folder that are told one by one
 _SESSION_MARK = ".da3"
 _HIDDEN = "a hidden file, as systems keep beside the real one"
@@ -60,12 +61,13 @@ class FoundFile:
 class Listing:
     """Everything that looks like a photograph or a video, in natural order of the names, and what cannot be used.
 
-    meshes: files of 3-D models and their materials, whose pictures are textures.
+    meshes: files of 3-D models and their materials, whose pictures are textures; clouds: of points and splats.
     """
 
     files: tuple[FoundFile, ...]
     dropped: tuple[Dropped, ...]
     meshes: tuple[Path, ...] = ()
+    clouds: tuple[Path, ...] = ()
 
 
 def scan(sources: Sequence[Path], exclude: Path | None = None, masks: Path | None = None) -> Listing:
@@ -109,12 +111,14 @@ class _Walker:
         self._files: list[FoundFile] = []
         self._dropped: list[Dropped] = []
         self._meshes: list[Path] = []
+        self._clouds: list[Path] = []
 
     def listing(self) -> Listing:
         return Listing(
             tuple(sorted(self._files, key=lambda file: natural_key(file.name))),
             tuple(sorted(self._dropped, key=lambda dropped: natural_key(dropped.frame))),
             tuple(self._meshes),
+            tuple(self._clouds),
         )
 
     def walk(self, folder: Path, prefix: str, source: int) -> None:
@@ -158,6 +162,8 @@ class _Walker:
         unread = _why_unread(path, suffix)
         if suffix in _MESH_SUFFIXES:
             self._meshes.append(path)
+        elif suffix in _CLOUD_SUFFIXES:
+            self._clouds.append(path)
         elif unread:
             self._dropped.append(Dropped(self._names.claim(name), unread))
         elif suffix in _VIDEO_SUFFIXES:

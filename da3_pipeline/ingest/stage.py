@@ -43,7 +43,7 @@ def run(sources: Sequence[Path], config: IngestConfig, progress: Progress, exclu
     found = sort_out(_without(scan(sources, exclude, config.masks), projects), use_masks)
     photos, clips, dropped = _usable(found.listing, config, progress)
     if not photos and not clips:
-        raise CaptureError(missing_images(projects) or _nothing(sources, dropped))
+        raise CaptureError(missing_images(projects) or _nothing(sources, dropped, found.listing))
     around = [*(photo.panorama for photo in photos), *(clip.panorama for clip in clips)]
     if config.dual_fisheye is not None and not any(isinstance(area, FisheyePair) for area in around):
         raise CaptureError(f"{config.dual_fisheye}: no picture has the shape that it tells; leave --dual-fisheye out")
@@ -155,10 +155,12 @@ def _clip(video: Video, cameras: CameraRegister) -> VideoClip:
     )
 
 
-def _nothing(sources: Sequence[Path], dropped: Sequence[Dropped]) -> str:
-    """The one line for a capture without a usable file."""
+def _nothing(sources: Sequence[Path], dropped: Sequence[Dropped], listing: Listing) -> str:
+    """The one line for a capture without a usable file; some programs of phones export finished models alone."""
     where = ", ".join(str(source) for source in sources) or "no source given"
     if not dropped:
+        if models := (*listing.clouds, *listing.meshes):
+            return f"{where}: a finished model or splat ({models[0].name}) without its photographs; give these"
         return f"{where}: no photographs or videos found ({_READ}); check the path"
     listed = "; ".join(f"{entry.frame}: {entry.reason}" for entry in dropped[:3])
     more = f"; and {len(dropped) - 3} more" if len(dropped) > 3 else ""

@@ -37,6 +37,8 @@ _POLYCAM |= {"fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0, "width": 64, "heigh
 _RECORD3D = {"poses": [[0, 0, 0, 1, 1, 2, 3]], "K": [50, 0, 0, 0, 50, 0, 32, 24, 1], "w": 64, "h": 48, "dw": 8, "dh": 6}
 _RECORD3D |= {"perFrameIntrinsicCoeffs": [[50, 50, 32, 24]]}
 _ARKIT = [value for row in _EYE for value in row]
+_ARCORE = {"frame_num": 0, "t_ns": 5, "pose": {"pos": [1, 2, 3], "quat": [0, 0, 0, 1]}, "w": 64, "h": 48}
+_ARCORE |= {"intrinsics": {"fx": 50.0, "fy": 50.0, "cx": 32.0, "cy": 24.0}}
 _OPF = {
     "items": [
         {"resources": [{"format": "application/opf-calibrated-cameras+json", "uri": "calibrated.json"}]},
@@ -71,6 +73,12 @@ PROJECTS: dict[str, dict[str, bytes]] = {
                        "frame_00000.jpg": _PICTURE},
     "Stray Scanner": {"odometry.csv": b"timestamp, frame, x, y, z, qx, qy, qz, qw\n0.1, 000000, 1, 2, 3, 0, 0, 0, 1\n",
                       "camera_matrix.csv": b"50,0,32\n0,50,24\n0,0,1\n", "rgb.mp4": b""},
+    "iOS Logger": {"Frames.txt": b"1.0,0,50,50,32,24\n1.1,1,50,50,32,24\n", "Frames.m4v": b"",
+                   "ARposes.txt": b"1.0,1,2,3,1,0,0,0\n1.1,1,2,3,1,0,0,0\n"},
+    "AR Recorder": {"session_1.jsonl": _json(_ARCORE), "frame_5_0.jpg": _PICTURE},
+    "RTAB-Map": {"a_camera_poses.txt": b"1.0 1 2 3 0 0 0 1 1\n", "a_rgb/1.jpg": _PICTURE,
+                 "a_calib/1.yaml": b"image_width: 64\nimage_height: 48\ncamera_matrix:\n   data: [ 50, 0, 32, 0,"
+                                   b" 50, 24, 0, 0, 1 ]\ndistortion_coefficients:\n   data: [ 0.1, 0, 0, 0, 0 ]\n"},
     "COLMAP text": {"cameras.txt": b"1 OPENCV 64 48 50 50 32 24 0.01 0 0 0\n",
                     "images.txt": b"1 1 0 0 0 1 2 3 1 a.png\n10 12 1 20 22 -1\n",
                     "points3D.txt": b"1 1 2 3 9 9 9 0.5 1 0\n"},

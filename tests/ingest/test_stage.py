@@ -163,6 +163,17 @@ def nothing_inside(folder: Path) -> Path:
     return folder
 
 
+def finished_splat(folder: Path) -> Path:
+    (folder / "scan.spz").write_bytes(b"x")
+    (folder / "scan.usdz").write_bytes(b"x")
+    return folder
+
+
+def cloud_alone(folder: Path) -> Path:
+    (folder / "scan.ply").write_bytes(b"ply")
+    return folder / "scan.ply"
+
+
 def text_file(folder: Path) -> Path:
     (folder / "a.jpg").write_text("x")
     return folder / "a.jpg"
@@ -179,6 +190,8 @@ def only_bad_ones(folder: Path) -> Path:
     [
         (nothing_there, "no such file or folder"),
         (nothing_inside, "no photographs or videos found"),
+        (finished_splat, r"a finished model or splat \(scan.spz\) without its photographs; give these"),
+        (cloud_alone, r"a finished model or splat \(scan.ply\)"),
         (text_file, "a.jpg: not an image"),
         (only_bad_ones, "none of 5 files can be used: 0.jpg: the file is empty; .* and 2 more"),
     ],

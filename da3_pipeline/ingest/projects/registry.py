@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...errors import CaptureError
 from ...foreign import foreign
-from . import colmap, metashape, opensfm, opf, polycam, reality, record3d, scanner_app, sequences, stray, transforms
+from . import colmap, metashape, opensfm, opf, reality, sequences, transforms
+from .phones import ar_recorder, ios_logger, polycam, record3d, rtabmap, scanner_app, stray
 from .views import KnownView, Project
 
 __all__ = ["READERS", "Reader", "find_project", "read_views"]
@@ -32,6 +33,9 @@ READERS: tuple[Reader, ...] = (
     Reader("Record3D", record3d.recognises, record3d.read),
     Reader("3d Scanner App", scanner_app.recognises, scanner_app.read),
     Reader("Stray Scanner", stray.recognises, stray.read),
+    Reader("iOS Logger, ARCore", ios_logger.recognises, ios_logger.read),
+    Reader("AR Recorder", ar_recorder.recognises, ar_recorder.read),
+    Reader("RTAB-Map", rtabmap.recognises, rtabmap.read),
     Reader("nerfstudio, instant-ngp, NeRFCapture, Blender", transforms.recognises, transforms.read),
     Reader("COLMAP", colmap.recognises, colmap.read),
     Reader("Metashape", metashape.recognises, metashape.read),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ...arrays import Float
 from ...errors import CaptureError
@@ -19,7 +20,7 @@ from ...geometry import invert, nearest_rotation
 from ...geometry.cameras import Camera
 from ...types import SensorDepth
 
-__all__ = ["Intrinsics", "KnownView", "Project", "brown", "checked", "from_opengl", "matrix", "rigid"]
+__all__ = ["Intrinsics", "KnownView", "Project", "brown", "checked", "from_opengl", "matrix", "placed", "rigid"]
 
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _ROTATION_TOLERANCE = 1e-2
@@ -118,6 +119,15 @@ def matrix(value: Any, where: str, key: str) -> Float:
     if not np.isfinite(found).all():
         raise CaptureError(f"{where}: {key} holds NaN or infinity; correct the file or leave the option out")
     return np.vstack([found[:3], [0.0, 0.0, 0.0, 1.0]])
+
+
+def placed(position: Float, turn_xyzw: Float, where: str) -> Float:
+    """(4, 4) world_from_cam of a place and a quaternion. Raises CaptureError for numbers that are none."""
+    if not (np.isfinite(position).all() and np.isfinite(turn_xyzw).all() and np.linalg.norm(turn_xyzw) > 0):
+        raise CaptureError(f"{where}: its pose is no place and quaternion; export the recording again")
+    found = np.eye(4)
+    found[:3, :3], found[:3, 3] = Rotation.from_quat(turn_xyzw).as_matrix(), position
+    return found
 
 
 def rigid(pose: Float, where: str) -> Float:

@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.geometry import centres
 from da3_pipeline.geometry.cameras import Camera
-from da3_pipeline.ingest.projects import metashape, opensfm, opf, polycam, reality, record3d
+from da3_pipeline.ingest.projects import metashape, opensfm, opf, reality
+from da3_pipeline.ingest.projects.phones import polycam, record3d
 from da3_pipeline.ingest.projects.registry import find_project
 from da3_pipeline.ingest.projects.views import Project
 

@@ -14,7 +14,7 @@ from project_truth import CAMERA, POSES, opengl, seen_where_it_is
 from da3_pipeline.errors import CaptureError
 from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.ingest import run as ingest
-from da3_pipeline.ingest.projects import scanner_app
+from da3_pipeline.ingest.projects.phones import scanner_app
 from da3_pipeline.ingest.projects.registry import find_project
 from da3_pipeline.progress import SilentProgress
 

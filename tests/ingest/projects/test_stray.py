@@ -155,6 +155,16 @@ def test_poses_can_be_kept_or_left_out(record: Record) -> None:
     assert ingest.run([folder], IngestConfig(project=False), SilentProgress()).videos[0].known_frames is None
 
 
+def test_lens_tables_are_said_to_be_left(record: Record, caplog: pytest.LogCaptureFixture) -> None:
+    folder = record([row(0, POSES[0])])
+    found(folder)
+    assert not caplog.records
+    (folder / "distortion").mkdir()
+    (folder / "distortion" / "000000.bin").write_bytes(np.linspace(0, 0.01, 42, dtype=np.float32).tobytes())
+    assert found(folder).views[0].cam_from_world is not None
+    assert "lens is solved anew" in caplog.text
+
+
 def test_rows_beyond_the_video_are_of_no_frame(record: Record) -> None:
     folder = record([row(k, POSES[0]) for k in range(10, 14)])
     capture = ingest.run([folder], IngestConfig(), SilentProgress())

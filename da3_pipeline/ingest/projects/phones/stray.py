@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...arrays import Float
-from ...bounded import check_document
-from ...errors import CaptureError
-from ...geometry import invert
-from ...types import SensorDepth
-from .views import Intrinsics, KnownView, Project, checked, rigid
+from ....arrays import Float
+from ....bounded import check_document
+from ....errors import CaptureError
+from ....geometry import invert
+from ....types import SensorDepth
+from ..views import Intrinsics, KnownView, Project, checked, rigid
 
 __all__ = ["read", "recognises"]
+
+logger = logging.getLogger(__name__)
 
 _VIDEO, _ODOMETRY, _CAMERA = "rgb.mp4", "odometry.csv", "camera_matrix.csv"
 _BESIDE = ("depth", "confidence", "distortion")
@@ -33,8 +36,9 @@ def read(folder: Path) -> Project:
     """Rows of odometry.csv: x y z in metres and qx qy qz qw of world_from_cam, OpenCV's axes in a world of ARKit's.
 
     A row is of the frame that it numbers, else of that in its place; its fx fy cx cy go before camera_matrix.csv. All
-    are those of the stored picture. depth/000000.png is in millimetres. The lens tables of newer recordings
-    (distortion/) are not read: intrinsics are a start only.
+    are those of the stored picture. depth/000000.png is in millimetres. The lens tables of some recordings
+    (distortion/, AVCameraCalibrationData's) are not used, and it is said: their radius is in shares of a picture whose
+    size is not recorded. Intrinsics are a start only, and the lens is solved for.
     """
     path = folder / _ODOMETRY
     shared = _shared(folder / _CAMERA)
@@ -47,6 +51,8 @@ def read(folder: Path) -> Project:
             views.append(_view(folder, f"{path}: row {place + 1}", place, row, shared))
     if not views:
         raise CaptureError(f"{path}: holds no poses; export the recording again")
+    if any((folder / "distortion").glob("*.bin")):
+        logger.warning("%s: its lens tables do not tell their scale: the lens is solved anew", folder / "distortion")
     beside = tuple(folder / name for name in _BESIDE)
     return Project("Stray Scanner", folder, tuple(views), True, _UP, beside, clip=folder / _VIDEO)
 

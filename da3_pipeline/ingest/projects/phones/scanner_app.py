@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...bounded import read_json
-from ...errors import CaptureError
-from ...types import SensorDepth
-from ..names import natural_key
-from .views import Intrinsics, KnownView, Project, checked, from_opengl, matrix, rigid
+from ....bounded import read_json
+from ....errors import CaptureError
+from ....types import SensorDepth
+from ...names import natural_key
+from ..views import Intrinsics, KnownView, Project, checked, from_opengl, matrix, rigid
 
 __all__ = ["read", "recognises"]
 
