@@ -13,6 +13,7 @@ __all__ = ["AGREE_PX", "agreement", "frame_agreement", "match_errors_px", "preci
 
 AGREE_PX = 2.0
 _PRECISE_PX = 1.0
+_AT_ONCE = 50_000  # matches: temporaries that stay in the cache
 _PARALLEL_RAD = 3e-3  # rays this close to parallel may meet behind the cameras by noise alone
 
 
@@ -53,30 +54,32 @@ def match_errors_px(problem: Problem, estimate: Estimate) -> Float:
     baseline = np.linalg.norm(relative[:, :, 3], axis=1)
     rotation_only = baseline <= 1e-9 * max(float(np.nanmax(baseline, initial=0.0)), 1e-12)
     direction = relative[:, :, 3] / np.where(rotation_only, 1.0, baseline)[:, None]
-    essential = _cross_matrix(direction) @ relative[:, :, :3]
-    focal = problem.focal_px(estimate)
-    x, y = _planes(problem, estimate)
-    line = np.einsum("mij,mj->mi", essential[matches.pair], x)
-    back = np.einsum("mji,mj->mi", essential[matches.pair], y)
-    algebraic = np.abs(np.einsum("mi,mi->m", y, line))
-    slope = (line[:, :2] ** 2).sum(1) / focal[second][matches.pair] ** 2
-    slope += (back[:, :2] ** 2).sum(1) / focal[first][matches.pair] ** 2
-    errors = algebraic / np.sqrt(np.maximum(slope, 1e-300))
-    turned = np.einsum("mij,mj->mi", relative[matches.pair, :, :3], x)
-    errors[~_in_front(turned, y, direction[matches.pair])] = np.inf
-    degenerate = rotation_only[matches.pair]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        transfer = np.linalg.norm(turned[:, :2] / turned[:, 2:] - y[:, :2], axis=1) * focal[second][matches.pair]
-    errors[degenerate] = np.where(turned[degenerate, 2] > 0, transfer[degenerate], np.inf)
+    essential, focal = _cross_matrix(direction) @ relative[:, :, :3], problem.focal_px(estimate)
+    errors = np.empty(len(matches))
+    for start in range(0, len(matches), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        pair = matches.pair[some]
+        x, y = _planes(problem, estimate, some)
+        line = np.einsum("mij,mj->mi", essential[pair], x)
+        back = np.einsum("mji,mj->mi", essential[pair], y)
+        algebraic = np.abs(np.einsum("mi,mi->m", y, line))
+        slope = (line[:, :2] ** 2).sum(1) / focal[second][pair] ** 2
+        slope += (back[:, :2] ** 2).sum(1) / focal[first][pair] ** 2
+        turned = np.einsum("mij,mj->mi", relative[pair, :, :3], x)
+        in_front = _in_front(turned, y, direction[pair])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            transfer = np.linalg.norm(turned[:, :2] / turned[:, 2:] - y[:, :2], axis=1) * focal[second][pair]
+        parallax = np.where(in_front, algebraic / np.sqrt(np.maximum(slope, 1e-300)), np.inf)
+        errors[some] = np.where(rotation_only[pair], np.where(turned[:, 2] > 0, transfer, np.inf), parallax)
     return np.where(np.isnan(errors), np.inf, errors)
 
 
-def _planes(problem: Problem, estimate: Estimate) -> tuple[Float, Float]:
-    """Both sides of every match on the plane z = 1 of its camera, (M, 3) each."""
+def _planes(problem: Problem, estimate: Estimate, some: slice) -> tuple[Float, Float]:
+    """Both sides of some matches on the plane z = 1 of its camera, (M, 3) each."""
     matches, sides = problem.matches, []
-    for side, xy in enumerate((matches.xy_first, matches.xy_second)):
+    for side, xy in enumerate((matches.xy_first[some], matches.xy_second[some])):
         plane = np.ones((len(xy), 3))
-        for camera_id, chosen in problem.by_camera(matches.frames[matches.pair, side]):
+        for camera_id, chosen in problem.by_camera(matches.frames[matches.pair[some], side]):
             plane[chosen, :2] = estimate.cameras[camera_id].unproject(xy[chosen])
         sides.append(plane)
     return sides[0], sides[1]
