@@ -61,7 +61,7 @@ def _used_pixels(image: Image.Image) -> Bool:
 
 
 def same_shape(size: tuple[int, int], target: tuple[int, int]) -> bool:
-    """Whether the sides are in the same proportion, but for the rounding of one of them."""
+    """Whether the sides are in the same proportion, but for the rounding of one of them: in pixels of the smaller."""
     width, height = target[0] * size[1] / target[1], target[1] * size[0] / target[0]
-    rounded = min(abs(size[0] - width), abs(size[1] - height)) <= 1
+    rounded = min(abs(size[0] - width), abs(size[1] - height)) <= max(1.0, size[0] / target[0])
     return rounded and abs(size[0] / width - 1) <= _MOST_STRETCH

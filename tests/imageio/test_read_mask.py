@@ -133,6 +133,10 @@ def test_a_mask_reduced_by_anyone_has_the_shape_of_its_picture(width: int, heigh
         if short >= 20:
             size = (side, rounded) if width >= height else (rounded, side)
             assert same_shape(size, (width, height))
+    rounded = round(short)
+    if rounded >= 10:
+        size = (side, rounded) if width >= height else (rounded, side)
+        assert same_shape((width, height), size), "a mask of the whole picture, for a thumbnail of it"
 
 
 @pytest.mark.parametrize("size", [(40, 60), (60, 60), (64, 40), (60, 44), (3, 3), (1920, 1088)])
