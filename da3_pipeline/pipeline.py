@@ -390,6 +390,8 @@ def _describe_frames(frames: FrameSet) -> str:
 
 def _describe_masks(earlier: int, frames: FrameSet) -> str:
     masked = sum(frame.mask is not None for frame in frames.frames)
+    if not masked and len(frames.dropped) == earlier:
+        return "nothing to mask"
     return f"{masked} of {len(frames)} frames masked{_left_out(frames.dropped[earlier:])}"
 
 

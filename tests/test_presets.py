@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from da3_pipeline import pipeline
+from da3_pipeline import pipeline, presets
 from da3_pipeline.cli.assembled import settings_of
 from da3_pipeline.cli.options import capture_options
 from da3_pipeline.config import PipelineConfig
@@ -52,9 +52,13 @@ def test_a_preset_changes_few_values_that_there_are_and_says_why(name: str) -> N
     assert after == before | {"preset": name}  # nothing else is changed
 
 
-def test_what_is_given_beats_the_preset_even_where_it_is_the_default() -> None:
-    assert settings("preset", preset="object_turntable")["mask"]["still"] is True
-    assert settings("preset", "mask_still", preset="object_turntable", mask_still=False)["mask"]["still"] is False
+def test_what_is_given_beats_the_preset_even_where_it_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "_FOLDER", tmp_path)
+    (tmp_path / "crowd.toml").write_text('about = "a"\n[[setting]]\nname = "mask.people"\nvalue = true\nwhy = "b"\n')
+    assert settings("preset", preset="crowd")["mask"]["people"] is True
+    assert settings("preset", "mask_people", preset="crowd", mask_people=False)["mask"]["people"] is False
 
 
 def test_every_option_is_a_setting() -> None:
@@ -72,6 +76,7 @@ def test_every_option_is_a_setting() -> None:
     }
     values |= {"poses_as": "fixed", "downscale": "2,4", "metric_model": "da3metric-large", "metric": "gps"}
     values |= {"distance": ["a.jpg,b.jpg=2"], "matcher": "sift", "device": "cpu", "seed": 3}
+    values["mask_still"] = False
     del values["preset"]
     before = json.dumps(settings_of(DEFAULTS, ()), default=str)
     for name, value in values.items():

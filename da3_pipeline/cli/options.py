@@ -194,10 +194,10 @@ def capture_options(
         bool,
         typer.Option(
             "--mask-still/--no-mask-still",
-            help="Ignore what stands still in all pictures: the room behind a turntable.",
+            help="Ignore what stands still in all pictures: the room behind a turntable, a car's hood.",
             rich_help_panel=_INPUT,
         ),
-    ] = False,
+    ] = True,
     max_frames: Annotated[
         int, typer.Option(min=2, help="Budget of frames taken from videos.", rich_help_panel=_INPUT)
     ] = 300,

@@ -28,7 +28,12 @@ class StillConfig(Settings):
     )
     least_gradient: float = Field(default=60.0, gt=0, description="of grey levels (Sobel's), where there is texture")
     least_still: float = Field(
-        default=0.2, ge=0, le=1, description="share of what has texture that does not change: then the camera stands"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of a picture's texture that lasts through all pictures: then the camera stands, or carries "
+        "a part of its picture along; 0.4 and more of turntables, of hoods and frames around the picture, up to 0.02 "
+        "where all moved; fingers, logos and black bars have 0.04 to 0.09, and pass as they are",
     )
     most_alike: float = Field(
         default=0.35,
@@ -54,7 +59,9 @@ class MaskConfig(Settings):
         default=0.01, ge=0, le=0.2, description="what is ignored around people, as a share of the picture's longer side"
     )
     still: bool = Field(
-        default=False, description="ignore what stands still in all pictures of a camera: the room behind a turntable"
+        default=True,
+        description="ignore what stands still in all pictures of a camera that stands, or that carries it along: the "
+        "room behind a turntable, the hood of a car",
     )
     stillness: StillConfig = StillConfig()
     min_used: float = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,13 +30,13 @@ _WORKERS = 4
 def run(frames: FrameSet, config: MaskConfig, progress: Progress, folder: Path) -> FrameSet:
     """The frames that their masks leave something of.
 
-    Every mask is read once, to know that it fits its frame. Where people are looked for, or what stands still, what
-    shows them is taken from what the frame's own mask leaves, and the result written below `folder`; those there from
+    Every mask is read once, to know that it fits its frame. Where people are looked for, or something stands, what
+    shows it is taken from what the frame's own mask leaves, and the result written below `folder`; those there from
     an interrupted run are kept. A frame is dropped, with the reason, when its mask cannot be read, has another shape
     than the frame, or leaves next to nothing. Raises SelectionError where fewer than two frames are left.
     """
-    seeks = config.people or config.still
-    results = _with_found(frames.frames, config, folder) if seeks else _checked(frames.frames, config)
+    finders = dict(_finders(frames.frames, config))
+    results = _with_found(frames.frames, finders, config, folder) if finders else _checked(frames.frames, config)
     kept: list[Frame] = []
     dropped: list[Dropped] = []
     for done, result in enumerate(results, start=1):
@@ -64,9 +64,11 @@ def _checked(frames: Sequence[Frame], config: MaskConfig) -> Iterator[Frame | Dr
         yield from workers.map(check, frames)
 
 
-def _with_found(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> Iterator[Frame | Dropped]:
+def _with_found(
+    frames: Sequence[Frame], finders: Mapping[str, Find], config: MaskConfig, folder: Path
+) -> Iterator[Frame | Dropped]:
     """Frames with masks of their own, and of what is found in them."""
-    finders, sought = tuple(_finders(frames, config)), _sought(frames, config)
+    sought = _sought(frames, config)
     for frame in frames:
         try:
             yield _without_found(frame, finders, sought, config, folder)
@@ -77,20 +79,23 @@ def _with_found(frames: Sequence[Frame], config: MaskConfig, folder: Path) -> It
             raise ExportError(f"{folder}: cannot write masks ({why}); free or choose another disk") from error
 
 
-def _finders(frames: Sequence[Frame], config: MaskConfig) -> Iterator[Find]:
+def _finders(frames: Sequence[Frame], config: MaskConfig) -> Iterator[tuple[str, Find]]:
+    """What finds something, by what it finds."""
     if config.people:
         from .people import PeopleFinder
 
         find = PeopleFinder(config.people_model, config.device)
-        yield lambda path, width, height: _widened(find(path, width, height), config.people_margin)
+        yield "people", lambda path, width, height: _widened(find(path, width, height), config.people_margin)
     if config.still:
         from .still import StillBackground
 
-        yield StillBackground(frames, config.stillness)
+        background = StillBackground(frames, config.stillness)
+        if background.found:
+            yield "what stands still", background
 
 
 def _without_found(
-    frame: Frame, finders: Sequence[Find], sought: str, config: MaskConfig, folder: Path
+    frame: Frame, finders: Mapping[str, Find], sought: str, config: MaskConfig, folder: Path
 ) -> Frame | Dropped:
     own = _own_mask(frame)
     path = folder / f"{_key(frame, own, sought)}.png"
@@ -98,12 +103,12 @@ def _without_found(
         used = read_mask(path, frame.width, frame.height)
     else:
         used = np.ones((frame.height, frame.width), bool) if own is None else own
-        for find in finders:
+        for find in finders.values():
             used = used & ~find(frame.path, frame.width, frame.height)
         write_mask(path, used)
     if used.mean() < config.min_used:
-        who = " and ".join([*(["people"] if config.people else []), *(["what stands still"] if config.still else [])])
-        return _covered(frame, used, f"{who} leave" if own is None else f"{who} and its mask leave")
+        who = " and ".join([*finders, *([] if own is None else ["its mask"])])
+        return _covered(frame, used, f"{who} {'leaves' if who == 'what stands still' else 'leave'}")
     return frame if used.all() else replace(frame, mask=path)
 
 

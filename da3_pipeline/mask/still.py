@@ -1,4 +1,4 @@
-"""What stands still in all pictures of a camera that stands: the background of an object on a turntable."""
+"""What stands still in all pictures of a camera: the background of an object on a turntable, the hood of a car."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ class StillBackground:
         for members in groups.values():
             standing = _standing(members, config)
             self._seen |= {frame.path: standing for frame in members}
+
+    @property
+    def found(self) -> bool:
+        """Whether any camera stood, so that anything stands still."""
+        return any(standing is not None for standing in self._seen.values())
 
     def __call__(self, path: Path, width: int, height: int) -> Bool:
         """(height, width): True where the picture shows what stands still. Raises UnreadableImageError."""
@@ -85,10 +90,16 @@ def _small(path: Path, side_px: int) -> Bytes:
 
 
 def _stands(pictures: Bytes, moves: Bool, config: StillConfig) -> bool:
-    """Where a camera stands, much of what has texture does not change; where it moves, only what has none."""
-    across, down = (cv2.Sobel(pictures[0], cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
-    textured = np.hypot(across, down) > config.least_gradient
-    return bool(textured.any()) and float((~moves[textured]).mean()) >= config.least_still
+    """Where a camera stands, much of the texture that a picture has lasts through all of them; where it moves, none
+    does: what does not change has no texture."""
+    usual = float(np.mean([_textured(picture, config).mean() for picture in pictures]))
+    lasting = _textured(np.median(pictures, axis=0).astype(np.uint8), config) & ~moves
+    return usual > 0 and float(lasting.mean()) >= config.least_still * usual
+
+
+def _textured(picture: Bytes, config: StillConfig) -> Bool:
+    across, down = (cv2.Sobel(picture, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return np.asarray(np.hypot(across, down) > config.least_gradient)
 
 
 def _joined(moves: Bool, config: StillConfig) -> Bool:

@@ -64,6 +64,27 @@ def test_before_a_camera_that_moves_nothing_is_still(tmp_path: Path) -> None:
     assert not StillBackground(frames, StillConfig())(frames[0].path, WIDTH, HEIGHT).any()
 
 
+def test_what_has_no_texture_for_most_of_the_time_does_not_stand(tmp_path: Path) -> None:
+    """A camera that walks along bare walls: each edge is in one place in one or two pictures."""
+    wall = np.full((HEIGHT, WIDTH + 2400), 128, np.uint8)
+    wall[:, 20::200] = 220
+    frames = turning(tmp_path / "a", frames=24)
+    for k, frame in enumerate(frames):
+        Image.fromarray(wall[:, 97 * k : 97 * k + WIDTH]).convert("RGB").save(frame.path)
+    assert not StillBackground(frames, StillConfig()).found
+
+
+def test_what_a_camera_carries_along_stands(tmp_path: Path) -> None:
+    """The hood of a car: a quarter of the height, while all else goes by."""
+    frames, hood = turning(tmp_path / "a", shift_px=9), texture(5, WIDTH, HEIGHT // 4)
+    for frame in frames:
+        picture = np.asarray(Image.open(frame.path)).copy()
+        picture[-len(hood) :] = hood
+        Image.fromarray(picture).save(frame.path)
+    still = StillBackground(frames, StillConfig())(frames[3].path, WIDTH, HEIGHT)
+    assert overlap(still, np.mgrid[:HEIGHT, :WIDTH][0] >= HEIGHT - len(hood)) > 0.9
+
+
 def test_of_few_pictures_and_where_nothing_moves_nothing_is_said(tmp_path: Path) -> None:
     frames = turning(tmp_path / "a")
     assert not StillBackground(frames[:7], StillConfig())(frames[0].path, WIDTH, HEIGHT).any()
@@ -76,6 +97,12 @@ def test_each_camera_is_looked_at_by_itself(tmp_path: Path) -> None:
     walking = [replace(frame, camera_id="hand") for frame in walking]
     find = StillBackground([*standing, *walking], StillConfig())
     assert find(standing[0].path, WIDTH, HEIGHT).any() and not find(walking[0].path, WIDTH, HEIGHT).any()
+
+
+def test_where_nothing_stands_the_stage_makes_no_masks(tmp_path: Path) -> None:
+    frames, folder = FrameSet(tuple(turning(tmp_path / "a", shift_px=9)), ()), tmp_path / "masks"
+    assert run(frames, MaskConfig(), SilentProgress(), folder) == frames
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("own", [False, True])
