@@ -7,9 +7,9 @@ __all__ = ["STAGE_VERSIONS"]
 STAGE_VERSIONS = {
     "ingest": 13,
     "select": 10,
-    "mask": 1,
+    "mask": 3,
     "infer": 5,
-    "refine": 44,
+    "refine": 46,
     "georegister": 5,
     "export": 16,
 }

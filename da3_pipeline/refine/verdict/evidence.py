@@ -89,6 +89,7 @@ def gather_evidence(
         refuted_neighbours=_refuted_neighbours(prediction, problem, traces.torn, config),
         refuted_overlap=_share(traces.doubled, total >= config.contradictions.fewest_matches),
         look_alikes=None if traces.alike is None else _share(traces.alike, total),
+        scatter_deg=None if traces.scatter is None else traces.scatter.mean_deg,
         bare_views=float(bare.mean()) if len(bare) else None,
         cropped=float(len(traces.cropped)) or None,
     )
@@ -115,9 +116,12 @@ def _traces(
     judged = Estimate(np.where(refined[:, None, None], fit.estimate.cam_from_world, np.nan), cameras)
     adjusted = spread_mask(observations, config.solve.observations_per_frame, problem.size_px)
     thinned = problem.with_observations(observations.subset(adjusted))
-    halves = few = None
+    halves = few = scatter = None
     if problem.rigs is None and not problem.given_poses:
         halves = split_halves(thinned, judged, refined, config.solve, config.seed)
+    if not problem.given_poses and 3 <= refined.sum() <= config.quality.scattered_views:
+        fit_of_thinned = fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
+        scatter = block_jackknife(thinned, judged, refined, fit_of_thinned, config.solve, config.seed)
     if not problem.given_poses and refined.sum() <= config.quality.few_views:
         few = _few_views(thinned, judged, refined, held, config)
     guessed = sorted(cameras.keys() - problem.exif_focal_px.keys() - problem.known_cameras)
@@ -146,6 +150,7 @@ def _traces(
         halves=halves,
         speed=speed_jump(frames, centres(judged.cam_from_world)),
         scale=scale_jump(np.where(refined, depth_scales, np.nan)) if trust.depth else None,
+        scatter=scatter,
         few=few,
     )
 
@@ -158,7 +163,6 @@ def _few_views(thinned: Problem, judged: Estimate, refined: Bool, held: bool, co
     return FewViews(
         thinned,
         fit,
-        block_jackknife(thinned, judged, refined, fit, config.solve, config.seed),
         let_bend(thinned, judged, refined, config.solve),
         let_go(thinned, judged, refined, config.solve) if held else None,
     )
@@ -185,7 +189,6 @@ def _of_few_views(
         evidence,
         linking_points=float((sightings >= 3).sum()),
         weakest_of_few=weakest,
-        scatter_deg=None if few.scatter is None else few.scatter.mean_deg,
         let_bend_deg=None if few.bent is None else few.bent.rotation_deg,
         bend_explained=None if few.bent is None else few.bent.explained,
         focal_sigma=focal_uncertainty(few.problem, few.fit, config.solve),

@@ -294,7 +294,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         remedy="add pictures between {where}",
         locate=disagreeing_pairs,
     ),
-    "parts of few views": Explanation(
+    "parts of the scene": Explanation(
         meaning="degrees, standard error of a pair's rotation or direction over the parts of the scene",
         finding="without one part or another of what they show the cameras of {where} would stand elsewhere",
         consequence=_GUESS,

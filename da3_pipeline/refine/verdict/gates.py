@@ -46,17 +46,16 @@ class Evidence:
     bare_views: share of the pairs of cameras at
     nearly one place that find next to nothing of each other's points (see `contradictions`).
 
-    cropped: pictures cropped to one side; None without any.
+    cropped: pictures cropped to one side; None without any. scatter_deg: how far cameras scatter without parts of the
+    scene (see `jackknife`).
 
     Of few frames, of which matches leave much open (see `uncertainty`): linking_points, adjusted points that three
     frames or more see, without which the distances between pairs are anyone's; weakest_of_few, the agreement of the
-    frame whose own matches agree least; scatter_deg, how far cameras scatter without parts of the scene (see
-    `jackknife`); let_bend_deg, how far they turn when lenses may bend as they like, and bend_explained, the share of
-    squared errors that this removes;
-    focal_sigma, relative, of the focal length that is known least; let_go_deg, let_go_focal: how far the cameras and
-    focal lengths move when what the prior holds is left to the matches alone, the latter as a log ratio. Of two frames:
-    known_focal, the share of their cameras whose focal length the user gave; relief, the share of matches that no plane
-    explains.
+    frame whose own matches agree least; let_bend_deg, how far they turn when lenses may bend as they like, and
+    bend_explained, the share of squared errors that this removes; focal_sigma, relative, of the focal length that
+    is known least; let_go_deg, let_go_focal: how far the cameras and focal lengths move when what the prior holds
+    is left to the matches alone, the latter as a log ratio. Of two frames: known_focal, the share of their cameras
+    whose focal length the user gave; relief, the share of matches that no plane explains.
     """
 
     frames: int
@@ -232,7 +231,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
 def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What few views, and pictures of look-alikes, must show: what is wrong with them shows in nothing else."""
     pair = e.frames == 2
-    most_scatter_deg = c.most_scatter_deg(e.frames, e.agreement or 0.0, e.ray_spread_deg or 0.0)
+    most_scatter_deg = c.most_scatter_deg(e.agreement or 0.0, e.ray_spread_deg or 0.0)
     return [
         _Row("cropped pictures", e.cropped, "<=", 0.0, proof=True),
         _Row("known focal", e.known_focal, ">=", 1.0, proof=True),
@@ -251,7 +250,7 @@ def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
             proof=True,
         ),
         _Row("weakest of few views", e.weakest_of_few, ">=", c.least_weakest(e.frames), proof=True),
-        _Row("parts of few views", e.scatter_deg, "<=", most_scatter_deg, proof=True),
+        _Row("parts of the scene", e.scatter_deg, "<=", most_scatter_deg, proof=True),
         _Row("focal uncertainty", e.focal_sigma, "<=", c.max_focal_sigma, proof=True),
         _Row("free lens", e.let_bend_deg, "<=", c.most_let_bend_deg(e.bend_explained or 0.0), proof=True),
         _Row(

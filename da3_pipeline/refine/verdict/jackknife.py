@@ -26,7 +26,8 @@ from .newton import linearised
 __all__ = ["Scatter", "block_jackknife"]
 
 _PARTS = 20
-_DRAWS = 8  # of the parts: one alone moved the scatter by a third
+_DRAWS = 8  # of the parts, of few views: one alone moved the scatter by a third
+_DRAWN_VIEWS = 96  # in all draws: of forty views two draws repeat within a twentieth
 _FEWEST_TRACKS = 60
 _WORST_DEG = 5.0
 
@@ -72,7 +73,7 @@ def block_jackknife(
     solution, numbers = linearised(problem, estimate, fit, config), np.flatnonzero(frames)
     whole, _ = _relative(estimate.cam_from_world[frames])
     places, errors = centres(estimate.cam_from_world[frames]), []
-    for draw in range(_DRAWS):
+    for draw in range(min(_DRAWS, max(2, _DRAWN_VIEWS // len(numbers)))):
         part = np.full(observations.num_tracks, -1)
         part[placed] = _parts(fit.points[placed], places, seed + draw)
         turns, directions = zip(*(_relative(poses[frames]) for poses in solution.without_each(part)), strict=True)

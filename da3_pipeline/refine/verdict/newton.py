@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Float, Int
@@ -80,14 +81,13 @@ class Linearised:
         """Curvature (P + 1, K, K) and gradient (P + 1, K) of the unknowns, points minimised over, of the tracks of each
         part and, last, of those of none."""
         rows, points, count = self.rows, self.points, self.unknowns.count
-        of_row, of_point = part[self.track], part[points.track]
+        of_row, of_point = np.repeat(part[self.track], 2), np.repeat(part[points.track], 3)
         curvature, gradient = np.empty((part.max() + 2, count, count)), np.empty((part.max() + 2, count))
         for number in range(-1, part.max() + 1):
-            seen = rows.by_unknowns[of_row == number].reshape(-1, count)
-            given = points.by_unknowns[of_point == number].reshape(-1, count)
-            curvature[number] = seen.T @ seen - given.T @ given
-            gradient[number] = seen.T @ rows.residuals[of_row == number].ravel()
-            gradient[number] -= given.T @ points.residuals[of_point == number].ravel()
+            seen, given = rows.by_unknowns[of_row == number], points.by_unknowns[of_point == number]
+            curvature[number] = (seen.T @ seen - given.T @ given).toarray()
+            gradient[number] = seen.T @ rows.residuals.ravel()[of_row == number]
+            gradient[number] -= given.T @ points.residuals.ravel()[of_point == number]
         return curvature, gradient
 
 
@@ -141,11 +141,11 @@ class _Unknowns:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A row for each of M observations: residuals (M, 2) and their derivatives, by unknowns (M, 2, K) and by the point
+    """Two rows for each of M observations: residuals (M, 2) and their derivatives, by unknowns (2M, K) and by the point
     (M, 2, 3)."""
 
     residuals: Float
-    by_unknowns: Float
+    by_unknowns: sparse.csr_array
     by_point: Float
 
     def weighted(self, cauchy_px: float) -> _Rows:
@@ -162,18 +162,19 @@ class _Rows:
         unit = self.residuals / np.maximum(length, np.finfo(float).tiny)
         outer = unit[:, :, None] * unit[:, None, :]
         root = np.sqrt(across)[:, None, None] * np.eye(2) + (np.sqrt(along) - np.sqrt(across))[:, None, None] * outer
-        return _Rows(self.residuals * (across / np.sqrt(along))[:, None], root @ self.by_unknowns, root @ self.by_point)
+        by_unknowns = _blocks(root, np.arange(len(root) + 1)) @ self.by_unknowns
+        return _Rows(self.residuals * (across / np.sqrt(along))[:, None], by_unknowns, root @ self.by_point)
 
 
 @dataclass(frozen=True)
 class _Points:
     """What points would take up of residuals and derivatives, were each at its best: three rows for each of T.
 
-    track (T,); residuals (T, 3); by_unknowns (T, 3, K)."""
+    track (T,); residuals (T, 3); by_unknowns (3T, K)."""
 
     track: Int
     residuals: Float
-    by_unknowns: Float
+    by_unknowns: sparse.csr_array
 
 
 def _free_parameters(camera: Camera, centre_free: bool) -> list[int]:
@@ -187,19 +188,21 @@ def _derived(
 ) -> _Rows:
     pose = estimate.cam_from_world[observations.frame]
     seen = np.einsum("mij,mj->mi", pose[:, :, :3], points[observations.track]) + pose[:, :, 3]
-    count = len(seen)
+    count, widest = len(seen), max(len(places) for _, places in unknowns.parameters.values())
     residuals, by_seen = np.empty((count, 2)), np.empty((count, 2, 3))
-    by_unknowns = np.zeros((count, 2, unknowns.count))
+    values, columns = np.zeros((count, 2, 6 + widest)), np.zeros((count, 6 + widest), np.int64)
     for name, mine in problem.by_camera(observations.frame):
         camera, first = estimate.cameras[name], unknowns.parameters[name][0]
         residuals[mine] = camera.project(seen[mine]) - observations.xy[mine]
         by_seen[mine] = _by_seen(camera, seen[mine])
         for number, place in enumerate(unknowns.parameters[name][1]):
-            by_unknowns[mine, :, first + number] = _by_parameter(camera, seen[mine], place)
+            values[mine, :, 6 + number] = _by_parameter(camera, seen[mine], place)
+            columns[mine, 6 + number] = first + number
     turned = np.cross(np.eye(3)[None], seen[:, None, :])  # (M, 3, 3): what a small turn about each axis does
-    by_pose = np.concatenate([by_seen @ np.swapaxes(turned, 1, 2), by_seen], axis=2)
-    columns = 6 * unknowns.slot[observations.frame][:, None] + np.arange(6)
-    np.put_along_axis(by_unknowns, columns[:, None, :], by_pose, axis=2)
+    values[:, :, :6] = np.concatenate([by_seen @ np.swapaxes(turned, 1, 2), by_seen], axis=2)
+    columns[:, :6] = 6 * unknowns.slot[observations.frame][:, None] + np.arange(6)
+    places = (np.repeat(np.arange(2 * count), 6 + widest), np.repeat(columns, 2, axis=0).ravel())
+    by_unknowns = sparse.csr_array((values.ravel(), places), shape=(2 * count, unknowns.count))
     return _Rows(residuals, by_unknowns, by_seen @ pose[:, :, :3])
 
 
@@ -230,9 +233,18 @@ def _eliminated(rows: _Rows, track: Int) -> _Points:
     curvature = np.add.reduceat(across @ rows.by_point, starts)
     curvature += np.eye(3) * (_WHISPER * np.trace(curvature, axis1=1, axis2=2) + np.finfo(float).tiny)[:, None, None]
     root: Float = np.linalg.inv(np.linalg.cholesky(curvature)).astype(float)
+    counts = np.diff(np.r_[starts, len(track)])
     pulls = np.add.reduceat((across @ rows.residuals[:, :, None])[:, :, 0], starts)
     return _Points(
         track[starts],
         np.einsum("tij,tj->ti", root, pulls),
-        root @ np.add.reduceat(across @ rows.by_unknowns, starts),
+        _blocks(np.repeat(root, counts, axis=0) @ across, np.r_[starts, len(track)]) @ rows.by_unknowns,
     )
+
+
+def _blocks(values: Float, starts: Int) -> sparse.csr_array:
+    """(T * H, M * W) of blocks (M, H, W), each in columns of its own, of T rows of blocks that begin at `starts`
+    (T + 1,)."""
+    count, high, wide = values.shape
+    shape = (high * (len(starts) - 1), wide * count)
+    return sparse.csr_array(sparse.bsr_array((values, np.arange(count), starts), shape=shape))

@@ -29,12 +29,10 @@ __all__ = ["FewViews", "Traces"]
 
 @dataclass(frozen=True)
 class FewViews:
-    """What few views were asked with: the thinned problem and its fit, how cameras scatter without parts of the scene,
-    and where freed lenses and cameras went."""
+    """What few views were asked with: the thinned problem and its fit, and where freed lenses and cameras went."""
 
     problem: Problem
     fit: Fit | None = None
-    scatter: Scatter | None = None
     bent: LetGo | None = None
     let_go: LetGo | None = None
 
@@ -72,6 +70,7 @@ class Traces:
     halves: Spread | None = None
     speed: Jump | None = None
     scale: Jump | None = None
+    scatter: Scatter | None = None
     few: FewViews | None = None
 
     @property
@@ -140,7 +139,7 @@ class Traces:
     @property
     def scatter_deg(self) -> Float:
         nothing = np.full(len(self.frames), np.nan)
-        return nothing if self.few is None or self.few.scatter is None else self.few.scatter.of_frames(len(nothing))
+        return nothing if self.scatter is None else self.scatter.of_frames(len(nothing))
 
     @property
     def bent_deg(self) -> Float:

@@ -130,7 +130,6 @@ def test_halves_are_compared_where_nothing_but_matches_holds_them(make_capture: 
 def proofs(found: Evidence) -> tuple[float | None, ...]:
     return (
         found.linking_points,
-        found.scatter_deg,
         found.focal_sigma,
         found.let_go_deg,
         found.let_go_focal,
@@ -142,13 +141,23 @@ def proofs(found: Evidence) -> tuple[float | None, ...]:
 def test_few_views_are_asked_for_proof(make_capture: Make) -> None:
     few, many = (make_capture(frames=frames, false_matches=0.0) for frames in (12, 13))
     linking, *others = proofs(evidence_of(few))
-    assert others == [0.75, 0.03125, None, None, None, None] and linking is not None and 400 < linking <= 500
+    assert others == [0.03125, None, None, None, None] and linking is not None and 400 < linking <= 500
     held = proofs(evidence_of(few, held_by=priors_of(few.problem(), CONFIG.priors)))
-    assert held == (linking, 0.75, 0.03125, 0.5, 0.0625, None, None)
-    assert proofs(evidence_of(many)) == (None,) * 7
-    assert proofs(evidence_of(few, replace(few.problem(), given_poses=True))) == (None,) * 7
-    assert proofs(evidence_of(many, refined=np.arange(13) > 0))[2] == 0.03125
-    assert proofs(evidence_of(few, refined=np.arange(12) == 0)) == (None,) * 7
+    assert held == (linking, 0.03125, 0.5, 0.0625, None, None)
+    assert proofs(evidence_of(many)) == (None,) * 6
+    assert proofs(evidence_of(few, replace(few.problem(), given_poses=True))) == (None,) * 6
+    assert proofs(evidence_of(many, refined=np.arange(13) > 0))[1] == 0.03125
+    assert proofs(evidence_of(few, refined=np.arange(12) == 0)) == (None,) * 6
+
+
+def test_many_views_too_must_stay_without_parts_of_the_scene(make_capture: Make) -> None:
+    capture = make_capture(frames=4)
+    assert evidence_of(capture).scatter_deg == 0.75
+    assert evidence_of(capture, refined=np.arange(4) < 2).scatter_deg is None
+    assert evidence_of(capture, replace(capture.problem(), given_poses=True)).scatter_deg is None
+    many, too_many = (make_capture(frames=frames, points=100) for frames in (100, 101))
+    assert evidence_of(many).scatter_deg == 0.75
+    assert evidence_of(too_many).scatter_deg is None
 
 
 def test_points_that_two_views_share_link_nothing(make_capture: Make) -> None:
@@ -161,7 +170,7 @@ def test_points_that_two_views_share_link_nothing(make_capture: Make) -> None:
 
 def test_of_two_views_focal_lengths_and_relief_are_asked(make_capture: Make) -> None:
     capture = make_capture(frames=2)
-    assert proofs(evidence_of(capture)) == (None, None, None, None, None, 0.0, pytest.approx(0.7))
+    assert proofs(evidence_of(capture)) == (None, None, None, None, 0.0, pytest.approx(0.7))
     one = replace(capture.problem(), known_cameras=frozenset({"portrait"}))
     assert evidence_of(capture, one).known_focal == 0.5
     flat = make_capture(frames=2, surface="plane")

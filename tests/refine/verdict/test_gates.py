@@ -159,9 +159,9 @@ FEW = replace(
         (FEW, {"linking_points": 10.0}, "linking points"),
         (FEW, {"agreement": 0.84}, "agreement of few views"),
         (FEW, {"weakest_of_few": 0.7}, "weakest of few views"),
-        (FEW, {"scatter_deg": 0.7}, "parts of few views"),
-        (FEW, {"scatter_deg": 0.5, "agreement": 0.94}, "parts of few views"),
-        (FEW, {"scatter_deg": 0.27, "ray_spread_deg": 2.6}, "parts of few views"),
+        (FEW, {"scatter_deg": 0.7}, "parts of the scene"),
+        (FEW, {"scatter_deg": 0.5, "agreement": 0.94}, "parts of the scene"),
+        (FEW, {"scatter_deg": 0.27, "ray_spread_deg": 2.6}, "parts of the scene"),
         (FEW, {"focal_sigma": float("inf")}, "focal uncertainty"),
         (FEW, {"let_bend_deg": 0.2, "bend_explained": 0.2}, "free lens"),
         (FEW, {"let_bend_deg": 0.3, "bend_explained": 0.0}, "free lens"),
@@ -180,6 +180,16 @@ def test_few_views_that_prove_nothing_are_unverified(scene: Evidence, change: di
 
 def test_few_views_may_scatter_further_where_few_matches_are_false() -> None:
     assert judge_evidence(replace(FEW, scatter_deg=0.5), QualityConfig()).passed
+
+
+@pytest.mark.parametrize(
+    ("scatter_deg", "agreement", "passes"), [(0.5, 0.96, True), (0.5, 0.9, False), (0.25, 0.9, True)]
+)
+def test_many_views_must_stay_without_parts_of_the_scene(scatter_deg: float, agreement: float, passes: bool) -> None:
+    many = replace(GOOD, scatter_deg=scatter_deg, agreement=agreement)
+    verdict = judge_evidence(many, QualityConfig())
+    assert verdict.passed is passes and verdict.unverified is not passes
+    assert passes or [gate.name for gate in verdict.gates if not gate.passed] == ["parts of the scene"]
 
 
 def test_few_views_may_scatter_by_a_tenth_of_a_small_parallax() -> None:

@@ -263,7 +263,7 @@ CASES: dict[str, Case] = {
         {"min_few_agreement": 0.999},
         first(2, 3),
     ),
-    "parts of few views": (lambda make: one(make, 3, 3.0, frames=6), {"max_scatter_deg": 1e-3}, first(3)),
+    "parts of the scene": (lambda make: one(make, 3, 3.0, frames=6), {"max_scatter_deg": 1e-3}, first(3)),
     "focal uncertainty": (lambda make: corner(make, [1, 3, 5], count=6), {"max_focal_sigma": 1e-9}, exactly(1, 3, 5)),
     "free lens": (
         lambda make: Broken(bent := clean(make, 6, noise_px=0.2), poses=turned(bent, 2)),

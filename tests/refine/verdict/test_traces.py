@@ -134,8 +134,8 @@ def test_what_was_not_measured_is_of_no_frame() -> None:
 def test_figures_of_the_refined_frames_alone_stand_at_their_frames() -> None:
     one, other = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
     scatter = Scatter(np.array([[0, 1], [0, 2]]), np.array([1.0, 3.0]), np.zeros(2))
-    few = FewViews(problem(), None, scatter, LetGo(0, 0, one, "wide"), LetGo(0, 0, other, "long"))
-    told = traces(few=few, halves=Spread(0.0, 0.0, one, other))
+    few = FewViews(problem(), None, LetGo(0, 0, one, "wide"), LetGo(0, 0, other, "long"))
+    told = traces(scatter=scatter, few=few, halves=Spread(0.0, 0.0, one, other))
     np.testing.assert_array_equal(told.halves_deg, [1, 2, 3, np.nan])
     np.testing.assert_array_equal(told.halves_position, [4, 5, 6, np.nan])
     np.testing.assert_array_equal(told.bent_deg, [1, 2, 3, np.nan])
