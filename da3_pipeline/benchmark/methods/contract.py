@@ -88,13 +88,13 @@ class Method:
     """A method by its name in tables, which is also how it is asked for.
 
     estimate: (scene, an empty folder to work in) to the answer. Raises PipelineError in one line where there is none.
-    identity: what else decides the answer, such as the files that hold it; kept results are used again where it is the
-    same.
+    identity: by the name of a scene, what else decides the answer, such as the state of the file that holds it; kept
+    results are used again where it is the same.
     """
 
     name: str
     estimate: Callable[[GeometryScene, Path], Estimate]
-    identity: str = ""
+    identity: Callable[[str], str] = lambda scene: ""
 
 
 def _centres(width: int, height: int) -> Float:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ... import PipelineConfig, run
+from ...errors import ExportError, RefinementError, SelectionError
 from ...infer import run as infer
 from ...infer import save_predictions
 from ...ingest import run as ingest
@@ -37,7 +38,11 @@ def _answered(request: dict[str, Any]) -> dict[str, Any]:
         frames = FrameSet(capture.photos, ())
         answer = _write(infer(frames, config.infer, SilentProgress(), work / "chunks"), output, {})
         return {**answer, "passed": None, "verdict": "", "set_aside": [], "peak_mb": meter.peak_memory_mb}
-    outcome = run([images], work / "session", config)
+    try:
+        outcome = run([images], work / "session", config)
+    except (SelectionError, RefinementError, ExportError) as error:  # it has said so: no poses, and flagged
+        nothing = {"poses": {}, "lenses": {}, "dense": False, "passed": False, "set_aside": []}
+        return {**nothing, "verdict": f"no data set: {error}", "peak_mb": meter.peak_memory_mb}
     answer = write_scene(outcome.scene, outcome.result.image_names, output)
     aside = [frame.name for frame in outcome.scene.frames if not frame.training]
     told = {"passed": outcome.passed, "verdict": outcome.scene.verdict.summary, "set_aside": aside}

@@ -19,19 +19,19 @@ Made = Callable[[str, str, str], Method]
 
 
 def _raw(what: str, dataset: str, device: str) -> Method:
-    return Method(f"raw:{what}", own_network(_model(what), device), _stamp(what))
+    return Method(f"raw:{what}", own_network(_model(what), device), lambda scene: _stamp(Path(what)))
 
 
 def _ray(what: str, dataset: str, device: str) -> Method:
-    return Method(f"ray:{what}", own_network(_model(what), device, ray_pose=True), _stamp(what))
+    return Method(f"ray:{what}", own_network(_model(what), device, ray_pose=True), lambda scene: _stamp(Path(what)))
 
 
 def _long(what: str, dataset: str, device: str) -> Method:
-    return Method(f"long:{what}", own_network(_model(what), device, **LONG_PASS), _stamp(what))
+    return Method(f"long:{what}", own_network(_model(what), device, **LONG_PASS), lambda scene: _stamp(Path(what)))
 
 
 def _refined(what: str, dataset: str, device: str) -> Method:
-    return Method(f"refined:{what}", own_pipeline(_model(what), device), _stamp(what))
+    return Method(f"refined:{what}", own_pipeline(_model(what), device), lambda scene: _stamp(Path(what)))
 
 
 def _colmap(what: str, dataset: str, device: str) -> Method:
@@ -46,12 +46,20 @@ def _floor(what: str, dataset: str, device: str) -> Method:
 
 def _npz(what: str, dataset: str, device: str) -> Method:
     root = _folder("npz", what)
-    return Method(f"npz:{root.name}", from_predictions(root, dataset), str(root))
+    return Method(
+        f"npz:{root.name}",
+        from_predictions(root, dataset),
+        lambda scene: _stamp(root / dataset / f"{scene}.npz"),
+    )
 
 
 def _model_folder(what: str, dataset: str, device: str) -> Method:
     root = _folder("model", what)
-    return Method(f"model:{root.name}", from_colmap_folder(root, dataset), str(root))
+    return Method(
+        f"model:{root.name}",
+        from_colmap_folder(root, dataset),
+        lambda scene: " ".join(_stamp(file) for file in sorted((root / dataset / scene).rglob("images.*"))),
+    )
 
 
 KINDS: dict[str, Made] = {
@@ -89,9 +97,8 @@ def _model(what: str) -> str:
     return str(Path(what).absolute()) if Path(what).is_file() else variant(what).name
 
 
-def _stamp(what: str) -> str:
-    """Which weights: of a file, its size and time."""
-    path = Path(what)
+def _stamp(path: Path) -> str:
+    """Which state of a file: size and time; '' where there is none."""
     if not path.is_file():
         return ""
     told = path.stat()

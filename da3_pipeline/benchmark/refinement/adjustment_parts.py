@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from ...arrays import Bool, Float
 from ...geometry.robust_alignment import robust_alignment
@@ -26,35 +24,10 @@ from ...refine.verdict.folds import weakest_cut
 from ...refine.verdict.gates import cells_covered
 from .synthetic_problem import SyntheticProblem
 
-__all__ = ["Growth", "growth_of", "parts_of", "time_parts"]
+__all__ = ["parts_of", "time_parts"]
 
 _THREE_STEPS = Adjustment(1.0, AdjustmentConfig(), max_iterations=3, function_tolerance=1e-12)
-_CONFIDENCE = 0.95
 _LEAST_TIMED_S = 0.05
-
-
-@dataclass(frozen=True)
-class Growth:
-    """t ~ size ** exponent, and the interval that holds it with 95 %; both ends NaN where too few sizes say."""
-
-    exponent: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
-
-def growth_of(sizes: Float, seconds: Float) -> Growth:
-    """Least squares of log time on log size, (K,) each, with Student's interval of the slope."""
-    x, y = np.log(sizes), np.log(np.maximum(seconds, 1e-9))
-    if len(np.unique(x)) < 2:
-        return Growth(*[float("nan")] * 3)
-    fitted = stats.linregress(x, y)
-    if len(x) < 3:
-        return Growth(float(fitted.slope), float("nan"), float("nan"))
-    reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(x) - 2)) * float(fitted.stderr)
-    return Growth(float(fitted.slope), float(fitted.slope) - reach, float(fitted.slope) + reach)
 
 
 def parts_of(case: SyntheticProblem) -> dict[str, Callable[[], Any]]:

@@ -11,7 +11,7 @@ import numpy as np
 from ...errors import UsageError
 from ...progress import Progress
 from ..fresh_process import ask, python_module
-from .adjustment_parts import growth_of
+from ..metrics.growth import growth_of
 from .synthetic_problem import CapturePath
 
 __all__ = ["IMAGES", "AdjustmentOptions", "measure_adjustment", "measure_parts"]

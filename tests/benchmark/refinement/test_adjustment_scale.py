@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from da3_pipeline.benchmark.refinement.adjustment_parts import growth_of, parts_of
+from da3_pipeline.benchmark.metrics.growth import growth_of
+from da3_pipeline.benchmark.refinement.adjustment_parts import parts_of
 from da3_pipeline.benchmark.refinement.adjustment_scale import AdjustmentOptions, measure_adjustment, measure_parts
 from da3_pipeline.benchmark.refinement.synthetic_problem import ProblemSize, synthetic_problem
 from da3_pipeline.benchmark.truth.prior_noise import PriorNoise
