@@ -120,7 +120,7 @@ INNER_ORDER = {
         "factory",
     ),
     "export": ("config", "undistortion", "ignored", "nerfstudio", "depth", "tracks", "observations", "stage", "report"),
-    "benchmark": ("fresh_process", "metrics", "truth", "peers", "datasets", "methods"),
+    "benchmark": ("fresh_process", "kept_results", "metrics", "truth", "peers", "datasets", "methods"),
 }
 """What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as
 long as nothing goes round in a circle. Tracks and observations ask `depth`; the report reads what the stage wrote."""

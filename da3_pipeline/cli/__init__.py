@@ -19,7 +19,7 @@ import typer
 from .. import __version__
 from ..errors import PipelineError
 from ..progress import SilentProgress, TerminalProgress
-from .bench import bench_app
+from .bench_grid import bench_app
 from .compare import compare
 from .conclusion import conclude
 from .configured import configured

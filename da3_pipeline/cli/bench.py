@@ -230,8 +230,9 @@ def bench_doppelgangers(
     json_file: JsonFile = None,
 ) -> None:
     """Rendered things and fronts with equal parts, by photographs and by video: does a fold ever pass?"""
+    from ..benchmark.kept_results import code_version
     from ..benchmark.verdict.doppelgangers import doppelganger_cases
-    from ..benchmark.verdict.runs import code_version, measure_cases, runs_json, runs_table
+    from ..benchmark.verdict.runs import measure_cases, runs_json, runs_table
 
     cache = cache.absolute()
     cases = doppelganger_cases(names or [], seed, cache / "rendered")

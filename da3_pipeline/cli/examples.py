@@ -68,6 +68,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "bench scenarios": (("da3-pipeline bench scenarios --no-colmap", "captures hard in one way each"),),
     "bench scaling": (("da3-pipeline bench scaling 10 50 --no-colmap", "seconds as a capture grows"),),
     "bench datasets": (("da3-pipeline bench datasets datasets/ --render", "what is there, with rooms of our own"),),
+    "bench geometry": (
+        ("da3-pipeline bench geometry datasets/ -o results", "all methods that need no weights, on all that is there"),
+        ("da3-pipeline bench geometry datasets/ -o results --method raw:da3-small --method npz:vggt", "others beside"),
+        ("da3-pipeline bench geometry datasets/ -o results --views 5 --views 12", "by number of views, too"),
+    ),
     "train": (("da3-pipeline train student --folder run", "the same command again goes on"),),
     "train student": (("da3-pipeline train student --folder run --preset nano", "the network that is built in"),),
 }

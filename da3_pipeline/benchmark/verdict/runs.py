@@ -6,7 +6,6 @@ beside another one, does only what is missing, and no table mixes versions.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -28,6 +27,7 @@ from ...pipeline import run
 from ...progress import Progress, SilentProgress
 from ...strict_json import strict_json
 from ...types import Frame
+from ..kept_results import code_version
 from ..peers.ours import data_set_poses
 from ..truth.pose_score import PoseScore, score_poses
 from ..truth.scene_truth import stacked
@@ -39,7 +39,6 @@ __all__ = [
     "Case",
     "VerdictOptions",
     "VerdictRun",
-    "code_version",
     "measure_cases",
     "measure_verdicts",
     "runs_json",
@@ -136,14 +135,6 @@ def runs_json(runs: Sequence[VerdictRun]) -> str:
     """The cells over all runs, and all figures of each."""
     document = json.loads(verdicts_json([run.judged for run in runs]))
     return strict_json(document | {"figures": [asdict(run) for run in runs]}, indent=1)
-
-
-def code_version() -> str:
-    """A digest of the package's source: two runs compare where it is the same."""
-    package, digest = Path(__file__).parents[2], hashlib.blake2b(digest_size=6)
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _each(once: partial[VerdictRun | None], cases: Iterable[Case], jobs: int) -> Iterator[VerdictRun | None]:

@@ -1,0 +1,36 @@
+"""One cell of the grid, as `python -m`: JSON request on stdin, answer on stdout. What it took is free when it ends."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ...strict_json import finite
+from ..fresh_process import answer_request
+from ..methods.registry import method
+from .cells import cell_scene
+from .evaluation import evaluate
+
+__all__ = ["main", "measure_cell"]
+
+
+def main() -> int:
+    """Answer one request: the fields of a `Cell`, and `device`."""
+    return answer_request(measure_cell)
+
+
+def measure_cell(request: dict[str, Any]) -> dict[str, Any]:
+    """Read the scene, ask the method, judge the answer; as JSON has it."""
+    scene = cell_scene(request["dataset"], Path(request["folder"]), request["scene"], request["views"])
+    asked = method(request["method"], request["dataset"], request["device"])
+    with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
+        estimate = asked.estimate(scene, Path(scratch))
+        figures = evaluate(scene, estimate)
+    told = {name: getattr(estimate, name) for name in ("wall_s", "cpu_s", "peak_mb", "passed", "verdict")}
+    answer: dict[str, Any] = finite({"figures": figures.__dict__, **told})
+    return answer
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
