@@ -242,6 +242,26 @@ def bench_doppelgangers(
     typer.echo(runs_table(runs))
 
 
+@bench_app.command("spoilt", epilog=examples("bench spoilt"))
+def bench_spoilt(
+    scenes: Annotated[list[Path], typer.Argument(metavar="SCENE...", help="Folders with images/ and truth.json.")],
+    kind: Annotated[list[str] | None, typer.Option(help="Way to spoil them; repeatable. Default: all.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of what is spoilt by chance.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Where finished runs are kept.")] = Path("bench-spoilt"),
+    json_file: JsonFile = None,
+) -> None:
+    """Photographs with grain, borders, crops, a hood, a finger, ...: what is solved, and does what is not ever pass?"""
+    from ..benchmark.verdict.runs import code_version, measure_cases, runs_json, runs_table
+    from ..benchmark.verdict.spoilt import spoilt_cases
+
+    cases = spoilt_cases(scenes, kind or [], seed)
+    runs = measure_cases(cases, cache.absolute() / f"runs-{code_version()}", jobs, TerminalProgress())
+    if json_file is not None:
+        json_file.write_text(runs_json(runs))
+    typer.echo(runs_table(runs))
+
+
 @bench_app.command("adjustment", epilog=examples("bench adjustment"))
 def bench_adjustment(
     images: Annotated[list[int] | None, typer.Argument(metavar="IMAGES...", help="Default: 50 200 500.")] = None,

@@ -63,6 +63,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "bench few-views": (("da3-pipeline bench few-views scene/ --views 3", "three views with little overlap"),),
     "bench verdict": (("da3-pipeline bench verdict scene/ --views 3", "is it right, and is that what is said?"),),
     "bench doppelgangers": (("da3-pipeline bench doppelgangers --jobs 2", "things with equal sides"),),
+    "bench spoilt": (("da3-pipeline bench spoilt scene/ --kind grain", "the same pictures by night"),),
     "bench adjustment": (("da3-pipeline bench adjustment 50 200", "seconds for 50 and 200 images"),),
     "bench selection": (("da3-pipeline bench selection --walks 1", "blurred video"),),
     "bench scenarios": (("da3-pipeline bench scenarios --no-colmap", "captures hard in one way each"),),
