@@ -11,7 +11,7 @@ from ..progress import TerminalProgress
 from .examples import examples
 from .options import Device, Matcher, Model, configuration
 
-__all__ = ["bench_app"]
+__all__ = ["JsonFile", "bench_app"]
 
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All figures, as JSON.")]
 

@@ -69,6 +69,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "bench scenarios": (("da3-pipeline bench scenarios --no-colmap", "captures hard in one way each"),),
     "bench scaling": (("da3-pipeline bench scaling 10 50 --no-colmap", "seconds as a capture grows"),),
     "bench datasets": (("da3-pipeline bench datasets datasets/ --render", "what is there, with rooms of our own"),),
+    "bench all": (
+        ("da3-pipeline bench all --quick -o results", "every benchmark, small, with no download"),
+        ("da3-pipeline bench all datasets/ --quick -o results", "with datasets/strecha, if it is there"),
+    ),
+    "bench speed": (("da3-pipeline bench speed da3-nano --images 10 --images 25", "networks, and the pipeline"),),
     "bench geometry": (
         ("da3-pipeline bench geometry datasets/ -o results", "all methods that need no weights, on all that is there"),
         ("da3-pipeline bench geometry datasets/ -o results --method raw:da3-small --method npz:vggt", "others beside"),

@@ -24,7 +24,7 @@ from ..kept_results import code_version, kept_once
 from ..methods.registry import method
 from .cells import Cell, CellResult
 
-__all__ = ["METHODS", "GridOptions", "grid_cells", "measure_grid"]
+__all__ = ["METHODS", "VIEWS", "GridOptions", "grid_cells", "measure_grid"]
 
 METHODS = (
     "floor:constant",
@@ -39,6 +39,9 @@ METHODS = (
 )
 """What needs neither weights nor files of others; COLMAP with a lens that bends, with the global mapper, and with a
 pinhole, which is best for few views."""
+
+VIEWS = (3, 5, 8, 12, 20, 30)
+"""Numbers of evenly picked views of a sweep: from what COLMAP cannot start with to what it does best on."""
 
 _PROCESS = "da3_pipeline.benchmark.geometry.cell_process"
 

@@ -23,7 +23,8 @@ class Growth:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.exponent:.2f} [{self.low:.2f}, {self.high:.2f}]"
+        interval = "" if np.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.exponent:.2f}{interval}"
 
 
 def growth_of(sizes: Float, seconds: Float) -> Growth:

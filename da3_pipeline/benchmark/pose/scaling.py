@@ -13,12 +13,21 @@ import numpy as np
 from ...imageio import write_rgb
 from ...progress import Progress
 from ...strict_json import strict_json
+from ..metrics.growth import Growth, growth_of
 from ..peers.colmap import colmap_modes
 from ..truth.scene_truth import SceneTruth, copy_images, read_truth, write_truth
 from ..truth.verdicts import verdicts_table
 from .methods import COST_NOTE, Measured, measure_colmap, measure_ours, modes_note
 
-__all__ = ["SIZES", "ScalingOptions", "ScalingRow", "measure_scaling", "scaling_json", "scaling_table"]
+__all__ = [
+    "SIZES",
+    "ScalingOptions",
+    "ScalingRow",
+    "measure_scaling",
+    "scaling_growth",
+    "scaling_json",
+    "scaling_table",
+]
 
 SIZES = (10, 25, 50, 100, 200)
 _WIDTH, _HEIGHT = 640, 480
@@ -81,10 +90,19 @@ def measure_scaling(sizes: Sequence[int], options: ScalingOptions, progress: Pro
 
 
 def scaling_table(rows: Sequence[ScalingRow], options: ScalingOptions) -> str:
-    """A line a row, what is timed and what COLMAP's modes are, and the verdict against the truth."""
+    """A line a row, how seconds grow, what is timed and what COLMAP's modes are, and the verdict against the truth."""
     verdicts = [row.measured.verdict for row in rows if row.measured.verdict]
     notes = [COST_NOTE, *([modes_note(colmap_modes(options.colmap))] if options.colmap else [])]
-    return "\n".join([_COLUMNS, *(str(row) for row in rows), "", *notes, "", verdicts_table(verdicts)])
+    growth = [f"{name}: wall seconds grow as images^{found}" for name, found in scaling_growth(rows).items()]
+    return "\n".join([_COLUMNS, *(str(row) for row in rows), "", *growth, *notes, "", verdicts_table(verdicts)])
+
+
+def scaling_growth(rows: Sequence[ScalingRow]) -> dict[str, Growth]:
+    """By method, the power of the number of images with which its wall seconds grow; where several were timed."""
+    timed: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        timed.setdefault(row.measured.method, []).append((row.measured.score.images, row.measured.wall_s))
+    return {name: growth_of(*np.array(pairs, float).T) for name, pairs in timed.items() if len(pairs) > 1}
 
 
 def scaling_json(rows: Sequence[ScalingRow]) -> str:

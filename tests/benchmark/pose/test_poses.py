@@ -101,3 +101,5 @@ def test_scaling_runs_both_on_the_first_images_of_the_street(tmp_path: Path, mon
     lines = scaling_table(rows, options).splitlines()
     assert lines[2].split()[:9] == ["2", "COLMAP", "video", "8", "97.0", "16.0", "60.0", "8.00", "0.25"]
     assert "COLMAP video: OPENCV shared, SIFT, sequential, global" in lines
+    assert "ours: wall seconds grow as images^1.00" in lines
+    assert list(scaling.scaling_growth(rows)) == ["ours"]  # COLMAP ran at one size

@@ -1,0 +1,1 @@
+"""Every benchmark on one page."""
