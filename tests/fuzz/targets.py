@@ -7,11 +7,13 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pycolmap
 import torch
+from fuzz.datasets import DATASET_READERS, dataset_files
 from fuzz.projects import PROJECTS
 from PIL import Image
 from safetensors.torch import save as safetensors
@@ -210,6 +212,7 @@ TARGETS: dict[str, Target] = {
     "spz 4": Target(_spz_4, lambda folder: read_spz(folder / "it.spz")),
     **{name: Target(_picture(name), _read_picture) for name in ("JPEG", "PNG", "TIFF", "WEBP")},
     **{f"depth {suffix}": _depth(suffix) for suffix in (".png", ".npy", ".npz", ".tiff")},
+    **{f"data set {name}": Target(partial(dataset_files, name), read) for name, read in DATASET_READERS.items()},
     "archive": Target(_archive, _unpack),
     "video": Target(_video, lambda folder: probe_video(folder / "it.mp4")),
 }

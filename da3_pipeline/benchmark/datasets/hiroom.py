@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import Bool
-from ...bounded import read_npy
+from ...bounded import read_document, read_npy
 from ...errors import CaptureError
 from ...foreign import foreign
 from ..metrics.settings import SurfaceSettings
@@ -25,7 +25,9 @@ _AGAIN = "get the data set again"
 
 def _scenes(root: Path) -> Sequence[str]:
     if (root / _LIST).is_file():
-        return [line for line in (root / _LIST).read_text(encoding="utf-8").split() if (root / "data" / line).is_dir()]
+        with foreign(CaptureError, root / _LIST, _AGAIN):
+            listed = read_document(root / _LIST).split()
+        return [name for name in listed if (root / "data" / name).is_dir()]
     found = (root / "data").rglob("cam_K.npy")
     return sorted(path.parent.relative_to(root / "data").as_posix() for path in found)
 

@@ -28,9 +28,11 @@ def rendered_set(root: Path, quick: bool, progress: Progress) -> Path:
 
 
 def scene_with_truth(roots: Sequence[Path]) -> Path:
-    """The folder with images/ and truth.json that benchmarks of one scene take: Strecha's first, if one is there."""
+    """The folder with images/ and truth.json that benchmarks of one scene take: Strecha's first, else the room."""
     for dataset in (STRECHA, RENDERED):
         for root in roots:
-            for name in dataset.scenes(root / dataset.name):
+            for name in sorted(
+                dataset.scenes(root / dataset.name), key=lambda name: (not name.startswith("room"), name)
+            ):
                 return root / dataset.name / name
     raise AssertionError("the rendered scenes are there")

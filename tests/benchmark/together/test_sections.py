@@ -90,7 +90,7 @@ def test_scenes_are_rendered_once_and_strecha_stands_first(tmp_path: Path, monke
     monkeypatch.setattr(scenes, "render_scene", render)
     quick, whole = (rendered_set(tmp_path, size, SilentProgress()) for size in (True, False))
     assert quick != whole and asked == [12] * 3 + [30] * 3
-    assert scene_with_truth([quick]) == quick / "rendered" / "objects"
+    assert scene_with_truth([quick]) == quick / "rendered" / "room"
     for part in ("images", "truth.json"):
         (tmp_path / "more" / "strecha" / "castle" / part).mkdir(parents=True)
     assert scene_with_truth([quick, tmp_path / "more"]) == tmp_path / "more" / "strecha" / "castle"
