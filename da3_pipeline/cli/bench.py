@@ -252,7 +252,8 @@ def bench_spoilt(
     json_file: JsonFile = None,
 ) -> None:
     """Photographs with grain, borders, crops, a hood, a finger, ...: what is solved, and does what is not ever pass?"""
-    from ..benchmark.verdict.runs import code_version, measure_cases, runs_json, runs_table
+    from ..benchmark.kept_results import code_version
+    from ..benchmark.verdict.runs import measure_cases, runs_json, runs_table
     from ..benchmark.verdict.spoilt import spoilt_cases
 
     cases = spoilt_cases(scenes, kind or [], seed)

@@ -18,13 +18,13 @@ __all__ = ["FIGURES", "Figure", "MethodMeans", "coverage", "method_means"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A column. of: the value of a scene, None where it has none. best: which end is better. digits: after the
-    point. kind: of which table."""
+    """A column. of: the value of a scene, None where it has none. best: the better end, none where it tells nothing.
+    digits: after the point. kind: of which table."""
 
     name: str
     meaning: str
     of: Callable[[SceneFigures], float | None]
-    best: str = "high"
+    best: Literal["high", "low", "none"] = "high"
     digits: int = 1
     kind: Literal["poses", "shape"] = "poses"
 
@@ -57,7 +57,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("strict AUC@5", "the sign of the translation not forgiven", _area("strict_auc", "5")),
     Figure("Auc3 as published", "by the published formula, not of relative poses", _area("published_auc", "3")),
     Figure("Auc30 as published", "by the published formula, not of relative poses", _area("published_auc", "30")),
-    Figure("ATE %", "RMS of camera centres, in percent of their extent", lambda one: one.ate_percent, "low", 2),
+    Figure("ATE %", "RMS of centres, of their extent; of posed images alone", lambda one: one.ate_percent, "none", 2),
     Figure("AbsRel", "of depth, one scale a scene", _depth("abs_rel"), "low", 3, kind="shape"),
     Figure("delta 1", "percent of depths within a factor of 1.25", _depth("delta_1"), kind="shape"),
     Figure(

@@ -144,7 +144,7 @@ def _table(
     time_plot = scatter(_by_time(rows, styles), Axis("seconds a scene", log=True), Axis(_SHOWN, 0, 100))
     scene_plot = strips(scenes, _by_scene(mine, scenes, styles), Axis(_SHOWN, 0, 100))
     plots = [("accuracy against time: mean over scenes", time_plot), ("scene by scene", scene_plot)]
-    note = f"{len(scenes)} scene{'s' if len(scenes) != 1 else ''}"
+    note = f"{len(scenes)} scene{'s' if len(scenes) != 1 else ''}" if scenes else "nothing could be measured, see below"
     drawn = tuple((name, plot) for name, plot in plots if plot)
     return _Table(_TITLES.get(dataset, dataset), note, tuple(boards), any(one.published for one in boards), drawn)
 
@@ -188,7 +188,7 @@ def _published_table(dataset: str) -> _Table:
 def _best(figure: Figure, rows: Sequence[MethodMeans]) -> float:
     """NaN where all are equally good."""
     values = [row.means[figure.name].mean for row in rows if figure.name in row.means]
-    if min(values) == max(values):
+    if figure.best == "none" or min(values) == max(values):
         return math.nan
     return max(values) if figure.best == "high" else min(values)
 

@@ -79,6 +79,13 @@ PLANS: tuple[Plan, ...] = (
         ("verdict", _SCENE, "--views", "3", "--views", "5", "--subsets", "1", "--no-rendered", "--cache", _CACHE),
     ),
     Plan(
+        "spoilt",
+        "Spoilt photographs",
+        "Photographs with grain, borders, crops, a finger and more: does what is not solved ever pass?",
+        ("spoilt", _SCENE, "--cache", _CACHE),
+        ("spoilt", _SCENE, "--kind", "grain", "--kind", "crop", "--cache", _CACHE),
+    ),
+    Plan(
         "selection",
         "Frames of blurred video",
         "Measures of sharpness on pictures of known blur, and the frames that are taken.",
