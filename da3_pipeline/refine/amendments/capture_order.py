@@ -42,7 +42,7 @@ def in_capture_order(solution: Solution, config: RefineConfig, progress: Progres
     if not doubtful.any():
         return solution
     other = solution.restated(config, correspondences=solution.correspondences.where(~doubtful))
-    other = replace(other, candidates=compete(other.problem, config, progress, solution.trust))
+    other = replace(other, candidates=compete(other.problem, config, progress, solution.trust, other.frames))
     if not other.candidates or _refuted(solution, other.winner.fit.estimate, config) >= refuted:
         return solution
     return other.saying({}, "things look alike here, and the order of the capture says which is which")

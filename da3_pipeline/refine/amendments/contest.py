@@ -41,7 +41,7 @@ def solved(solution: Solution, config: RefineConfig, progress: Progress) -> Solu
 
 
 def _competed(solution: Solution, config: RefineConfig, progress: Progress) -> Solution:
-    return replace(solution, candidates=compete(solution.problem, config, progress, solution.trust))
+    return replace(solution, candidates=compete(solution.problem, config, progress, solution.trust, solution.frames))
 
 
 def _apart(solution: Solution, config: RefineConfig, progress: Progress) -> Iterator[Solution]:

@@ -41,7 +41,9 @@ def where_expected(solution: Solution, config: RefineConfig, progress: Progress)
             config,
             correspondences=find_where_expected(solution.prediction, features, radius, config, progress),
         )
-        other = replace(other, candidates=compete(other.problem, config, progress, other.trust), search_radius=radius)
+        other = replace(
+            other, candidates=compete(other.problem, config, progress, other.trust, other.frames), search_radius=radius
+        )
         clear = _score(other) >= max(gate, _score(solution) + repeats.margin)
         enough = _explained(other) >= repeats.least_explained * _explained(solution)
         if clear and enough and _score(other) > _score(best):

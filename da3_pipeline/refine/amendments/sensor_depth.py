@@ -7,21 +7,17 @@ within a fraction of a pixel. Points that are where a sensor saw them settle it,
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ...arrays import Bool, Float
-from ...depthio import UnreadableDepthError, depth_at, read_depth
-from ...errors import MissingExtraError
-from ...grouping import Groups
 from ...progress import Progress
-from ...types import Frame
-from ..config import MeasuredDepthConfig, RefineConfig
+from ..config import RefineConfig
 from ..solve.problem import Estimate, Problem
 from ..solve.rounds import Fit, fit_points
 from ..solve.score import agreement
+from ..solve.sensor.readings import readings
 from ..solve.triangulation import measured_depth
 from .solution import Solution, settle, thinned
 
@@ -39,11 +35,11 @@ def with_sensor_depth(solution: Solution, config: RefineConfig, progress: Progre
     how = config.measured_depth
     if not how.use or all(frame.depth is None for frame in solution.frames):
         return solution
-    depth = _measured(solution.problem, solution.frames, how, progress)
+    problem = solution.problem
+    depth = readings(problem, solution.frames, problem.observations.frame, problem.observations.xy, how, progress)
     if np.isfinite(depth).sum() < how.fewest_observations:
         return solution
-    observations = replace(solution.problem.observations, depth=depth)
-    problem = replace(solution.problem, observations=observations, depth_sigma=how.sigma)
+    problem = replace(problem, observations=replace(problem.observations, depth=depth), depth_sigma=how.sigma)
     before = solution.winner.fit.estimate
     kept = problem.given_poses and config.solve.keeps_poses
     few = thinned(problem, config)
@@ -96,37 +92,3 @@ def _off(problem: Problem, fit: Fit) -> Float:
     depth = np.einsum("mj,mj->m", pose[:, :3], fit.points[observations.track]) + pose[:, 3]
     told = np.isfinite(measured) & (depth > 0)
     return np.asarray(np.log(depth[told] / measured[told]))
-
-
-def _measured(problem: Problem, frames: Sequence[Frame], how: MeasuredDepthConfig, progress: Progress) -> Float:
-    """(M,) the sensor's depth of each observation in its unit; NaN where it says nothing, or at an edge.
-
-    Metres, or where no frame's depth is in metres the units of the known poses.
-    """
-    observations = problem.observations
-    by_frame = Groups.of(observations.frame, len(frames))
-    metric = any(_metric(frame) for frame in frames)
-    found = np.full(len(observations), np.nan)
-    for index in by_frame.filled:
-        frame, mine = frames[index], by_frame[index]
-        if frame.depth is None or _metric(frame) != metric:
-            continue
-        progress.step(index, len(frames), "measured depth")
-        try:
-            stored = read_depth(frame.depth)
-        except (UnreadableDepthError, MissingExtraError):  # said when it was to take the place of the network's
-            continue
-        pixels = observations.xy[mine] / problem.scale[index]
-        step = how.beside_px * max(frame.width, frame.height) / max(stored.shape)
-        around = np.stack([depth_at(stored, frame, pixels + step * np.array(by)) for by in _AROUND])
-        with np.errstate(invalid="ignore"):
-            flat = np.ptp(around, axis=0) <= how.most_step * around[0]
-        found[mine] = np.where(flat, around[0], np.nan)
-    return found
-
-
-_AROUND = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-
-
-def _metric(frame: Frame) -> bool:
-    return frame.depth is not None and (frame.depth.metric or frame.known_pose_metric)

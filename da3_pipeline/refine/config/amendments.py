@@ -201,6 +201,15 @@ class MeasuredDepthConfig(Settings):
         description="relative, that it may differ by there: at an edge it is of one side or the other (chosen)",
     )
     fewest_observations: int = Field(default=100, ge=10, description="with depth: fewer tell nothing (chosen)")
+    fewest_matches: int = Field(
+        default=15, ge=6, description="of a pair, with depth: its pose alone, as a start, takes fewer (chosen)"
+    )
+    resection_px: float = Field(
+        default=12.0,
+        gt=0,
+        description="within which a measured point must be seen from elsewhere: 1 % of depth is 11 px where cameras "
+        "stand 45 degrees apart around it, at a focal length of 1,300 px",
+    )
     most_passes: int = Field(default=6, ge=1, description="of adjustments, while a focal length still moves (chosen)")
     settled: float = Field(default=0.002, gt=0, description="relative, by which it may move in the last (chosen)")
     cost: float = Field(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...geometry import align_cameras, centres, rotation_angle_deg
 from ...progress import Progress
-from ...types import CandidateScore, PriorTrust
+from ...types import CandidateScore, Frame, PriorTrust
 from ..config import InitialisationConfig, RefineConfig
 from ..solve.priors import Priors, priors_of
 from ..solve.problem import Estimate, Problem
@@ -20,6 +20,7 @@ from ..solve.tracks import spread_subset
 from .averaging import average_rotations, position_globally
 from .colmap_mapper import map_with_colmap
 from .one_centre import relative_poses_of_centres
+from .sensed import start_from_depth
 from .two_view import RelativePoses, guessed_cameras, relative_poses
 
 __all__ = ["Candidate", "compete"]
@@ -40,9 +41,14 @@ class Candidate:
 
 
 def compete(
-    problem: Problem, config: RefineConfig, progress: Progress, trust: PriorTrust | None = None
+    problem: Problem,
+    config: RefineConfig,
+    progress: Progress,
+    trust: PriorTrust | None = None,
+    frames: Sequence[Frame] = (),
 ) -> tuple[Candidate, ...]:
-    """All candidates that were tried, the winner first; empty when none has two poses.
+    """All candidates that were tried, the winner first; empty when none has two poses. frames: whose sensors' depth
+    may be a start.
 
     They run one after another, the cheapest first, and the contest ends with the first convincing one. All work on
     the same thinned tracks; the score counts all verified matches. Given poses do not compete: they are kept. Of few
@@ -55,7 +61,7 @@ def compete(
         return (_entered("given", problem, fit, 0.0, chosen=True),)
     candidates: list[Candidate] = []
     began = time.perf_counter()
-    for number, (name, start) in enumerate(_starts(thinned, config, candidates)):
+    for number, (name, start) in enumerate(_starts(thinned, config, candidates, frames, progress)):
         progress.step(number, number + 1, f"adjusting, candidate {name}")
         if start.posed.sum() >= 2:
             fit = refine_estimate(thinned, start, config.solve, config.seed)
@@ -129,7 +135,9 @@ def _convincing(candidates: list[Candidate], config: RefineConfig) -> bool:
     return convincing or (last.score >= solve.desperate_score and bool(alike))
 
 
-def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate]) -> Iterator[tuple[str, Estimate]]:
+def _starts(
+    problem: Problem, config: RefineConfig, candidates: list[Candidate], frames: Sequence[Frame], progress: Progress
+) -> Iterator[tuple[str, Estimate]]:
     """Names and starting points, each made when it is asked for; `candidates` are those tried by then.
 
     A prior that is not believed is a start all the same: without a second opinion a frame of a tower stayed 20 degrees
@@ -147,6 +155,8 @@ def _starts(problem: Problem, config: RefineConfig, candidates: list[Candidate])
     if _rotations_agree(problem.prior, relative, how.usable_prior_deg):
         prior_centres = centres(problem.prior.cam_from_world)
         yield "two-view rotations, prior positions", position_globally(few, averaged, relative, seed, prior_centres)
+    if config.measured_depth.use and problem.rigs is None and any(frame.depth is not None for frame in frames):
+        yield "sensor depth", start_from_depth(problem, averaged.cameras, frames, config, progress)
     if max((candidate.score.score for candidate in candidates), default=0.0) < config.solve.desperate_score:
         yield "COLMAP global mapper", map_with_colmap(problem, averaged.cameras, seed)
 

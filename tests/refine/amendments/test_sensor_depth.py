@@ -11,21 +11,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from scenes import Make, Synthetic, landscape
 from scipy.spatial import cKDTree
+from sensed_scenes import SHRINK, depth_of, seen_by, sensed
 
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
-from da3_pipeline.refine.amendments.sensor_depth import _measured, with_sensor_depth
+from da3_pipeline.refine.amendments.sensor_depth import with_sensor_depth
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.config import MeasuredDepthConfig
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate
-from da3_pipeline.refine.solve.triangulation import triangulate
-from da3_pipeline.types import CandidateScore, Frame, MetricScale, SensorDepth
+from da3_pipeline.refine.solve.sensor.readings import readings
+from da3_pipeline.types import CandidateScore, SensorDepth
 
 Float = NDArray[np.float64]
 
-MILLIMETRES = 250.0  # of a unit of the world
-SHRINK = 8  # pixels of a picture for one of its depth map
 CONFIG = RefineConfig()
 TURN = {"frames": 8, "points": 600, "lenses": (landscape(2600.0),), "layout": "turn"}
 
@@ -40,38 +39,6 @@ def exact(make_capture: Make) -> Synthetic:
 def turning(exact: Synthetic, make_capture: Make) -> Synthetic:
     """The same as it is seen."""
     return make_capture(**TURN, noise_px=2.0)
-
-
-def seen_by(exact: Synthetic) -> tuple[Float, Float]:
-    """(M, 3) frame and original pixel of every observation, and (M,) its true depth."""
-    problem, truth = exact.problem(), exact.truth
-    seen, points = problem.observations, triangulate(problem, truth, problem.observations)
-    return np.column_stack([seen.frame, seen.xy / problem.scale[seen.frame]]), depth_of(exact, points)
-
-
-def depth_of(capture: Synthetic, points: Float, poses: Float | None = None) -> Float:
-    """(M,) of the points that the observations see, in their cameras; NaN where there is no point."""
-    seen = capture.problem().observations
-    pose = (capture.cam_from_world if poses is None else poses)[seen.frame, 2]
-    return np.asarray((pose[:, :3] * points[seen.track]).sum(axis=1) + pose[:, 3])
-
-
-def sensed(capture: Synthetic, exact: Synthetic, folder: Path, error: float = 0.0) -> Synthetic:
-    """With depth maps that are right around every point that is seen, but for an error of each, one sigma."""
-    places, depth = seen_by(exact)
-    depth = depth * np.exp(error * np.random.default_rng(1).standard_normal(len(depth)))
-    frames = []
-    for k, frame in enumerate(capture.frames):
-        mine = places[:, 0] == k
-        image = np.zeros((frame.height // SHRINK, frame.width // SHRINK))
-        for (column, row), z in zip((places[mine, 1:] // SHRINK).astype(int).tolist(), depth[mine], strict=True):
-            image[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4] = MILLIMETRES * z
-        path = folder / f"{k:03d}.depth.png"
-        Image.fromarray(image.astype(np.uint16)).save(path)
-        frames.append(replace(frame, depth=SensorDepth(path, 0.001)))
-    capture = capture.with_frames(tuple(frames))
-    metric = MetricScale(0.5, 0.0, "the depth sensor", measured=True)
-    return replace(capture, prediction=replace(capture.prediction, metric=metric))
 
 
 def solved(capture: Synthetic) -> Solution:
@@ -149,8 +116,8 @@ def test_depth_beside_an_edge_is_not_believed(turning: Synthetic, tmp_path: Path
         Image.fromarray(image).save(path) if k else path.write_bytes(b"")
         frames.append(replace(frame, depth=SensorDepth(path, 0.001)))
     problem = turning.problem()
-    found = _measured(problem, tuple[Frame, ...](frames), MeasuredDepthConfig(), SilentProgress())
     seen = problem.observations
+    found = readings(problem, frames, seen.frame, seen.xy, MeasuredDepthConfig(), SilentProgress())
     aside = (seen.xy[:, 0] / problem.scale[seen.frame, 0] - 1600) / SHRINK
     assert np.isnan(found[seen.frame == 0]).all()
     inside = (np.abs(seen.xy - problem.size_px[seen.frame] / 2) < problem.size_px[seen.frame] / 2 - SHRINK).all(axis=1)

@@ -63,7 +63,7 @@ def test_true_matches_kept_exact_outweigh_false_ones_brought_near() -> None:
 
 
 def names_of_starts(capture: Synthetic, count: int, config: RefineConfig | None = None) -> list[str]:
-    starts = _starts(capture.problem(), config or RefineConfig(), [candidate(0.9)])
+    starts = _starts(capture.problem(), config or RefineConfig(), [candidate(0.9)], (), SilentProgress())
     return [name for name, _ in islice(starts, count)]
 
 
@@ -87,7 +87,7 @@ def test_many_frames_compete_on_fewer_observations_each(frames: int, each: int) 
 
 def test_starts_from_two_view_geometry_have_its_rotations(make_capture: Make) -> None:
     capture = make_capture(frames=5, false_matches=0.0, prior_deg=20.0)
-    for name, start in islice(_starts(capture.problem(), RefineConfig(), [candidate(0.9)]), 1, 3):
+    for name, start in islice(_starts(capture.problem(), RefineConfig(), [candidate(0.9)], (), SilentProgress()), 1, 3):
         relative, truth = (
             some[1:, :, :3] @ some[0, :, :3].T for some in (start.cam_from_world, capture.cam_from_world)
         )
