@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import CaptureError
-from ...geometry import invert, nearest_rotation
+from ...geometry import invert
+from ...ingest.projects.views import rigid
 from ..metrics.settings import SurfaceSettings
 from .contract import Dataset, GeometryScene, SceneView
 from .files import folders_with, mesh_points, metric_depth, numbers, pinhole
@@ -39,9 +38,8 @@ def _read(root: Path, name: str) -> GeometryScene:
         stem = path.name.removesuffix(".color.png")
         pose = folder / f"{stem}.pose.txt"
         if pose.is_file():
-            world_from_cam = numbers(pose, 4, 4)[:3]
             # The tracker's rotations are off by rounding, which a plain inverse would carry into the centre.
-            upright = np.concatenate([nearest_rotation(world_from_cam[:, :3]), world_from_cam[:, 3:]], axis=1)
+            upright = rigid(numbers(pose, 4, 4)[:3], str(pose))
             depth = metric_depth(folder / f"{stem}.depth.png", _MILLI)
             views.append(SceneView(path.name, path, invert(upright), K, depth))
     if not views:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CaptureError
+from ...foreign import foreign
 from ...ingest.projects.sequences import read_tum
 from .contract import Dataset, GeometryScene, SceneView
 from .files import folders_with, metric_depth, pinhole
@@ -23,7 +24,9 @@ def _read(root: Path, name: str) -> GeometryScene:
     """rgb.txt, depth.txt and groundtruth.txt, joined by time as TUM's own associate.py does; pictures without a pose
     are no part of the scene. Cameras are those published with the benchmark, NaN for sequences of others."""
     views = []
-    for known in read_tum(root / name).views:
+    with foreign(CaptureError, root / name, "get the sequence again"):
+        project = read_tum(root / name)
+    for known in project.views:
         if known.cam_from_world is not None and known.path is not None:
             K = pinhole(*known.intrinsics.params) if known.intrinsics else np.full((3, 3), np.nan)
             depth = None if known.depth is None else metric_depth(known.depth.path, known.depth.unit)

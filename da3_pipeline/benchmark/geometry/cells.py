@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ingest.projects.views import rigid
 from ..datasets.contract import GeometryScene, sampled
 from ..datasets.registry import dataset
 from .evaluation import SceneFigures
@@ -82,6 +83,8 @@ def cell_scene(name: str, folder: Path, scene: str, views: int | None) -> Geomet
     Raises CaptureError in one line where it is damaged.
     """
     whole = dataset(name).read(folder, scene)
+    for view in whole.views:
+        rigid(view.cam_from_world, f"{folder}: the pose of {view.name} in {scene}")
     if views is None:
         return sampled(whole)
     return whole.subset(_evenly(len(whole), views))

@@ -116,6 +116,23 @@ def test_a_damaged_scene_is_one_line_with_the_file(name: str, file: str, damage:
     assert "\n" not in str(error.value)
 
 
+def test_a_line_of_a_sequence_without_a_file_is_one_line(tmp_path: Path) -> None:
+    LAYOUTS["tum"](tmp_path)
+    folder = tmp_path / "rgbd_dataset_freiburg3_office"
+    (folder / "rgb.txt").write_text("0.0\n")
+    with pytest.raises(CaptureError, match="freiburg3_office: cannot be read .*; get the sequence again"):
+        dataset("tum").read(tmp_path, folder.name)
+
+
+def test_a_pose_that_is_no_number_does_not_hang(tmp_path: Path) -> None:
+    """LAPACK's decomposition of infinities may never end."""
+    LAYOUTS["7scenes"](tmp_path)
+    pose = tmp_path / "7Scenes" / "stairs" / "seq-02" / "frame-000001.pose.txt"
+    pose.write_text(pose.read_text().replace(pose.read_text().split()[0], "inf", 1))
+    with pytest.raises(CaptureError, match="frame-000001.pose.txt: the pose holds NaN or infinity"):
+        dataset("7scenes").read(tmp_path, "stairs")
+
+
 def test_a_damaged_list_of_scenes_is_one_line_with_the_file(tmp_path: Path) -> None:
     LAYOUTS["hiroom"](tmp_path)
     (tmp_path / "selected_scene_list_val.txt").write_bytes(b"a/b/c\n\x80\n")

@@ -21,7 +21,7 @@ from da3_pipeline.benchmark.geometry.means import coverage, method_means
 from da3_pipeline.benchmark.geometry.report import growth_by_method, write_results
 from da3_pipeline.benchmark.geometry.tables import geometry_markdown
 from da3_pipeline.benchmark.kept_results import kept_once, read_kept, replace_text
-from da3_pipeline.errors import ExportError, PipelineError, UsageError
+from da3_pipeline.errors import CaptureError, ExportError, PipelineError, UsageError
 from da3_pipeline.progress import SilentProgress
 
 FLOORS = ("floor:constant", "floor:random")
@@ -122,6 +122,16 @@ def test_numbers_of_views_are_picked_evenly_where_a_scene_has_them(root: Path, t
     whole, picked = (cell_scene("rendered", root / "rendered", "room-0", views) for views in (None, 3))
     assert picked.names == (whole.names[0], whole.names[2], whole.names[3])
     assert len(grid_cells([root], GridOptions(tmp_path, FLOORS, most_scenes=1))) == 2
+
+
+def test_a_truth_that_is_no_pose_is_told(root: Path, tmp_path: Path) -> None:
+    """Else it would be every method that is wrong; and of such numbers LAPACK may never finish a decomposition."""
+    shutil.copytree(root / "rendered" / "room-0", tmp_path / "room")
+    truth = json.loads((tmp_path / "room" / "truth.json").read_text())
+    truth["images"]["0002.png"]["w2c"][1][1] = 1e300
+    (tmp_path / "room" / "truth.json").write_text(json.dumps(truth))
+    with pytest.raises(CaptureError, match=r"the pose of 0002.png in room: .*"):
+        cell_scene("rendered", tmp_path, "room", None)
 
 
 def test_what_there_is_not_is_refused(root: Path, tmp_path: Path) -> None:
