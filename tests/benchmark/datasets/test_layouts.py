@@ -120,7 +120,7 @@ def test_a_line_of_a_sequence_without_a_file_is_one_line(tmp_path: Path) -> None
     LAYOUTS["tum"](tmp_path)
     folder = tmp_path / "rgbd_dataset_freiburg3_office"
     (folder / "rgb.txt").write_text("0.0\n")
-    with pytest.raises(CaptureError, match="freiburg3_office: cannot be read .*; get the sequence again"):
+    with pytest.raises(CaptureError, match=r"freiburg3_office: cannot be read .*; get the sequence again"):
         dataset("tum").read(tmp_path, folder.name)
 
 
@@ -129,7 +129,7 @@ def test_a_pose_that_is_no_number_does_not_hang(tmp_path: Path) -> None:
     LAYOUTS["7scenes"](tmp_path)
     pose = tmp_path / "7Scenes" / "stairs" / "seq-02" / "frame-000001.pose.txt"
     pose.write_text(pose.read_text().replace(pose.read_text().split()[0], "inf", 1))
-    with pytest.raises(CaptureError, match="frame-000001.pose.txt: the pose holds NaN or infinity"):
+    with pytest.raises(CaptureError, match=r"frame-000001.pose.txt: the pose holds NaN or infinity"):
         dataset("7scenes").read(tmp_path, "stairs")
 
 
