@@ -34,10 +34,12 @@ def on_the_table() -> np.ndarray:
     return np.hypot(columns - MIDDLE[0], rows - MIDDLE[1]) <= RADIUS
 
 
-def turning(folder: Path, frames: int = 12, shift_px: int = 0) -> list[Frame]:
-    """A textured disc that turns before a room that stands; `shift_px`: by which the camera moves between frames."""
+def turning(folder: Path, frames: int = 12, shift_px: int = 0, contrast: float = 1.0) -> list[Frame]:
+    """A textured disc that turns before a room that stands; `shift_px`: by which the camera moves between frames;
+    `contrast`: of the disc."""
     folder.mkdir(exist_ok=True)
     rng, room, disc, made = np.random.default_rng(3), texture(1, WIDTH + 400, HEIGHT), texture(2, WIDTH, HEIGHT), []
+    disc = (128 + contrast * (disc.astype(float) - 128)).astype(np.uint8)
     for k in range(frames):
         turn = cv2.getRotationMatrix2D(MIDDLE, 360 * k / frames, 1.0)
         there = room[:, k * shift_px : k * shift_px + WIDTH]
@@ -57,6 +59,12 @@ def test_the_room_behind_a_turntable_stands_and_the_object_does_not(tmp_path: Pa
     still = StillBackground(frames, StillConfig())(frames[3].path, WIDTH, HEIGHT)
     assert still.shape == (HEIGHT, WIDTH)
     assert overlap(~still, on_the_table()) > 0.9
+
+
+def test_a_thing_of_little_contrast_moves_by_more_than_noise(tmp_path: Path) -> None:
+    frames = turning(tmp_path / "a", contrast=0.1)
+    still = StillBackground(frames, StillConfig())(frames[3].path, WIDTH, HEIGHT)
+    assert overlap(~still, on_the_table()) > 0.7
 
 
 def test_before_a_camera_that_moves_nothing_is_still(tmp_path: Path) -> None:
@@ -88,6 +96,7 @@ def test_what_a_camera_carries_along_stands(tmp_path: Path) -> None:
 def test_of_few_pictures_and_where_nothing_moves_nothing_is_said(tmp_path: Path) -> None:
     frames = turning(tmp_path / "a")
     assert not StillBackground(frames[:7], StillConfig())(frames[0].path, WIDTH, HEIGHT).any()
+    assert StillBackground(frames[:8], StillConfig()).found
     same = [replace(frame, path=frames[0].path) for frame in frames]
     assert not StillBackground(same, StillConfig())(frames[0].path, WIDTH, HEIGHT).any()
 

@@ -124,6 +124,18 @@ def test_focal_lengths_that_are_known_stay(make_capture: Make, frames: int) -> N
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.parametrize(("frames", "known", "free"), [(3, False, True), (2, False, False), (3, True, False)])
+def test_what_an_adjustment_keeps_does_not_move(make_capture: Make, frames: int, known: bool, free: bool) -> None:
+    config = SolveConfig(max_lens="SIMPLE_PINHOLE")
+    capture = make_capture(frames=frames, points=300, false_matches=0.0)
+    problem = capture.problem()
+    problem = replace(problem, known_cameras=frozenset(problem.camera_names if known else ()))
+    fit = fit_points(problem, capture.truth, config.min_ray_spread_deg, config.strict_gate_px)
+    unknowns = linearised(problem, capture.truth, fit, config).unknowns
+    cameras = {problem.camera_of(k) for k in range(frames)}
+    assert unknowns.count == 6 * frames + free * 2 * len(cameras), "a focal length and how the lens bends, of each"
+
+
 def test_cameras_that_are_one_lens_move_as_one(make_capture: Make) -> None:
     config = SolveConfig(max_lens="SIMPLE_PINHOLE")
     capture = make_capture(frames=6, points=300, noise_px=0.2, lenses=(LANDSCAPE, LANDSCAPE), false_matches=0.0)
