@@ -287,4 +287,10 @@ class PixelAspectConfig(Settings):
         description="of the squared errors, then: up to 0.003 of square pixels, 0.57 to 0.69 of pictures squeezed to "
         "three and two thirds of their width (the same captures)",
     )
+    most_apart_log: float = Field(
+        default=0.15,
+        gt=0,
+        description="|log| between either half of the pictures: up to 0.04 of squeezed ones (0.56 to 0.9 of their "
+        "width, fountain-P11, castle-P19), 0.13 with heavy grain; 0.19 and 1.0 of a folded can",
+    )
     rounds: int = Field(default=2, ge=1, description="a scene that is bent tells the shape to a twentieth (chosen)")

@@ -14,11 +14,13 @@ from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic, landscape
 from da3_pipeline.geometry import Camera
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import RefineConfig
+from da3_pipeline.refine.amendments.lenses import pixel_aspect as module
 from da3_pipeline.refine.amendments.lenses.pixel_aspect import pixel_aspects, with_square_pixels
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
 from da3_pipeline.refine.refinement import refine_matched
 from da3_pipeline.refine.solve.lens_model import as_opencv
+from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import refine_estimate
 from da3_pipeline.types import CandidateScore, Scene
 
@@ -77,6 +79,26 @@ def test_without_it_the_scene_would_be_bent(make_capture: Make) -> None:
 @pytest.mark.parametrize("lens", [LANDSCAPE, PORTRAIT, landscape(2100.0, k1=-0.12)])
 def test_square_pixels_stay(make_capture: Make, lens: Camera) -> None:
     solution = as_solved(make_capture(frames=10, points=1200, lenses=(lens,), prior_focal=1.0))
+    assert with_square_pixels(solution, CONFIG, SILENT) is solution
+
+
+def test_a_shape_that_halves_of_the_pictures_do_not_share_is_none(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what is folded asks for: one half for this, the other for that."""
+
+    def asked(problem: Problem, estimate: Estimate, config: RefineConfig) -> tuple[dict[str, float], float]:
+        return {"camera": 4 / 3 if estimate.posed.all() else (1.2 if estimate.posed[0] else 1.45)}, 0.6
+
+    solution = as_solved(squeezed(make_capture))
+    assert with_square_pixels(solution, CONFIG, SILENT) is not solution
+    monkeypatch.setattr(module, "pixel_aspects", asked)
+    assert with_square_pixels(solution, CONFIG, SILENT) is solution
+
+
+def test_a_shape_that_always_wants_more_is_none(make_capture: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "pixel_aspects", lambda *_: ({"camera": 4 / 3}, 0.6))
+    solution = as_solved(squeezed(make_capture))
     assert with_square_pixels(solution, CONFIG, SILENT) is solution
 
 
