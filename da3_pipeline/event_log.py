@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .printable import printable
+from .guard.printable import printable
 from .progress import Progress
 
 __all__ = ["LOG_VARIABLE", "EventLog"]

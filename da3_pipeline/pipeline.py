@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 from .config import PipelineConfig
 from .errors import ExportError
-from .fingerprint import fingerprint
+from .files.fingerprint import fingerprint
 from .infer.config import AUTO
 from .metering import Meter
 from .progress import Progress, SilentProgress
-from .store import Session, disk_is_full, file_stamps, sources_fingerprint
+from .storage.store import Session, disk_is_full, file_stamps, sources_fingerprint
 from .types import Capture, Dropped, ExportResult, Frame, FrameSet, Prediction, Scene, StageRecord
 from .versions import STAGE_VERSIONS
 

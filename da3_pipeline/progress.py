@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from .printable import printable
+from .guard.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

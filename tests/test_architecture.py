@@ -18,24 +18,17 @@ PACKAGES = (ROOT / "da3_pipeline", ROOT / "plugins" / "da3_nerfstudio", ROOT / "
 BASE = frozenset(
     {
         "arrays",
-        "bounded",
-        "colmap_model",
-        "fingerprint",
-        "foreign",
-        "limits",
-        "integrity",
+        "files",
+        "guard",
         "grouping",
         "quiet",
-        "strict_json",
         "settings",
         "types",
         "geometry",
         "lazy",
         "imageio",
-        "depthio",
         "videoio",
         "errors",
-        "printable",
         "progress",
         "versions",
     }
@@ -43,25 +36,18 @@ BASE = frozenset(
 STAGES = frozenset({"ingest", "select", "mask", "infer", "refine", "georegister", "export"})
 MAY_IMPORT = {
     "errors": frozenset(),
-    "printable": frozenset(),
-    "progress": frozenset({"printable"}),
-    "event_log": frozenset({"errors", "printable", "progress"}),
+    "guard": frozenset({"errors", "settings"}),
+    "progress": frozenset({"guard"}),
+    "event_log": frozenset({"errors", "guard", "progress"}),
     "arrays": frozenset(),
-    "limits": frozenset({"settings"}),
-    "foreign": frozenset({"errors"}),
-    "bounded": frozenset({"foreign", "limits"}),
-    "colmap_model": frozenset(),
-    "fingerprint": frozenset(),
-    "integrity": frozenset(),
+    "files": frozenset({"arrays", "errors", "guard", "types"}),
     "grouping": frozenset({"arrays"}),
     "quiet": frozenset(),
-    "strict_json": frozenset(),
     "settings": frozenset(),
     "presets": frozenset({"errors"}),
     "versions": frozenset(),
     "geometry": frozenset({"arrays", "errors"}),
-    "imageio": frozenset({"arrays", "errors", "limits"}),
-    "depthio": frozenset({"arrays", "bounded", "errors", "foreign", "limits", "types"}),
+    "imageio": frozenset({"arrays", "errors", "guard"}),
     "videoio": frozenset({"arrays", "errors"}),
     "types": frozenset({"arrays", "geometry", "grouping"}),
     "ingest": BASE,
@@ -74,12 +60,11 @@ MAY_IMPORT = {
     "gaussians": BASE - {"imageio"},
     "training": BASE | {"model", "gaussians"},
     "config": STAGES | {"settings"},
-    "codec": BASE,
     "metering": BASE,
-    "store": BASE | {"codec"},
-    "viewer": BASE | {"export", "gaussians", "store"},
+    "storage": BASE,
+    "viewer": BASE | {"export", "gaussians", "storage"},
     "interchange": BASE | {"export", "gaussians"},
-    "pipeline": BASE | STAGES | {"config", "metering", "store"},
+    "pipeline": BASE | STAGES | {"config", "metering", "storage"},
 }
 """Whom a room of da3_pipeline may import beside itself. Rooms not named here are entrances: they may import any."""
 
@@ -129,9 +114,7 @@ BENCHMARKS_THAT_USE_OTHERS = {("verdict", "scenarios"): "few views are also take
 """(command, command): after truth and peers, a folder of benchmark is a command and knows no other but these."""
 
 MOST_FILES = 15
-CROWDED = {
-    "da3_pipeline": "the artefacts, their store and what every stage stands on, one file each",
-}
+CROWDED: dict[str, str] = {}
 """Folders that hold more files than a reader keeps in mind, and why."""
 
 

@@ -13,7 +13,7 @@ from da3_pipeline.config import PipelineConfig
 from da3_pipeline.model.checkpoints import automatic
 from da3_pipeline.model.checkpoints.automatic import AutomaticChoice
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.store import Session
+from da3_pipeline.storage.store import Session
 
 Network = Callable[..., str]
 

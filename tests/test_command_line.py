@@ -22,7 +22,7 @@ from da3_pipeline import pipeline
 from da3_pipeline.cli import app
 from da3_pipeline.cli.examples import EXAMPLES
 from da3_pipeline.config import PipelineConfig
-from da3_pipeline.strict_json import strict_json
+from da3_pipeline.files.strict_json import strict_json
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -18,7 +18,7 @@ import torch
 
 from da3_pipeline.doctor import Finding, accelerator, caches, examine, installation, machine, output
 from da3_pipeline.export.staging import staged
-from da3_pipeline.store import Session
+from da3_pipeline.storage.store import Session
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,7 @@ from da3_pipeline import pipeline
 from da3_pipeline.config import PipelineConfig
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.select.config import SelectConfig
-from da3_pipeline.store import Session
+from da3_pipeline.storage.store import Session
 from da3_pipeline.types import FrameSet
 from da3_pipeline.versions import STAGE_VERSIONS
 

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import ExportError
-from ..strict_json import strict_json
+from ..files.strict_json import strict_json
 
 __all__ = ["code_version", "kept_once", "read_kept", "replace_text"]
 

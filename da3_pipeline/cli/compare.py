@@ -26,7 +26,7 @@ def compare(
     from ..comparison import compare as compared
     from ..comparison.plot import checked_plot_path, write_plot
     from ..comparison.telling import as_document, as_table
-    from ..strict_json import strict_json
+    from ..files.strict_json import strict_json
 
     if plot is not None:
         checked_plot_path(plot)

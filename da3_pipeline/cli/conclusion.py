@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ..strict_json import strict_json
+from ..files.strict_json import strict_json
 from .console import printable, say, say_json
 from .exits import EXIT_BELOW_GATES
 

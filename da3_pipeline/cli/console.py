@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ..printable import printable, printable_json, printable_lines
+from ..guard.printable import printable, printable_json, printable_lines
 
 __all__ = ["open_console", "printable", "say", "say_json"]
 

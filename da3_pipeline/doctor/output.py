@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..printable import printable
+from ..guard.printable import printable
 from .finding import Finding, fault, note, ok
 from .machine import disk
 

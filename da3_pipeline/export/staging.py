@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import ExportError
-from ..fingerprint import fingerprint
-from ..integrity import Stamp, damaged, stamps_of
+from ..files.fingerprint import fingerprint
+from ..files.integrity import Stamp, damaged, stamps_of
 
 __all__ = ["OUTPUTS", "check_folder", "damaged_outputs", "finish_interrupted", "staged", "write_atomically"]
 

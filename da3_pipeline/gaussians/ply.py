@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Float32
 from ..errors import CaptureError
-from ..foreign import reading
+from ..guard.foreign import reading
 from ..types import GaussianCloud
 from .harmonics import BASES
 from .selection import finite, subset, with_bands

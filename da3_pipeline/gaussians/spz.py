@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from ..arrays import Bytes, Float, Float32
 from ..errors import CaptureError, MissingExtraError
-from ..foreign import OverLimitError, reading
-from ..limits import LIMITS
+from ..guard.foreign import OverLimitError, reading
+from ..guard.limits import LIMITS
 from ..types import GaussianCloud
 from .harmonics import BASES, rotation_matrices
 from .selection import finite, subset

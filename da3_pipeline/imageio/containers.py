@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError, features
 
-from ..limits import LIMITS
+from ..guard.limits import LIMITS
 from .deep import deep_png, odd_tiff
 from .errors import UnreadableImageError, UnsupportedPixelsError
 from .raw import develop

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..arrays import Bytes, Float, Int
 from ..errors import InferenceError
-from ..fingerprint import fingerprint
+from ..files.fingerprint import fingerprint
 from ..geometry import PixelMap
 from ..progress import Progress
 from ..types import Dropped, Frame

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Float
-from ..bounded import read_npz
 from ..errors import ExportError, InferenceError
-from ..foreign import reading, reason
 from ..geometry import PixelMap, nearest_rotation
+from ..guard.bounded import read_npz
+from ..guard.foreign import reading, reason
 from ..types import Prediction
 from .views import RawViews
 

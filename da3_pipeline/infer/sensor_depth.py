@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from ..arrays import Float32, read_entry
-from ..depthio import UnreadableDepthError, depth_at, read_depth
 from ..errors import MissingExtraError
+from ..files.depthio import UnreadableDepthError, depth_at, read_depth
 from ..geometry import PixelMap
 from ..types import Frame, MetricScale, Prediction
 from .config import SensorConfig

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
-from ..foreign import reading
+from ..guard.foreign import reading
 from ..progress import Progress
 from .config import ArchiveConfig
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import CaptureError
+from ..guard.limits import LIMITS
 from ..imageio import sniff_format
-from ..limits import LIMITS
 from ..types import Capture, VideoClip
 from .names import natural_key
 from .projects.name_matching import match_names

@@ -19,11 +19,11 @@ import pycolmap
 from scipy.spatial.transform import Rotation
 
 from ..arrays import Float
-from ..bounded import read_json
 from ..errors import CaptureError
-from ..foreign import reading
 from ..geometry.cameras import Camera
-from ..limits import LIMITS
+from ..guard.bounded import read_json
+from ..guard.foreign import reading
+from ..guard.limits import LIMITS
 from ..types import Capture, Frame, RigPlace
 from .names import UniqueNames, identifier
 from .projects.name_matching import comparable_names

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import CaptureError
+from ..guard.limits import LIMITS
 from ..imageio import RAW_SUFFIXES, sniff_format
-from ..limits import LIMITS
 from ..types import Dropped
 from .names import UniqueNames, clean_name, natural_key
 

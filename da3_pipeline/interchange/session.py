@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Float
-from ..bounded import read_json
 from ..errors import CaptureError
+from ..guard.bounded import read_json
 
 __all__ = ["SessionCamera", "SessionCameras", "read_cameras"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import Bool, Bytes, Float, Int
 from ..errors import ExportError
-from ..fingerprint import fingerprint
+from ..files.fingerprint import fingerprint
 from ..geometry import Camera, compose, invert
 from ..geometry.equirectangular import Equirectangular, FisheyeLens, FisheyePair, Panorama, view_from_panorama
 from ..imageio import UnreadableImageError, read_mask, read_rgb, write_mask, write_rgb

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ..arrays import Bytes, Float32
-from ..bounded import read_npy
+from ..guard.bounded import read_npy
 from ..imageio import read_rgb
 from .session import SessionImage, SessionScene
 from .told import inside

@@ -15,12 +15,12 @@ import numpy as np
 import pycolmap
 
 from ..arrays import Bool, Bytes, Float, Int
-from ..colmap_model import read_colmap_model
 from ..errors import CaptureError
 from ..export.ply import read_ply
-from ..foreign import foreign, reason
+from ..files.colmap_model import read_colmap_model
 from ..geometry import Camera
 from ..geometry.gravity import rotation_between, up_from_cameras
+from ..guard.foreign import foreign, reason
 from .stored import StoredStages, stored_stages
 from .told import Told, inside, read_told
 

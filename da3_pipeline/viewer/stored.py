@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Float, Float32
 from ..geometry import Camera
 from ..geometry.robust_alignment import robust_alignment
-from ..store import Session
+from ..storage.store import Session
 from ..types import ExportResult, Scene
 
 __all__ = ["StoredStages", "stored_stages"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Float
-from ..bounded import read_json
-from ..foreign import reason
+from ..guard.bounded import read_json
+from ..guard.foreign import reason
 
 __all__ = ["Told", "inside", "number", "read_told"]
 

@@ -18,9 +18,9 @@ from fuzz.projects import PROJECTS
 from PIL import Image
 from safetensors.torch import save as safetensors
 
-from da3_pipeline.depthio import UnreadableDepthError, read_depth
 from da3_pipeline.errors import PipelineError
 from da3_pipeline.export.ply import write_ply
+from da3_pipeline.files.depthio import UnreadableDepthError, read_depth
 from da3_pipeline.gaussians import read_gaussians_ply, read_spz, write_gaussians_ply, write_spz
 from da3_pipeline.imageio import UnreadableImageError, probe_image, read_mask, read_rgb
 from da3_pipeline.infer.prediction_file import read_predictions

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from da3_pipeline.depthio import UnreadableDepthError, read_depth
+from da3_pipeline.files.depthio import UnreadableDepthError, read_depth
 from da3_pipeline.geometry import Camera, PixelMap, identity
 from da3_pipeline.infer.config import SensorConfig
 from da3_pipeline.infer.sensor_depth import in_network_pixels, with_sensor_depth

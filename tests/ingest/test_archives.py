@@ -18,7 +18,7 @@ from da3_pipeline.ingest.archives import unpacked
 from da3_pipeline.ingest.config import ArchiveConfig
 from da3_pipeline.ingest.projects.registry import find_project
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.store import sources_fingerprint
+from da3_pipeline.storage.store import sources_fingerprint
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -17,7 +17,7 @@ from da3_pipeline.export import run as export
 from da3_pipeline.export.config import ReportConfig
 from da3_pipeline.geometry import Camera, PixelMap, Sim3, transform_points
 from da3_pipeline.progress import SilentProgress
-from da3_pipeline.store import Session
+from da3_pipeline.storage.store import Session
 from da3_pipeline.types import Frame, FrameSet, Prediction, Scene, StageRecord, Tracks, Verdict
 
 Float = NDArray[np.float64]

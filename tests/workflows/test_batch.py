@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from da3_pipeline.errors import CaptureError, UsageError
 from da3_pipeline.export.staging import staged
 from da3_pipeline.progress import Progress
-from da3_pipeline.store import Session
+from da3_pipeline.storage.store import Session
 from da3_pipeline.versions import STAGE_VERSIONS
 
 DONE = {"status": "done", "reason": "2 of 2 frames posed", "frames_posed": 2, "frames": 2}

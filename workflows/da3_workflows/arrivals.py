@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from da3_pipeline.fingerprint import fingerprint
-from da3_pipeline.store import file_stamps
+from da3_pipeline.files.fingerprint import fingerprint
+from da3_pipeline.storage.store import file_stamps
 
 from .captures import entries_of
 

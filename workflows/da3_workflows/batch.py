@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from da3_pipeline.errors import ExportError, UsageError
-from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.files.fingerprint import fingerprint
 from da3_pipeline.ingest.names import natural_key
 from da3_pipeline.pipeline import is_intact
 from da3_pipeline.progress import Progress, SilentProgress
-from da3_pipeline.store import file_stamps, sources_fingerprint
+from da3_pipeline.storage.store import file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped
 from da3_pipeline.versions import STAGE_VERSIONS
 

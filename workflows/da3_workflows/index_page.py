@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 
 from da3_pipeline.export.report.reading import count, duration
-from da3_pipeline.printable import printable
+from da3_pipeline.guard.printable import printable
 from da3_pipeline.types import Dropped
 
 from .records import CaptureRecord, Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
-from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.files.fingerprint import fingerprint
 
 __all__ = ["session_name"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from da3_pipeline.errors import ExportError
-from da3_pipeline.strict_json import strict_json
+from da3_pipeline.files.strict_json import strict_json
 from da3_pipeline.types import Dropped
 
 __all__ = ["BatchSummary", "CaptureRecord", "Journal", "Status", "write_records"]

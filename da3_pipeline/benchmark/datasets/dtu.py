@@ -10,7 +10,7 @@ from scipy.io import loadmat
 
 from ...arrays import Bool, Float
 from ...errors import CaptureError
-from ...foreign import foreign
+from ...guard.foreign import foreign
 from ..metrics.dtu import DtuObserved
 from .contract import Dataset, GeometryScene, SceneView
 from .files import folders_with, numbers, points_of

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Bool, Float, Float32
-from ...bounded import read_document
 from ...errors import CaptureError
-from ...foreign import foreign
+from ...guard.bounded import read_document
+from ...guard.foreign import foreign
 from ..metrics.settings import SurfaceSettings
 from .contract import Dataset, GeometryScene, SceneView
 from .files import folders_with, mesh_points, pinhole

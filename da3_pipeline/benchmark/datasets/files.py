@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import Float, Float32
-from ...depthio import read_depth
 from ...errors import CaptureError
+from ...files.depthio import read_depth
 from ...types import SensorDepth
 from ..metrics.fusion import open3d_package, sample_mesh
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import Bool
-from ...bounded import read_document, read_npy
 from ...errors import CaptureError
-from ...foreign import foreign
+from ...guard.bounded import read_document, read_npy
+from ...guard.foreign import foreign
 from ..metrics.settings import SurfaceSettings
 from .contract import Dataset, GeometryScene, SceneView
 from .files import metric_depth, pinhole, points_of

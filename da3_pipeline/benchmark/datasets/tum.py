@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import CaptureError
-from ...foreign import foreign
+from ...guard.foreign import foreign
 from ...ingest.projects.sequences import read_tum
 from .contract import Dataset, GeometryScene, SceneView
 from .files import folders_with, metric_depth, pinhole

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ...strict_json import finite
+from ...files.strict_json import finite
 from ..fresh_process import answer_request
 from ..methods.registry import method
 from .cells import cell_scene

@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from ...errors import PipelineError, UsageError
-from ...fingerprint import fingerprint
+from ...files.fingerprint import fingerprint
 from ...progress import Progress
 from ..datasets.registry import DATASETS, dataset
 from ..fresh_process import ask, python_module

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from ...export.report.reading import duration
-from ...printable import printable
+from ...guard.printable import printable
 from ..metrics.growth import Growth
 from ..truth.verdicts import CELLS
 from .cells import CellResult

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...printable import printable
+from ...guard.printable import printable
 
 __all__ = ["Axis", "Series", "mark", "scatter", "strips"]
 

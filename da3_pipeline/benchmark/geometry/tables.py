@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from ...strict_json import strict_json
+from ...files.strict_json import strict_json
 from ..metrics.growth import Growth
 from ..truth.verdicts import CELLS
 from .cells import CellResult

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ...arrays import Float
-from ...bounded import read_npz
 from ...errors import CaptureError, InferenceError
 from ...geometry import Camera
+from ...guard.bounded import read_npz
 from ...infer.from_file import assign, rows_by_name, whole_image_map
 from ...infer.prediction_file import PredictionFile, read_predictions
 from ...ingest.projects.colmap import model_folder, read_model

@@ -22,11 +22,11 @@ from torch.nn import functional
 
 from ...arrays import Float32
 from ...errors import UsageError
+from ...files.strict_json import strict_json
 from ...infer.budget.device import pick_device
 from ...infer.budget.memory import NetworkCost, weights_in_use
 from ...model import load
 from ...model.config import PATCH
-from ...strict_json import strict_json
 from ..fresh_process import ask
 from ..truth.random_weights import write_random_checkpoint
 from . import forward_process

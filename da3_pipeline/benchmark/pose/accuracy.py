@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files.strict_json import strict_json
 from ...geometry import nearest_rotation
 from ...progress import Progress
-from ...strict_json import strict_json
 from ..peers.colmap import best_mode, colmap_modes
 from ..truth.scene_truth import SceneTruth, read_truth
 from ..truth.verdicts import verdicts_table

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...files.strict_json import strict_json
 from ...imageio import write_rgb
 from ...progress import Progress
-from ...strict_json import strict_json
 from ..metrics.growth import Growth, growth_of
 from ..peers.colmap import colmap_modes
 from ..truth.scene_truth import SceneTruth, copy_images, read_truth, write_truth

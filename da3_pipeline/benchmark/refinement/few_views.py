@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Int
+from ...files.strict_json import strict_json
 from ...progress import Progress
 from ...refine import RefineConfig
-from ...strict_json import strict_json
 from ..peers.colmap import COLMAP_MODES, ColmapMode, run_colmap
 from ..truth.known_scene import KnownScene
 from ..truth.pose_score import PoseScore, score_poses

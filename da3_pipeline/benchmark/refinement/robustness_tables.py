@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from ...strict_json import strict_json
+from ...files.strict_json import strict_json
 from ..truth.verdicts import verdicts_table
 from .candidate_order import candidate_order
 from .robustness import RobustnessRun

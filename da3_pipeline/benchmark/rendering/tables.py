@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from ...strict_json import strict_json
+from ...files.strict_json import strict_json
 from ..truth.verdicts import verdicts_table
 from .runs import RenderingRun
 

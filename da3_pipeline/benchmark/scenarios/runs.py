@@ -13,9 +13,9 @@ import numpy as np
 from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import UsageError
+from ...files.strict_json import strict_json
 from ...presets import load_preset, nested
 from ...progress import Progress
-from ...strict_json import strict_json
 from ..peers.colmap import ColmapMode, run_colmap
 from ..peers.ours import run_configured
 from ..truth.pose_score import PoseScore, score_poses

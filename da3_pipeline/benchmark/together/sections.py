@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError
-from ...fingerprint import fingerprint
+from ...files.fingerprint import fingerprint
 from ...progress import Progress
 from ..fresh_process import run_metered
 from ..kept_results import code_version, kept_once

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ...arrays import Float
+from ...files.strict_json import strict_json
 from ...geometry import centres
 from ...geometry.pose_metrics import pose_errors
-from ...strict_json import strict_json
 from .scene_truth import stacked
 
 __all__ = [

@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from ...arrays import Float
 from ...config import PipelineConfig
 from ...errors import PipelineError
+from ...files.strict_json import strict_json
 from ...pipeline import run
 from ...progress import Progress, SilentProgress
-from ...strict_json import strict_json
 from ...types import Frame
 from ..kept_results import code_version
 from ..peers.ours import data_set_poses

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Float
-from ...strict_json import finite, strict_json
+from ...files.strict_json import finite, strict_json
 from ...types import Dropped, ExportResult, Exposure, Frame, Scene, StageRecord
 from ..config import ReportConfig
 from ..staging import write_atomically

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arrays import Bool, Int
-from ...fingerprint import fingerprint
-from ...integrity import damaged, stamps_of
+from ...files.fingerprint import fingerprint
+from ...files.integrity import damaged, stamps_of
 from ..views import RawViews
 from .array_file import ArrayFile
 

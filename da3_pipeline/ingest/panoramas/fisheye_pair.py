@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...bounded import read_json
 from ...errors import CaptureError
-from ...foreign import reading
 from ...geometry.equirectangular import FisheyeLens, FisheyePair
+from ...guard.bounded import read_json
+from ...guard.foreign import reading
 
 __all__ = ["FisheyePairFile", "read_fisheye_pair"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pycolmap
 
-from ...colmap_model import read_colmap_model
 from ...errors import CaptureError
+from ...files.colmap_model import read_colmap_model
 from .views import Intrinsics, KnownView, Project, checked, rigid
 
 __all__ = ["model_folder", "read", "read_model", "recognises"]

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ...arrays import Float
-from ...bounded import check_document
 from ...errors import CaptureError
 from ...geometry import invert
+from ...guard.bounded import check_document
 from .views import Intrinsics, KnownView, Project, brown, checked, matrix, rigid
 
 __all__ = ["read", "recognises"]

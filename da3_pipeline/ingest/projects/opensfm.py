@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...bounded import read_json
 from ...errors import CaptureError
+from ...guard.bounded import read_json
 from .views import Intrinsics, KnownView, Project, brown, checked, rigid
 
 __all__ = ["read", "recognises"]

@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ...bounded import read_json
 from ...errors import CaptureError
+from ...guard.bounded import read_json
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, rigid
 
 __all__ = ["read", "recognises"]

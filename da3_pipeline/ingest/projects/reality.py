@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from ...bounded import check_document, read_document
 from ...errors import CaptureError
-from ...foreign import OverLimitError
+from ...guard.bounded import check_document, read_document
+from ...guard.foreign import OverLimitError
 from ..names import natural_key
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, rigid
 

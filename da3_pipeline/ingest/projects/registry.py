@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CaptureError
-from ...foreign import foreign
+from ...guard.foreign import foreign
 from . import colmap, metashape, opensfm, opf, reality, sequences, transforms
 from .phones import ar_recorder, ios_logger, polycam, record3d, rtabmap, scanner_app, stray
 from .views import KnownView, Project

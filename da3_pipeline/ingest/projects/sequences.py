@@ -10,9 +10,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...arrays import Float
-from ...bounded import read_document
 from ...errors import CaptureError
 from ...geometry import PixelMap, invert
+from ...guard.bounded import read_document
 from ...types import SensorDepth
 from ..names import natural_key
 from .views import Intrinsics, KnownView, Project, checked, matrix, rigid

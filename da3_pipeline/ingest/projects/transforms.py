@@ -15,8 +15,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
 from ...arrays import Float
-from ...bounded import read_json
 from ...errors import CaptureError
+from ...guard.bounded import read_json
 from ...types import SensorDepth
 from .views import Intrinsics, KnownView, Project, brown, checked, from_opengl, matrix, rigid
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import UsageError, WeightsError
-from ...foreign import reading
+from ...guard.foreign import reading
 from ..config import HEAD_DIM, ModelConfig
 from ..heads import TAIL_WIDTH
 from ..nested import Network

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...bounded import read_json
 from ...errors import WeightsError
+from ...guard.bounded import read_json
 from ..config import ModelConfig
 from ..variants import VARIANTS, Variant, variant
 from .hub import WEIGHTS_FILE, HubError, fetch, hub_client, size_on_hub

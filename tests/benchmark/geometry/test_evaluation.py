@@ -16,8 +16,8 @@ from da3_pipeline.benchmark.geometry.evaluation import SceneFigures, evaluate
 from da3_pipeline.benchmark.methods.contract import DenseViews, Estimate
 from da3_pipeline.benchmark.metrics.dtu import DtuObserved
 from da3_pipeline.errors import MissingExtraError
+from da3_pipeline.files.strict_json import finite
 from da3_pipeline.geometry import Camera, PixelMap, Sim3
-from da3_pipeline.strict_json import finite
 
 WORLD = Sim3(0.2, Rotation.from_euler("xyz", [1.0, -0.5, 2.0]).as_matrix(), np.array([3.0, -1.0, 2.0]))
 """From the truth's world to that of a method."""

@@ -16,8 +16,8 @@ from project_truth import CAMERA, POSES, opencv, opengl, seen_where_it_is
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline import ingest
-from da3_pipeline.depthio import read_depth
 from da3_pipeline.errors import CaptureError
+from da3_pipeline.files.depthio import read_depth
 from da3_pipeline.geometry.cameras import Camera
 from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.ingest.projects.registry import find_project

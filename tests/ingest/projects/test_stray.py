@@ -14,8 +14,8 @@ from project_truth import CAMERA, POSES, WORLD_POINT, opencv, project_point, see
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline import ingest, select
-from da3_pipeline.depthio import read_depth
 from da3_pipeline.errors import CaptureError
+from da3_pipeline.files.depthio import read_depth
 from da3_pipeline.geometry.cameras import Camera
 from da3_pipeline.ingest import IngestConfig
 from da3_pipeline.ingest.projects.clips import with_known_frames

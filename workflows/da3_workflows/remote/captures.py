@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from da3_pipeline.errors import CaptureError
-from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.files.fingerprint import fingerprint
 from da3_pipeline.ingest.archives import ARCHIVES_READ
 from da3_pipeline.ingest.names import natural_key
 from da3_pipeline.ingest.scan import claims_pixels, claims_video

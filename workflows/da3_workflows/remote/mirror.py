@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from da3_pipeline.errors import ExportError
-from da3_pipeline.integrity import damaged, stamps_of
+from da3_pipeline.files.integrity import damaged, stamps_of
 
 from .folder import RemoteFolder
 

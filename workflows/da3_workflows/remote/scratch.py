@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from da3_pipeline.errors import UsageError
-from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.files.fingerprint import fingerprint
 
 __all__ = ["SCRATCH_VARIABLE", "scratch_for"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ....bounded import read_document
 from ....errors import CaptureError
+from ....guard.bounded import read_document
 from ...names import natural_key
 from ..views import Intrinsics, KnownView, Project, checked, from_opengl, placed
 

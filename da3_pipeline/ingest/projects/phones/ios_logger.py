@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ....arrays import Float
-from ....bounded import read_document
 from ....errors import CaptureError
+from ....guard.bounded import read_document
 from ..views import Intrinsics, KnownView, Project, checked, from_opengl, placed
 
 __all__ = ["read", "recognises"]

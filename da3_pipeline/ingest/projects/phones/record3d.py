@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ....bounded import read_json
 from ....errors import CaptureError
+from ....guard.bounded import read_json
 from ....types import SensorDepth
 from ...names import natural_key
 from ..views import Intrinsics, KnownView, Project, checked, from_opengl, rigid

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ....arrays import Float
-from ....bounded import read_document
 from ....errors import CaptureError
 from ....geometry import invert
+from ....guard.bounded import read_document
 from ....types import SensorDepth
 from ...names import natural_key
 from ..views import Intrinsics, KnownView, Project, brown, checked, placed

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ....arrays import Float
-from ....bounded import check_document
 from ....errors import CaptureError
 from ....geometry import invert
+from ....guard.bounded import check_document
 from ....types import SensorDepth
 from ..views import Intrinsics, KnownView, Project, checked, rigid
 

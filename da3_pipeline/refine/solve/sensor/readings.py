@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....arrays import Float, Int
-from ....depthio import UnreadableDepthError, depth_at, read_depth
 from ....errors import MissingExtraError
+from ....files.depthio import UnreadableDepthError, depth_at, read_depth
 from ....grouping import Groups
 from ....progress import Progress
 from ....types import Frame

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .settings import Settings
+from ..settings import Settings
 
 __all__ = ["LIMITS", "Limits"]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from .errors import PipelineError
+from ..errors import PipelineError
 
 __all__ = ["OverLimitError", "foreign", "reading", "reason"]
 

@@ -21,10 +21,10 @@ from zipfile import BadZipFile
 
 from filelock import FileLock, Timeout
 
-from .errors import ExportError, SessionBusyError, UsageError
-from .fingerprint import fingerprint
-from .integrity import damaged, stamps_of
-from .types import StageRecord
+from ..errors import ExportError, SessionBusyError, UsageError
+from ..files.fingerprint import fingerprint
+from ..files.integrity import damaged, stamps_of
+from ..types import StageRecord
 
 __all__ = ["Session", "disk_is_full", "file_stamps", "sources_fingerprint"]
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .arrays import Float, Float32
-from .bounded import read_npy, read_npz
-from .errors import MissingExtraError
-from .foreign import OverLimitError, reason
-from .limits import LIMITS
-from .types import Frame, SensorDepth
+from ..arrays import Float, Float32
+from ..errors import MissingExtraError
+from ..guard.bounded import read_npy, read_npz
+from ..guard.foreign import OverLimitError, reason
+from ..guard.limits import LIMITS
+from ..types import Frame, SensorDepth
 
 __all__ = ["UnreadableDepthError", "depth_at", "read_depth"]
 

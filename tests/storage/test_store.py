@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from da3_pipeline.errors import ExportError, UsageError
-from da3_pipeline.fingerprint import fingerprint
+from da3_pipeline.files.fingerprint import fingerprint
 from da3_pipeline.geometry import Camera, PixelMap
-from da3_pipeline.store import Session, file_stamps, sources_fingerprint
+from da3_pipeline.storage.store import Session, file_stamps, sources_fingerprint
 from da3_pipeline.types import Dropped, Frame, FrameSet, GpsPosition, Prediction, StageRecord
 
 RECORD = StageRecord("infer", 1.5, 100.0, reused=False, cpu_seconds=2.5)
@@ -262,7 +262,7 @@ def test_a_part_of_a_map_or_one_that_was_replaced_is_written(tmp_path: Path) -> 
 
 
 def test_large_arrays_come_back_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("da3_pipeline.codec._LARGE_BYTES", 100)
+    monkeypatch.setattr("da3_pipeline.storage.codec._LARGE_BYTES", 100)
     with Session.open(tmp_path) as session:
         session.save("infer", "key", prediction(tmp_path), RECORD)
         found = session.load("infer", "key")

@@ -15,19 +15,19 @@ import pycolmap
 import pytest
 from PIL import Image
 
-from da3_pipeline.bounded import read_json, read_npy, read_npz
-from da3_pipeline.colmap_model import read_colmap_model
-from da3_pipeline.depthio import UnreadableDepthError, read_depth
 from da3_pipeline.errors import CaptureError, InferenceError, PipelineError
-from da3_pipeline.foreign import OverLimitError, foreign, reading
+from da3_pipeline.files.colmap_model import read_colmap_model
+from da3_pipeline.files.depthio import UnreadableDepthError, read_depth
 from da3_pipeline.gaussians import read_spz
+from da3_pipeline.guard.bounded import read_json, read_npy, read_npz
+from da3_pipeline.guard.foreign import OverLimitError, foreign, reading
+from da3_pipeline.guard.limits import LIMITS
 from da3_pipeline.imageio import UnreadableImageError, read_rgb
 from da3_pipeline.imageio.scans import has_more_scans
 from da3_pipeline.infer.prediction_file import read_predictions
 from da3_pipeline.ingest.projects.registry import find_project, read_views
 from da3_pipeline.ingest.rigs import read_rigs
 from da3_pipeline.ingest.scan import scan
-from da3_pipeline.limits import LIMITS
 from da3_pipeline.types import SensorDepth
 
 MEGABYTE = 1 << 20
@@ -45,7 +45,9 @@ def bomb(path: Path, megabytes: int, shape: tuple[int, ...]) -> Path:
 
 
 def test_a_small_npz_that_grows_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("da3_pipeline.bounded.LIMITS", LIMITS.model_copy(update={"free_to_grow_bytes": 20 * MEGABYTE}))
+    monkeypatch.setattr(
+        "da3_pipeline.guard.bounded.LIMITS", LIMITS.model_copy(update={"free_to_grow_bytes": 20 * MEGABYTE})
+    )
     path = bomb(tmp_path / "few.npz", 40, (10, 1024, 1024))
     with pytest.raises(InferenceError, match=r"grow from 0\.0 MB to") as told:
         read_predictions(path)

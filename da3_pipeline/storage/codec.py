@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from . import types
-from .geometry.cameras import Camera, PixelMap
-from .geometry.equirectangular import Equirectangular, FisheyeLens, FisheyePair
+from .. import types
+from ..geometry.cameras import Camera, PixelMap
+from ..geometry.equirectangular import Equirectangular, FisheyeLens, FisheyePair
 
 __all__ = ["read_artefact", "write_artefact"]
 
