@@ -224,6 +224,13 @@ class QualityConfig(Settings):
         "0.45; wrong and seen by nothing else: 1.7 and more (people who walk, unlike sizes, a front that repeats; 124 "
         "subsets of three to five pictures of nine captures and twelve rendered worlds)",
     )
+    max_scatter_of_many_deg: float = Field(
+        default=1.5,
+        gt=0,
+        description="the same of more than `few_views`, where nearly all matches agree: brighton_beach, 18 photographs "
+        "straight down, scatters by 1.0, as lenses and tilts trade places; two solutions of COLMAP's are farther apart "
+        "than ours from either, and all fit its GPS to 0.4 m. Nothing wrong is known there (chosen)",
+    )
     max_doubtful_scatter_deg: float = Field(
         default=0.3,
         gt=0,
@@ -298,10 +305,11 @@ class QualityConfig(Settings):
         """Agreement that each of few views must reach with its own matches; of many it is a tenth that may not."""
         return self._eased(self.min_few_weakest, self.min_weakest_agreement, frames)
 
-    def most_scatter_deg(self, agreement: float, parallax_deg: float) -> float:
-        """How far cameras may scatter over parts of the scene: less where false matches are many, or parallax is
-        small."""
-        most_deg = self.max_scatter_deg if agreement >= self.sure_agreement else self.max_doubtful_scatter_deg
+    def most_scatter_deg(self, frames: int, agreement: float, parallax_deg: float) -> float:
+        """How far cameras may scatter over parts of the scene: less where they are few, where false matches are many,
+        or where parallax is small."""
+        sure_deg = self.max_scatter_deg if frames <= self.few_views else self.max_scatter_of_many_deg
+        most_deg = sure_deg if agreement >= self.sure_agreement else self.max_doubtful_scatter_deg
         ample = parallax_deg >= self.ample_parallax_deg
         return most_deg if ample else min(most_deg, self.scatter_by_parallax * parallax_deg)
 

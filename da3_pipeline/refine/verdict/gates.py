@@ -231,7 +231,7 @@ def _rows(e: Evidence, c: QualityConfig) -> list[_Row]:
 def _proofs(e: Evidence, c: QualityConfig) -> list[_Row]:
     """What few views, and pictures of look-alikes, must show: what is wrong with them shows in nothing else."""
     pair = e.frames == 2
-    most_scatter_deg = c.most_scatter_deg(e.agreement or 0.0, e.ray_spread_deg or 0.0)
+    most_scatter_deg = c.most_scatter_deg(e.frames, e.agreement or 0.0, e.ray_spread_deg or 0.0)
     return [
         _Row("cropped pictures", e.cropped, "<=", 0.0, proof=True),
         _Row("known focal", e.known_focal, ">=", 1.0, proof=True),

@@ -183,7 +183,8 @@ def test_few_views_may_scatter_further_where_few_matches_are_false() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scatter_deg", "agreement", "passes"), [(0.5, 0.96, True), (0.5, 0.9, False), (0.25, 0.9, True)]
+    ("scatter_deg", "agreement", "passes"),
+    [(1.4, 0.96, True), (1.6, 0.96, False), (0.5, 0.9, False), (0.25, 0.9, True)],
 )
 def test_many_views_must_stay_without_parts_of_the_scene(scatter_deg: float, agreement: float, passes: bool) -> None:
     many = replace(GOOD, scatter_deg=scatter_deg, agreement=agreement)
