@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["STAGE_VERSIONS"]
 
 STAGE_VERSIONS = {
-    "ingest": 13,
+    "ingest": 14,
     "select": 10,
     "mask": 3,
     "infer": 5,

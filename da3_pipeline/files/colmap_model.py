@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pycolmap
 
+from ..guard.bounded import read_document
+
 __all__ = ["read_colmap_model"]
 
 _COUNT, _CAMERA = struct.Struct("<Q"), struct.Struct("<IiQQ")
@@ -34,7 +36,26 @@ def read_colmap_model(folder: Path) -> pycolmap.Reconstruction:
             end = -1
         if end != len(data):
             raise ValueError(f"{name} is not as long as it says")
-    return pycolmap.Reconstruction(str(folder))
+    model = pycolmap.Reconstruction(str(folder))
+    if not (folder / "images.bin").is_file():
+        for image_id, name in _written_names(folder / "images.txt").items():
+            if image_id in model.images:
+                model.images[image_id].name = name
+    return model
+
+
+def _written_names(path: Path) -> dict[int, str]:
+    """Names by image, whole: pycolmap reads a text model's up to their first space."""
+    names = {}
+    lines = iter(read_document(path, errors="surrogateescape").splitlines())
+    for line in lines:
+        words = line.strip().split(maxsplit=9)
+        if not words or words[0].startswith("#"):
+            continue
+        next(lines, None)  # its observations, which may be none
+        if len(words) == 10:
+            names[int(words[0])] = words[9]
+    return names
 
 
 def _count(data: bytes, least_bytes: int) -> int:

@@ -31,9 +31,9 @@ def check_document(path: Path) -> None:
 
 
 def read_document(path: Path, errors: str = "strict") -> str:
-    """The text of a UTF-8 file."""
+    """The text of a UTF-8 file, without the mark that programs of Windows begin it with."""
     check_document(path)
-    return path.read_text(encoding="utf-8", errors=errors)
+    return path.read_text(encoding="utf-8-sig", errors=errors)
 
 
 def read_json(path: Path) -> Any:

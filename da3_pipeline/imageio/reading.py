@@ -15,6 +15,7 @@ from .deep import tiff_header
 from .errors import UnreadableImageError, UnsupportedPixelsError
 from .pixels import upright_rgb
 from .raw import raw_size
+from .several import said_of_several
 
 __all__ = ["Header", "ImageInfo", "probe_image", "read_grid", "read_header", "read_rgb"]
 
@@ -66,7 +67,7 @@ def probe_image(path: Path) -> ImageInfo:
             width, height = height, width
         xmp = image.info.get("xmp", b"")
         thumbnail = np.asarray(upright_rgb(image, (_THUMBNAIL, _THUMBNAIL)).convert("L"))
-        pixels = (*image.info.get("pixels", ()), *described_profile(image))
+        pixels = (*image.info.get("pixels", ()), *described_profile(image), *said_of_several(path, container))
         return ImageInfo(width, height, container, exif, thumbnail, xmp if isinstance(xmp, bytes) else b"", pixels)
 
 

@@ -38,7 +38,10 @@ def identifier(*parts: str) -> str:
 
 
 class UniqueNames:
-    """Hands out each name once; a name already taken gets '-2', '-3', ..."""
+    """Hands out each name once; a name already taken gets '-2', '-3', ...
+
+    Names of the same letters are one, however accents are encoded: macOS keeps no two such files in a folder.
+    """
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -48,8 +51,8 @@ class UniqueNames:
         suffix = PurePosixPath(name).suffix if before_suffix else ""
         stem = name.removesuffix(suffix)
         candidate, count = name, 1
-        while candidate in self._taken:
+        while unicodedata.normalize("NFC", candidate) in self._taken:
             count += 1
             candidate = f"{stem}-{count}{suffix}"
-        self._taken.add(candidate)
+        self._taken.add(unicodedata.normalize("NFC", candidate))
         return candidate

@@ -211,9 +211,11 @@ def claims_pixels(name: str) -> bool:
 
 
 def _why_unread(path: Path, suffix: str) -> str:
-    """The reason why a picture that is plainly there cannot be used; empty for everything else."""
+    """The reason why pictures that are plainly there cannot be used; empty for everything else."""
     if suffix in _SPHERE_SUFFIXES:
         return "a 360-degree camera's own format is not read; stitch it to equirectangular first and give that"
+    if suffix in _ARCHIVE_SUFFIXES:
+        return "an archive in a folder is not looked into; give it itself, or unpack it"
     if suffix in _UNREAD_SUFFIXES:
         return f"{suffix[1:].upper()} is not read; convert it to JPEG, PNG or TIFF"
     if (_claims_photo(suffix) or suffix in _VIDEO_SUFFIXES) and not path.is_file():

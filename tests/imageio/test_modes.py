@@ -164,6 +164,31 @@ def test_what_was_supposed_is_said(tmp_path: Path, kind: str, clause: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.tif", ("the first of 3 pages",)),
+        ("a.webp", ("the first of 3 pictures of an animation",)),
+        ("a.png", ("the first of 3 pictures of an animation",)),
+    ],
+)
+def test_of_several_pictures_the_first_is_taken_and_it_is_said(
+    tmp_path: Path, name: str, said: tuple[str, ...]
+) -> None:
+    first, *rest = (Image.fromarray(np.roll(RGB, 9 * k, axis=1)) for k in range(3))
+    first.save(tmp_path / name, save_all=True, append_images=rest, **({"lossless": True} if "webp" in name else {}))
+    assert probe_image(tmp_path / name).pixels == said
+    np.testing.assert_array_equal(read_rgb(tmp_path / name), RGB)
+
+
+def test_a_smaller_page_is_a_preview_and_a_lone_page_no_news(tmp_path: Path) -> None:
+    page = Image.fromarray(RGB)
+    page.save(tmp_path / "overview.tif", save_all=True, append_images=[page.resize((WIDTH // 2, HEIGHT // 2))])
+    for name in ("one.tif", "one.webp", "one.png"):
+        page.save(tmp_path / name)
+    assert all(probe_image(path).pixels == () for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
     ("write", "reason"),
     [
         (tiff(RGB.astype(np.float32), photometric="rgb"), "floating-point pixels beyond 0..1"),

@@ -45,6 +45,15 @@ def test_a_taken_name_is_numbered_before_its_suffix() -> None:
     assert [register.claim("x_3.61mm", before_suffix=False) for _ in range(2)] == ["x_3.61mm", "x_3.61mm-2"]
 
 
+def test_one_name_in_two_encodings_is_one_name() -> None:
+    """A folder of macOS cannot hold both."""
+    register = UniqueNames()
+    assert [register.claim(name) for name in ("caf\u00e9.jpg", "cafe\u0301.jpg")] == [
+        "caf\u00e9.jpg",
+        "cafe\u0301-2.jpg",
+    ]
+
+
 @given(st.text())
 def test_clean_names_can_be_printed_on_one_line_and_encoded(name: str) -> None:
     cleaned = clean_name(name)

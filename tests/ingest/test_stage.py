@@ -169,6 +169,11 @@ def finished_splat(folder: Path) -> Path:
     return folder
 
 
+def archive_inside(folder: Path) -> Path:
+    (folder / "photos.zip").write_bytes(b"PK")
+    return folder
+
+
 def cloud_alone(folder: Path) -> Path:
     (folder / "scan.ply").write_bytes(b"ply")
     return folder / "scan.ply"
@@ -191,6 +196,7 @@ def only_bad_ones(folder: Path) -> Path:
         (nothing_there, "no such file or folder"),
         (nothing_inside, "no photographs or videos found"),
         (finished_splat, r"a finished model or splat \(scan.spz\) without its photographs; give these"),
+        (archive_inside, "photos.zip: an archive in a folder is not looked into; give it itself, or unpack it"),
         (cloud_alone, r"a finished model or splat \(scan.ply\)"),
         (text_file, "a.jpg: not an image"),
         (only_bad_ones, "none of 5 files can be used: 0.jpg: the file is empty; .* and 2 more"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 __all__ = ["core", "place", "roles_of", "says_only", "time_of", "tokens", "words"]
 
@@ -17,8 +18,10 @@ def words(text: str) -> frozenset[str]:
 _WORDS = {
     "confidence": "confidence confidences conf confidencemap confidencemaps uncertainty",
     "mask": "mask masks matte mattes silhouette silhouettes seg segm segs segmentation segmentations segmentationmap "
-    "segmentationmaps semantic semantics label labels labelmap labelmaps instance instances trimap",
-    "depth": "depth depths depthmap depthmaps depthimage depthimages disparity disparities disp",
+    "segmentationmaps semantic semantics label labels labelmap labelmaps instance instances trimap "
+    "maske masken masque masques máscara máscaras mascaras maschera maschere маска маски マスク 掩码 掩膜 遮罩 蒙版",
+    "depth": "depth depths depthmap depthmaps depthimage depthimages disparity disparities disp "
+    "tiefe tiefenbild tiefenbilder tiefenkarte tiefenkarten profondeur profondeurs profundidad глубина 深度 深度图",
     "normals": "normal normals normalmap normalmaps",
     "thumbnail": "thumb thumbs thumbnail thumbnails preview previews proxy proxies small lowres reduced resized",
     "edited": "edited edit",
@@ -38,7 +41,9 @@ _TIME = re.compile(r"[0-9]{9,}(\.[0-9]+)?|[0-9]+\.[0-9]{3,}")
 
 def tokens(text: str) -> list[str]:
     """Words and numbers in lower case, numbers without leading zeros: 'frame_007Depth' is frame, 7, depth."""
-    return [word.lstrip("0") or "0" if word.isdigit() else word for word in _TOKEN.findall(text.lower())]
+    return [
+        word.lstrip("0") or "0" if word.isdigit() else word for word in _TOKEN.findall(normalize("NFC", text.lower()))
+    ]
 
 
 def roles_of(folder: str, stem: str) -> tuple[str, ...]:

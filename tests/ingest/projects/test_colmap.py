@@ -123,3 +123,15 @@ def test_what_is_read_is_said_and_can_be_refused(tmp_path: Path) -> None:
     assert {photo.known_pose_program for photo in kept.photos} == {None} and kept.photos[0].known_camera is not None
     without = capture_of(tmp_path, project=False)
     assert without.told == () and without.photos[0].known_cam_from_world is None
+
+
+def test_names_of_a_text_model_may_have_spaces(tmp_path: Path) -> None:
+    """As of copies in Windows; lines may end as there, and images may have no observations."""
+    lines = ["# IMAGE_ID, QW, ..., NAME", ""]
+    for k in (1, 2):
+        lines += [f"{k} 1 0 0 0 0 0 {k} 1 day one/IMG ({k}).jpg", "" if k == 1 else "10 12 -1 20 22 -1"]
+    (tmp_path / "cameras.txt").write_bytes(b"1 PINHOLE 64 48 50 50 32 24\r\n")
+    (tmp_path / "images.txt").write_bytes("\r\n".join(lines).encode() + b"\r\n")
+    (tmp_path / "points3D.txt").touch()
+    views = colmap.read_model(tmp_path, tmp_path)
+    assert sorted(view.name for view in views) == ["day one/IMG (1).jpg", "day one/IMG (2).jpg"]

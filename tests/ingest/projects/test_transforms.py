@@ -34,6 +34,13 @@ def test_a_point_of_the_world_is_seen_where_it_is(tmp_path: Path) -> None:
     seen_where_it_is(views_of(tmp_path, document()))
 
 
+def test_the_mark_of_windows_programs_is_passed_over(tmp_path: Path) -> None:
+    text = json.dumps(document())
+    (tmp_path / "transforms.json").write_text(text, encoding="utf-8-sig")
+    assert (tmp_path / "transforms.json").read_bytes()[:3] == b"\xef\xbb\xbf"
+    seen_where_it_is(transforms.read(tmp_path).views)
+
+
 def test_fisheye_is_heard_from_either_program(tmp_path: Path) -> None:
     bent = {"k1": 0.1, "k2": 0.02, "k3": 0.003, "k4": 0.0004}
     for told in ({"is_fisheye": True}, {"camera_model": "OPENCV_FISHEYE"}):

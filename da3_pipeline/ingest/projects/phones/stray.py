@@ -44,7 +44,7 @@ def read(folder: Path) -> Project:
     shared = _shared(folder / _CAMERA)
     views = []
     check_document(path)
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file, skipinitialspace=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         for place, row in enumerate(rows):
