@@ -5,6 +5,7 @@ In its place stands SIFT with other descriptors, which counts what it is asked.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import FeatureConfig, MatchConfig, PairConfig, RefineConfig
 from da3_pipeline.refine.matching.correspondences import Correspondences, escalate, find_correspondences
 from da3_pipeline.refine.matching.descriptors import match_descriptors
-from da3_pipeline.refine.matching.escalation import _among_partners, _likely, left_weak
+from da3_pipeline.refine.matching.escalation import _among_partners, _likely, left_weak, looked_closer
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 from da3_pipeline.refine.matching.guided import Near
 from da3_pipeline.refine.matching.matchers.sift import SiftMatcher
@@ -104,6 +105,20 @@ def shifts(found: Correspondences, pair: PairMatches, by_sift: bool) -> NDArray[
     assert found.escalation is not None
     matches = pair.matches[found.escalation.by_sift(pair) == by_sift]
     return found.features[pair.i].xy[matches[:, 0]] - found.features[pair.j].xy[matches[:, 1]]
+
+
+def test_nothing_is_looked_at_closer_where_all_is_strong_or_it_is_switched_off(tmp_path: Path) -> None:
+    prediction = strip(tmp_path, 9)
+    found = find_correspondences(prediction, CONFIG, SilentProgress())
+    off = CONFIG.model_copy(update={"pairs": PairConfig(weak_matches=0, closer_up_to=20)})
+    strong = CONFIG.model_copy(update={"pairs": PairConfig(closer_up_to=2)})
+    with ThreadPoolExecutor(2) as pool:
+        for config, pairs in ((strong, found.pairs), (off, without(found, 5).pairs)):
+            features, after = looked_closer(prediction, found.features, [*pairs], config, pool, SilentProgress())
+            assert features is found.features and after == [*pairs]
+        weak = [*without(found, 5).pairs]
+        features, after = looked_closer(prediction, found.features, weak, strong, pool, SilentProgress())
+    assert len(features[5].xy) > len(found.features[5].xy) and len(after) > len(weak)
 
 
 @pytest.mark.parametrize("keep", [0, 20])

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scenes import LANDSCAPE, PORTRAIT, Make, Synthetic, landscape
 
 from da3_pipeline.geometry import Camera
-from da3_pipeline.progress import SilentProgress
+from da3_pipeline.progress import Progress, SilentProgress
 from da3_pipeline.refine import RefineConfig
 from da3_pipeline.refine.amendments.lenses import pixel_aspect as module
+from da3_pipeline.refine.amendments.lenses.pixel_aspect import _best_connected as best_connected
 from da3_pipeline.refine.amendments.lenses.pixel_aspect import pixel_aspects, with_square_pixels
 from da3_pipeline.refine.amendments.solution import Solution
 from da3_pipeline.refine.initialisation.candidates import Candidate
@@ -100,6 +101,35 @@ def test_a_shape_that_always_wants_more_is_none(make_capture: Make, monkeypatch:
     monkeypatch.setattr(module, "pixel_aspects", lambda *_: ({"camera": 4 / 3}, 0.6))
     solution = as_solved(squeezed(make_capture))
     assert with_square_pixels(solution, CONFIG, SILENT) is solution
+
+
+def test_a_shape_that_is_solved_no_better_is_none(make_capture: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    solution = as_solved(squeezed(make_capture))
+
+    def solved(stretched: Solution, config: RefineConfig, progress: Progress) -> Solution:
+        assert not stretched.candidates and all(frame.pixel_aspect > 1.2 for frame in stretched.frames)
+        return replace(stretched, candidates=solution.candidates)
+
+    monkeypatch.setattr(module, "solved", solved)
+    assert with_square_pixels(solution, CONFIG, SILENT) is solution
+
+
+def test_only_cameras_that_are_far_from_square_are_stretched(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = iter([{"landscape": 1.03, "portrait": 4 / 3}] * 3 + [{"landscape": 1.0, "portrait": 1.0}] * 2)
+    monkeypatch.setattr(module, "pixel_aspects", lambda *_: (next(asked), 0.6))
+    capture = make_capture(frames=10, points=1200, lenses=(LANDSCAPE, SQUEEZED), prior_focal=1.0)
+    done = with_square_pixels(as_solved(capture), CONFIG, SILENT)
+    assert {frame.camera_id: frame.pixel_aspect for frame in done.frames} == {"landscape": 1.0, "portrait": 4 / 3}
+
+
+def test_those_that_are_asked_stand_in_the_solution(make_capture: Make) -> None:
+    solution = as_solved(squeezed(make_capture, frames=12))
+    posed = np.arange(12) != 4
+    chosen = best_connected(solution.problem, posed, 6).observations
+    assert len(np.unique(chosen.frame)) == 6 and 4 not in chosen.frame
+    assert len(chosen) == np.isin(solution.problem.observations.frame, np.unique(chosen.frame)).sum()
 
 
 @pytest.mark.parametrize(("frames", "asked"), [(4, False), (5, True)])
