@@ -228,8 +228,8 @@ class QualityConfig(Settings):
         default=1.5,
         gt=0,
         description="the same of more than `few_views`, where nearly all matches agree: brighton_beach, 18 photographs "
-        "straight down, scatters by 1.0, as lenses and tilts trade places; two solutions of COLMAP's are farther apart "
-        "than ours from either, and all fit its GPS to 0.4 m. Nothing wrong is known there (chosen)",
+        "straight down, scatters by 1.0; ours fits its GPS to 0.43 m, and two solutions of COLMAP's are farther apart "
+        "(AUC@5 52) than ours from either (75, 84). Set on it alone; no wrong one is known there (chosen)",
     )
     max_doubtful_scatter_deg: float = Field(
         default=0.3,
