@@ -8,7 +8,7 @@ import numpy as np
 import pycolmap
 
 from ...arrays import Bool, Float
-from ...geometry import centres, rotation_angle_deg
+from ...geometry import rotation_angle_deg
 from ...grouping import Groups
 from ..solve.problem import Estimate, Problem
 from ..solve.tracks import Observations
@@ -65,12 +65,12 @@ def position_globally(
     options.generate_random_positions = start is None
     if not len(observations) or not pycolmap.run_global_positioning(options, _pose_graph(relative), model):
         return Estimate(np.full_like(poses, np.nan), estimate.cameras)
-    found = {k: model.images[k + 1].projection_center() for k in np.flatnonzero(estimate.posed).tolist()}
-    for index, centre in zip(found, _on_grid(np.array(list(found.values()))), strict=True):
-        poses[index, :, 3] = -poses[index, :, :3] @ centre
     # Frames that no long track reaches keep their random start: they are not positioned.
-    reached = np.bincount(observations.frame, minlength=problem.num_frames) > 0
-    poses[~reached | ~np.isfinite(centres(poses)).all(1)] = np.nan
+    reached = np.flatnonzero(np.bincount(observations.frame, minlength=problem.num_frames))
+    found = _on_grid(np.array([model.images[k + 1].projection_center() for k in reached.tolist()]))
+    poses[:, :, 3] = np.nan
+    poses[reached, :, 3] = -np.einsum("nij,nj->ni", poses[reached, :, :3], found)
+    poses[~np.isfinite(poses).all((1, 2))] = np.nan
     return Estimate(poses, estimate.cameras)
 
 
@@ -82,14 +82,13 @@ def _centred(places: Float) -> Float:
 
 
 def _on_grid(found: Float) -> Float:
-    """Centres rounded to a ten-thousandth of their extent.
+    """(N, 3) centres around their middle, rounded to a ten-thousandth of their median distance from it.
 
-    The positioner's threads sum in any order, which shows in the last bits; as a start these digits are worth
-    nothing, and without them two runs are the same.
+    The positioner's threads sum in any order. That shows in the last bits of the shape, and in where in space and how
+    large it comes out, which nothing holds: two runs were found half an extent apart. As a start neither is worth
+    anything, and without them two runs are the same.
     """
-    spread = float(np.median(np.abs(found - np.median(found, axis=0)))) or 1.0
-    step = 2.0 ** np.round(np.log2(spread)) * 1e-4
-    return np.asarray(np.round(found / step) * step)
+    return np.asarray(np.round(_centred(found) * 1e4) / 1e4)
 
 
 def _bare_model(problem: Problem, estimate: Estimate, observations: Observations) -> pycolmap.Reconstruction:

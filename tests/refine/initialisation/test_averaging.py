@@ -99,8 +99,17 @@ def test_starts_are_told_around_their_middle_at_a_distance_of_one() -> None:
     assert (_centred(np.full((4, 3), 7.0)) == 0).all()
 
 
-def test_last_bits_do_not_show_and_digits_that_matter_stay() -> None:
+def test_where_in_space_and_last_bits_do_not_show_and_digits_that_matter_stay() -> None:
     places = np.random.default_rng(0).normal(size=(50, 3)) * 30
     found = _on_grid(places)
     np.testing.assert_array_equal(_on_grid(places + 1e-11 * np.sin(np.arange(150)).reshape(50, 3)), found)
-    assert 0 < np.abs(found - places).max() < 1e-4 * 30
+    np.testing.assert_array_equal(_on_grid(places * 0.37 + [4.0, -800.0, 77.7]), found)
+    assert 0 < np.abs(found - _centred(places)).max() <= 0.5001e-4
+
+
+def test_the_positioner_says_the_same_twice(make_capture: Make) -> None:
+    """Its threads leave where the whole stands in space to chance."""
+    capture = make_capture(frames=10)
+    relative = true_relatives(capture.cam_from_world, all_pairs(10))
+    first, again = (position_globally(capture.problem(), rotations_alone(capture), relative, 0) for _ in range(2))
+    np.testing.assert_array_equal(first.cam_from_world, again.cam_from_world)
