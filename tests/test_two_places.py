@@ -16,12 +16,16 @@ from PIL import Image
 import da3_pipeline
 from da3_pipeline import export, refine
 from da3_pipeline.arrays import Float
+from da3_pipeline.config import PipelineConfig
 from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.storage.store import sources_fingerprint
 from da3_pipeline.types import Scene
 
 Run = Callable[..., tuple[int, str, str]]
 Capture = tuple[Path, dict[str, Float]]
+
+SIFT = PipelineConfig(refine=RefineConfig(matcher="sift"))  # learned matches of the two places are sought in vain
 
 FIRST, SECOND = [f"a{k:03d}.png" for k in range(9)], [f"b{k:03d}.png" for k in range(8)]
 
@@ -45,7 +49,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 def unsplit(capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The session of a run that nobody asked to split."""
     output = tmp_path_factory.mktemp("unsplit") / "session"
-    scene = da3_pipeline.run([capture[0]], output).scene
+    scene = da3_pipeline.run([capture[0]], output, SIFT).scene
     assert not scene.verdict.passed
     return output
 
@@ -85,7 +89,7 @@ def test_split_makes_two_data_sets_each_with_its_verdict_and_the_same_again_retu
     session: Path, capture: Capture, cli: Run
 ) -> None:
     photos, truth = capture
-    code, stdout, _ = cli("run", photos, "-o", session, "--split")
+    code, stdout, _ = cli("run", photos, "-o", session, "--matcher", "sift", "--split")
     other = session.with_name("session_2")
     assert code == 0
     assert [line for line in stdout.splitlines() if line.startswith("place ")] == [
@@ -100,14 +104,14 @@ def test_split_makes_two_data_sets_each_with_its_verdict_and_the_same_again_retu
     told = json.loads((session / "report.json").read_text())["dropped"]
     assert [(item["frame"], item["reason"]) for item in told] == [(n, "another place, in session_2") for n in SECOND]
     before = state(session), state(other)
-    code, stdout, _ = cli("run", photos, "-o", session, "--split", "--json")
+    code, stdout, _ = cli("run", photos, "-o", session, "--matcher", "sift", "--split", "--json")
     document = json.loads(stdout)
     assert code == 0 and document["passed"] and document["others"][0]["folder"] == str(other)
     assert (state(session), state(other)) == before
 
 
 def test_what_was_solved_before_is_not_solved_again(session: Path, capture: Capture) -> None:
-    outcome = da3_pipeline.run([capture[0]], session, split=True)
+    outcome = da3_pipeline.run([capture[0]], session, SIFT, split=True)
     reused = {stage.name: stage.reused for stage in outcome.stages}
     assert reused["infer"] and reused["refine"] and not reused["refine-1"] and not reused["refine-2"]
     assert [stage.name for stage in outcome.others[0].stages] == ["refine-2", "georegister", "export"]
@@ -125,11 +129,11 @@ def test_a_run_killed_between_the_data_sets_leaves_one_whole_and_resumes(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(export, "run", killed)
-        da3_pipeline.run([capture[0]], session, split=True)
+        da3_pipeline.run([capture[0]], session, SIFT, split=True)
     other = session.with_name("session_2")
     assert images_of(session) == FIRST and not (other / "images").exists()
     first = state(session)
-    outcome = da3_pipeline.run([capture[0]], session, split=True)
+    outcome = da3_pipeline.run([capture[0]], session, SIFT, split=True)
     assert outcome.passed and outcome.others[0].passed and images_of(other) == SECOND
     assert state(session) == first
     assert [stage.reused for stage in outcome.others[0].stages] == [True, True, False]
@@ -148,7 +152,7 @@ def test_a_place_that_does_not_pass_is_written_and_proves_nothing_for_the_other(
 
     monkeypatch.setattr(refine, "run", doubtful)
     before = (session / "transforms.json").read_bytes()
-    code, stdout, _ = cli("run", capture[0], "-o", session, "--split")
+    code, stdout, _ = cli("run", capture[0], "-o", session, "--matcher", "sift", "--split")
     assert code == 3
     assert "place 1: below the gates" in stdout and "place 2: weak" in stdout
     assert images_of(session.with_name("session_2")) == SECOND
@@ -161,7 +165,7 @@ def test_a_folder_of_somebody_else_is_left_alone_and_the_first_data_set_is_there
     other = session.with_name("session_2")
     other.mkdir()
     (other / "diary.txt").write_text("mine")
-    code, _, stderr = cli("run", capture[0], "-o", session, "--split", "--quiet")
+    code, _, stderr = cli("run", capture[0], "-o", session, "--matcher", "sift", "--split", "--quiet")
     assert code == 2 and "session_2: is not empty and holds no session of da3-pipeline" in stderr
     assert [path.name for path in other.iterdir()] == ["diary.txt"]
     assert images_of(session) == FIRST and json.loads((session / "report.json").read_text())["verdict"]["passed"]
