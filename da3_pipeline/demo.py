@@ -12,7 +12,7 @@ import numpy as np
 from .arrays import Bytes, Float
 from .config import PipelineConfig
 from .geometry import align_cameras, centres, rotation_angle_deg
-from .geometry.pose_metrics import centre_rmse, pose_errors
+from .geometry.metrics.poses import centre_rmse, pose_errors
 from .pipeline import Outcome, run
 from .progress import Progress
 

@@ -13,7 +13,7 @@ import pytest
 
 import da3_pipeline
 from da3_pipeline import refine
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.pipeline import advance
 from da3_pipeline.types import Scene
 

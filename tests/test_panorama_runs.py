@@ -16,7 +16,7 @@ from da3_pipeline.benchmark.scenarios.capture_files import ScenarioCapture, rend
 from da3_pipeline.benchmark.scenarios.catalogue import Scenario, carried_film
 from da3_pipeline.geometry import compose, invert
 from da3_pipeline.geometry.equirectangular import view_from_panorama
-from da3_pipeline.geometry.pose_metrics import PoseErrors, pose_errors
+from da3_pipeline.geometry.metrics.poses import PoseErrors, pose_errors
 from da3_pipeline.progress import SilentProgress
 
 Run = Callable[..., tuple[int, str, str]]

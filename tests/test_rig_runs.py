@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from da3_pipeline.cli import EXIT_BAD_INPUT
 from da3_pipeline.geometry import compose, invert, rotation_angle_deg
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 
 Float = NDArray[np.float64]
 Run = Callable[..., tuple[int, str, str]]

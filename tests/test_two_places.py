@@ -17,7 +17,7 @@ import da3_pipeline
 from da3_pipeline import export, refine
 from da3_pipeline.arrays import Float
 from da3_pipeline.config import PipelineConfig
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.storage.store import sources_fingerprint
 from da3_pipeline.types import Scene

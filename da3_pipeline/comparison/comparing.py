@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import Bool, Float, Int
 from ..errors import UsageError
 from ..geometry import Sim3, centres, rotation_angle_deg
-from ..geometry.pose_metrics import pose_errors
+from ..geometry.metrics.poses import pose_errors
 from ..geometry.robust_alignment import robust_alignment
 from ..ingest.projects.name_matching import match_names
 from .camera_set import CameraSet, read_camera_set

@@ -8,13 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-
-from da3_pipeline.export.report.reading import count, duration
+from da3_pipeline.export.report.looks import page_template
 from da3_pipeline.guard.printable import printable
 from da3_pipeline.types import Dropped
 
@@ -110,7 +107,7 @@ def _relative(target: Path, output: Path) -> str:
 
 def _rendered(title: str, rows: Sequence[_Row], left_out: Sequence[Dropped]) -> str:
     counts = Counter(row.status for row in rows)
-    return _template().render(
+    return page_template("index.html.j2", "da3_workflows").render(
         title=printable(title),
         as_of=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         rows=rows,
@@ -118,18 +115,3 @@ def _rendered(title: str, rows: Sequence[_Row], left_out: Sequence[Dropped]) -> 
         left_out=left_out,
         seconds=sum(row.seconds for row in rows),
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    """With the looks of report.html."""
-    loaders = [jinja2.PackageLoader("da3_workflows"), jinja2.PackageLoader("da3_pipeline.export.report")]
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "duration": duration, "printable": printable}
-    return environment.get_template("index.html.j2")

@@ -10,9 +10,9 @@ import numpy as np
 from ...arrays import Float32
 from ...errors import MissingExtraError
 from ...geometry import centres
+from ...geometry.metrics.depth import DepthMetrics, known, mean_depth_metrics, measure_depth
 from ..datasets.contract import GeometryScene
 from ..methods.contract import Estimate
-from ..metrics.depth import DepthMetrics, known, mean_depth_metrics, measure_depth
 from ..metrics.pose import measure_pose
 from ..metrics.trajectory import measure_trajectory
 from ..truth.verdicts import judge_verdict

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-import jinja2
-
+from ...export.report.looks import page_template
 from ...export.report.reading import duration
-from ...guard.printable import printable
 from ..metrics.growth import Growth
 from ..truth.verdicts import CELLS
 from .cells import CellResult
@@ -104,7 +101,7 @@ def rendered_page(
     there = {dataset for dataset, _ in groups}
     tables = [_table(key, rows, results, styles) for key, rows in groups.items() if key[1] is None]
     sweeps = [_sweep(name, groups, styles) for name in dict.fromkeys(dataset for dataset, n in groups if n is not None)]
-    return _template().render(
+    return page_template("leaderboard.html.j2", "da3_pipeline.benchmark.geometry").render(
         title=title,
         about=about,
         tables=tables,
@@ -268,20 +265,3 @@ def _covered(method: str, counts: Mapping[str, int]) -> dict[str, Any]:
 
 def _swatch(style: int) -> str:
     return f'<svg class="swatch" viewBox="0 0 14 14" aria-hidden="true">{mark(style, 7, 7)}</svg>'
-
-
-@cache
-def _template() -> jinja2.Template:
-    loaders = [
-        jinja2.PackageLoader("da3_pipeline.benchmark.geometry"),
-        jinja2.PackageLoader("da3_pipeline.export.report"),
-    ]
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"duration": duration, "printable": printable}
-    return environment.get_template("leaderboard.html.j2")

@@ -9,11 +9,11 @@ import numpy as np
 
 from ...arrays import Bool, Float, Float32
 from ...geometry import Sim3, invert, transform_points
+from ...geometry.metrics.depth import known
 from ..datasets.contract import GeometryScene
 from ..methods.contract import DenseViews, Estimate
 from ..metrics.alignment import align_trajectories_robustly
 from ..metrics.clouds import measure_clouds, near_box
-from ..metrics.depth import known
 from ..metrics.dtu import measure_dtu
 from ..metrics.fusion import fuse_depths, sample_mesh
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...arrays import Float32
 from ...geometry import centres, umeyama
-from ...geometry.pose_metrics import centre_rmse
+from ...geometry.metrics.poses import centre_rmse
 from ...infer.sequence.array_file import ArrayFile
 from ...progress import Progress
 from ..fresh_process import ask, python_module

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...arrays import Float
-from ...geometry.pose_metrics import area_under_recall, pose_errors
+from ...geometry.metrics.poses import area_under_recall, pose_errors
 from .published_pose import published_pair_errors
 
 __all__ = ["THRESHOLDS_DEG", "PoseMetrics", "measure_pose"]

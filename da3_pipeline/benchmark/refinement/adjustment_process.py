@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...geometry import align_cameras, rotation_angle_deg
-from ...geometry.pose_metrics import centre_rmse
+from ...geometry.metrics.poses import centre_rmse
 from ...metering import Meter
 from ...quiet import quiet_colmap
 from ...refine.config import SolveConfig

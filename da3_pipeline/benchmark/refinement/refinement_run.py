@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ...arrays import Float
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 from ...progress import SilentProgress
 from ...quiet import quiet_colmap
 from ...refine import RefineConfig

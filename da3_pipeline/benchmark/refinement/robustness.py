@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 from ...progress import Progress
 from ...quiet import quiet_colmap
 from ...refine import RefineConfig

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...arrays import Bool, Int
 from ...config import PipelineConfig
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 from ...imageio import write_rgb
 from ...pipeline import Outcome, run
 from ...progress import Progress, SilentProgress

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...arrays import Float
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 
 __all__ = ["PoseScore", "score_poses"]
 

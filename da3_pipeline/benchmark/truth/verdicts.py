@@ -25,7 +25,7 @@ import numpy as np
 from ...arrays import Float
 from ...files.strict_json import strict_json
 from ...geometry import centres
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 from .scene_truth import stacked
 
 __all__ = [

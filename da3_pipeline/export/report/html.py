@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from ..config import ReportConfig
 from .capture import capture_rows, light_curves
 from .contact_sheet import letter_of
 from .histogram import drawn_histogram
 from .links import LinkGraph
+from .looks import page_template
 from .pictures import Pictures
-from .reading import ReasonGroup, count, duration, figure, sentence
+from .reading import ReasonGroup, count, duration
 from .trainers import commands, others
 from .world import world_rows
 
@@ -36,15 +35,7 @@ def render_html(
     config: ReportConfig,
 ) -> str:
     """The page of a report document. Names and reasons are escaped; nothing outside the file is asked for."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("da3_pipeline.export.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "figure": figure, "duration": duration, "sentence": sentence}
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         report=document,
         pictures=pictures,
         title=folder.resolve().name,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...arrays import Bool, Float
-from ...geometry.pose_metrics import pose_errors
+from ...geometry.metrics.poses import pose_errors
 from ..config import SolveConfig
 from ..solve.adjustment import Adjustment, adjust, focal_sigmas
 from ..solve.lens_model import LADDER, fully_free

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ...errors import CaptureError
+from ...geometry.metrics.depth import mean_depth_metrics
+from ...geometry.metrics.depth import measure_depth as measure_map
 from ...imageio import read_rgb
 from ...model import DepthAnything3
 from ...model.config import PATCH
@@ -23,7 +25,6 @@ __all__ = ["DepthFigures", "DepthPictures", "evaluate_depth", "load_depth_pictur
 _MILLIMETRE = 0.001
 _SUFFIX = ".depth.png"
 _AT_ONCE = 8
-_RATIO = 1.25
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,10 @@ class DepthPictures:
 
 def measure_depth(estimate: Tensor, truth: Tensor) -> DepthFigures:
     """Of depth maps (N, H, W), true ones 0 where unknown; pictures of which nothing is known are left out."""
-    errors, within = [], []
-    for found, wanted in zip(estimate, truth, strict=True):
-        known = wanted > 0
-        if known.any():
-            ratio = found[known].double() / wanted[known].double()
-            ratio = ratio / ratio.median()
-            errors.append(float((ratio - 1).abs().mean()))
-            within.append(float((torch.maximum(ratio, 1 / ratio) < _RATIO).double().mean()))
-    if not errors:
-        return DepthFigures(float("nan"), float("nan"), 0)
-    return DepthFigures(float(np.mean(errors)), 100 * float(np.mean(within)), len(errors))
+    pairs = zip(estimate.float().cpu().numpy(), truth.float().cpu().numpy(), strict=True)
+    each = [measure_map(found, wanted, "ratio") for found, wanted in pairs]
+    mean = mean_depth_metrics(each)
+    return DepthFigures(mean.abs_rel, mean.delta[0], sum(one.pixels > 0 for one in each))
 
 
 @torch.no_grad()

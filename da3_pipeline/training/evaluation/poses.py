@@ -1,7 +1,7 @@
 """How good the poses are: on held-out synthetic scenes, and on folders of photographs with a truth.json.
 
 Always beside two baselines: a constant pose (no motion predicted) and random poses. Definitions of the errors:
-`geometry.pose_metrics`.
+`geometry.metrics.poses`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from ...arrays import Bytes, Float
 from ...errors import CaptureError
 from ...geometry import identity
-from ...geometry.pose_metrics import area_under_recall, pose_errors
+from ...geometry.metrics.poses import area_under_recall, pose_errors
 from ...imageio import read_rgb
 from ...model import DepthAnything3
 from ...model.config import PATCH

@@ -17,7 +17,7 @@ from da3_pipeline.benchmark.long.surface_error import Fused, doubled_share, far_
 from da3_pipeline.benchmark.truth.simulated_network import SimulatedNetwork
 from da3_pipeline.benchmark.truth.tour_capture import TourCapture, render_capture
 from da3_pipeline.geometry import Camera, centres
-from da3_pipeline.geometry.pose_metrics import centre_rmse
+from da3_pipeline.geometry.metrics.poses import centre_rmse
 from da3_pipeline.infer.config import AlignmentConfig
 from da3_pipeline.infer.sequence.chunk_alignment import align_chunks
 from da3_pipeline.progress import SilentProgress

@@ -26,7 +26,7 @@ from da3_pipeline.benchmark.truth.verdicts import JudgedVerdict
 from da3_pipeline.errors import UsageError
 from da3_pipeline.geometry import Camera, compose, transform_points
 from da3_pipeline.geometry.equirectangular import Equirectangular, view_from_panorama
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.training.synthetic.atlas import Atlas, build_atlas
 from da3_pipeline.training.synthetic.viewpoints import look_at

@@ -14,7 +14,7 @@ from da3_pipeline.benchmark.truth.prior_noise import PriorNoise, perturbed_poses
 from da3_pipeline.benchmark.truth.simulated_prior import simulate_prior, write_prior
 from da3_pipeline.errors import UsageError
 from da3_pipeline.geometry import align_cameras, centres, rotation_angle_deg
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.infer.prediction_file import read_predictions
 from da3_pipeline.progress import SilentProgress
 

@@ -20,7 +20,7 @@ from da3_pipeline.geometry import (
     sim3_exp,
     sim3_matrix,
 )
-from da3_pipeline.geometry.pose_metrics import centre_rmse
+from da3_pipeline.geometry.metrics.poses import centre_rmse
 from da3_pipeline.geometry.robust_alignment import robust_alignment
 from da3_pipeline.infer.config import PlacementConfig, RevisitConfig, SequenceConfig, Spread
 from da3_pipeline.infer.sequence.chunk_alignment import information_at

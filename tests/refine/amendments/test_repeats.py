@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry import Camera, PixelMap, compose, invert
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.amendments import repeats as module
 from da3_pipeline.refine.amendments.repeats import _everywhere, where_expected

@@ -11,7 +11,7 @@ from scenes import LANDSCAPE, Make, Synthetic
 
 from da3_pipeline.arrays import Bool, Float, Int
 from da3_pipeline.geometry import Sim3
-from da3_pipeline.geometry.pose_metrics import pose_errors
+from da3_pipeline.geometry.metrics.poses import pose_errors
 from da3_pipeline.refine.config import SolveConfig
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points, refine_estimate

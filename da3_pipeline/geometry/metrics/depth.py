@@ -12,7 +12,7 @@ from ...arrays import Bool, Float, Float32
 
 __all__ = ["DepthAlignment", "DepthMetrics", "align_depth", "known", "mean_depth_metrics", "measure_depth"]
 
-DepthAlignment = Literal["none", "median", "scale", "scale-shift"]
+DepthAlignment = Literal["none", "median", "ratio", "scale", "scale-shift"]
 
 _LEAST = 1e-6  # of an aligned depth beside the median: what is behind the camera then is as wrong as can be
 _RATIO = 1.25
@@ -56,12 +56,14 @@ def measure_depth(estimate: Float32, truth: Float32, alignment: DepthAlignment =
 def align_depth(estimate: Float, truth: Float, alignment: DepthAlignment) -> tuple[float, float]:
     """(scale, shift) that bring (P,) estimated depths to the true ones.
 
-    median: the ratio of the medians. scale, scale-shift: least squares; a scale that comes out negative or of maps
-    without any relief falls back to the ratio of the medians.
+    median: the ratio of the medians; ratio: the median of the ratios. scale, scale-shift: least squares; a scale that
+    comes out negative or of maps without any relief falls back to the ratio of the medians.
     """
-    medians = float(np.median(truth) / np.median(estimate))
     if alignment == "none":
         return 1.0, 0.0
+    if alignment == "ratio":
+        return float(np.median(truth / estimate)), 0.0
+    medians = float(np.median(truth) / np.median(estimate))
     if alignment == "median":
         return medians, 0.0
     if alignment == "scale":

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from da3_pipeline.geometry import Sim3, identity
-from da3_pipeline.geometry.pose_metrics import area_under_recall, centre_rmse, pose_errors
+from da3_pipeline.geometry.metrics.poses import area_under_recall, centre_rmse, pose_errors
 
 
 def trajectory(count: int = 6, seed: int = 0) -> np.ndarray:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from da3_pipeline.benchmark.metrics.depth import DepthMetrics, mean_depth_metrics, measure_depth
+from da3_pipeline.geometry.metrics.depth import DepthMetrics, align_depth, mean_depth_metrics, measure_depth
 
 TRUTH = np.random.default_rng(0).uniform(1, 5, (2, 20, 30)).astype(np.float32)
 
 
-@pytest.mark.parametrize("alignment", ["none", "median", "scale", "scale-shift"])
+@pytest.mark.parametrize("alignment", ["none", "median", "ratio", "scale", "scale-shift"])
 def test_the_truth_is_perfect_under_every_alignment(alignment: str) -> None:
     found = measure_depth(TRUTH, TRUTH, alignment)  # type: ignore[arg-type]
     assert max(found.abs_rel, found.rmse) < 1e-6
@@ -21,7 +21,7 @@ def test_the_truth_is_perfect_under_every_alignment(alignment: str) -> None:
 def test_each_alignment_forgives_what_its_name_says() -> None:
     scaled, shifted = 3 * TRUTH, 0.5 * TRUTH + 1
     assert measure_depth(scaled, TRUTH, "none").abs_rel == pytest.approx(2)
-    for alignment in ("median", "scale", "scale-shift"):
+    for alignment in ("median", "ratio", "scale", "scale-shift"):
         assert measure_depth(scaled, TRUTH, alignment).abs_rel < 1e-6  # type: ignore[arg-type]
     assert measure_depth(shifted, TRUTH, "scale").abs_rel > 0.05
     assert measure_depth(shifted, TRUTH, "scale-shift").abs_rel < 1e-6
@@ -42,6 +42,14 @@ def test_least_squares_weigh_the_far_and_medians_do_not() -> None:
     found = np.array([[1.0, 1, 1, 50]], np.float32)
     assert measure_depth(found, truth, "median").delta[0] == 75
     assert measure_depth(found, truth, "scale").delta[0] == 25
+
+
+def test_the_ratio_of_medians_is_not_the_median_of_ratios() -> None:
+    truth, found = np.array([[1.0, 2, 9]], np.float32), np.array([[1.0, 1, 3]], np.float32)
+    assert align_depth(found.ravel(), truth.ravel(), "median") == (2.0, 0.0)
+    assert align_depth(found.ravel(), truth.ravel(), "ratio") == (2.0, 0.0)
+    assert align_depth(found.ravel(), truth.ravel()[[2, 0, 1]], "median") == (2.0, 0.0)
+    assert align_depth(found.ravel(), truth.ravel()[[2, 0, 1]], "ratio") == (1.0, 0.0)
 
 
 def test_pixels_of_which_nothing_is_known_do_not_count() -> None:

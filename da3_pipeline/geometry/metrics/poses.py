@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Float
-from .alignment import umeyama
-from .poses import centres, compose, invert, rotation_angle_deg
+from ...arrays import Float
+from ..alignment import umeyama
+from ..poses import centres, compose, invert, rotation_angle_deg
 
 __all__ = ["PoseErrors", "area_under_recall", "centre_rmse", "pose_errors"]
 

@@ -1,0 +1,1 @@
+"""How far cameras and depth are from true ones."""
