@@ -98,7 +98,7 @@ def bench_all(
     places = [rendered_set(output / "datasets", quick, TerminalProgress()), *(root.absolute() for root in roots or ())]
     cells = grid_cells(places, grid) if not only or _GEOMETRY in only else []
     results = measure_grid(cells, grid, TerminalProgress()) if cells else []
-    scene = scene_with_truth(places)
+    scene = scene_with_truth(places, quick)
     ran = measure_sections(chosen, scene, output / "cache", output / "sections", quick, TerminalProgress())
     sections = [Section(one.plan.title, one.plan.about, one.command, one.text, one.failure, one.seconds) for one in ran]
     write_results(output, "All benchmarks", results, about(_typed()), sections)

@@ -69,7 +69,7 @@ PLANS: tuple[Plan, ...] = (
         "Scenarios",
         "Rendered captures, hard in one way each, ours beside COLMAP.",
         ("scenarios", "--cache", _CACHE),
-        ("scenarios", "forward motion", "pure rotation", "planar wall", "--cache", _CACHE),
+        ("scenarios", "forward motion", "pure rotation", "--cache", _CACHE),
     ),
     Plan(
         "verdict",
@@ -90,7 +90,7 @@ PLANS: tuple[Plan, ...] = (
         "Frames of blurred video",
         "Measures of sharpness on pictures of known blur, and the frames that are taken.",
         ("selection", "--cache", _CACHE),
-        ("selection", "--walks", "1", "--scenes", "2", "--cache", _CACHE),
+        ("selection", "--walks", "1", "--scenes", "1", "--cache", _CACHE),
     ),
     Plan(
         "long",

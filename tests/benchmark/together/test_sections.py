@@ -94,6 +94,11 @@ def test_scenes_are_rendered_once_and_strecha_stands_first(tmp_path: Path, monke
     for part in ("images", "truth.json"):
         (tmp_path / "more" / "strecha" / "castle" / part).mkdir(parents=True)
     assert scene_with_truth([quick, tmp_path / "more"]) == tmp_path / "more" / "strecha" / "castle"
+    (tmp_path / "more" / "strecha" / "castle" / "images" / "0.jpg").touch()
+    for part in ("images", "truth.json"):
+        (tmp_path / "more" / "strecha" / "fountain" / part).mkdir(parents=True)
+    assert scene_with_truth([tmp_path / "more"]) == tmp_path / "more" / "strecha" / "castle"
+    assert scene_with_truth([tmp_path / "more"], quick=True) == tmp_path / "more" / "strecha" / "fountain"
 
 
 def test_one_command_makes_one_page(
