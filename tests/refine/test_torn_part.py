@@ -22,7 +22,14 @@ from da3_pipeline.refine.solve.components import rigid_components
 from da3_pipeline.refine.solve.problem import Estimate, Problem
 from da3_pipeline.refine.solve.rounds import fit_points
 from da3_pipeline.refine.solve.tracks import Observations
-from da3_pipeline.refine.torn_part import held_to_all, said_of_part, torn_part
+from da3_pipeline.refine.torn_part import (
+    asked_of_rest,
+    beside_the_rest,
+    held_to_all,
+    said_of_part,
+    torn_part,
+    what_remains,
+)
 from da3_pipeline.types import Gate, Prediction, Scene, Verdict
 
 FRAMES = 20
@@ -100,9 +107,13 @@ def test_a_part_whose_size_is_open_is_named_and_the_rest_is_right(
     assert share.value == pytest.approx(rest.mean()) and share.place is not None
     assert share.place.frames == tuple(scene.torn)
     assert held_to_all(scene, configured().quality) == scene
+    assert not what_remains(scene, 0), "it fails for its share, not for a part that is torn off"
     fewer = configured(min_refined_share=0.5).quality
     passing = replace(scene, verdict=replace(scene.verdict, passed=True))
     assert held_to_all(passing, fewer) == passing
+    first, second = list(scene.torn)[:2]
+    two = replace(passing, torn={first: "the first why: the first remedy", second: "another why: another remedy"})
+    assert "the first why; the first remedy (refined share" in held_to_all(two, configured().quality).verdict.summary
     assert tried == [FRAMES, rest.sum()]
     names = np.array([frame.name for frame in scene.frames])
     assert names.tolist() == list(street.prediction.frames.names), "all frames stay in the scene"
@@ -120,6 +131,27 @@ def test_a_part_whose_size_is_open_is_named_and_the_rest_is_right(
     assert rotation_angle_deg(moved[:, :, :3], truth[:, :, :3]).max() < 0.5
     assert np.linalg.norm(centres(moved) - centres(truth), axis=1).max() < 0.05
     assert scene.figures["rest_s"] > 0 and scene.figures["refined_frames"] == rest.sum()
+
+
+def test_the_gate_that_chose_the_rest_is_asked_more_of_it_and_never_less_than_of_all() -> None:
+    assert asked_of_rest(configured()).quality.min_points_across == 0.6
+    assert asked_of_rest(configured(min_points_across=0.7)).quality.min_points_across == 0.7
+
+
+def test_larger_places_come_first(street: Synthetic, refined: Refine, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Scene, Scene, int]] = []
+
+    def recorded(whole: Scene, rest: Scene, place_from: int) -> Scene:
+        given.append((whole, rest, place_from))
+        return beside_the_rest(whole, rest, place_from)
+
+    monkeypatch.setattr(refinement, "beside_the_rest", recorded)
+    refined(street, {FRAMES: range(14, 20)}, configured(place_from=4))
+    ((whole, rest, place_from),) = given
+    other = ("a.png", "b.png", "c.png", "d.png")
+    assert len(whole.torn) > len(other)
+    found = beside_the_rest(whole, replace(rest, other_places=(other,)), place_from)
+    assert found.other_places == (tuple(whole.torn), other)
 
 
 def test_what_is_said_of_the_rest_is_said_of_its_own_frames(street: Synthetic, refined: Refine) -> None:

@@ -106,19 +106,21 @@ def test_nothing_happens_without_depth_or_where_it_is_off(turning: Synthetic, ex
     assert amended(with_maps, use=False) is with_maps
 
 
-def test_depth_beside_an_edge_is_not_believed(turning: Synthetic, tmp_path: Path) -> None:
-    """A step in the middle of the map; what cannot be read is left out, too."""
+@pytest.mark.parametrize("axis", [0, 1])
+def test_depth_beside_an_edge_is_not_believed(turning: Synthetic, tmp_path: Path, axis: int) -> None:
+    """A step in the middle of the map, across or down; what cannot be read is left out, too."""
     frames = []
     for k, frame in enumerate(turning.frames):
         image = np.full((frame.height // SHRINK, frame.width // SHRINK), 1000, np.uint16)
-        image[:, image.shape[1] // 2 :] = 2000
+        middle = np.array(image.shape[::-1])[axis] / 2
+        np.moveaxis(image, 1 - axis, 0)[int(middle) :] = 2000
         path = tmp_path / f"{k}.depth.png"
         Image.fromarray(image).save(path) if k else path.write_bytes(b"")
         frames.append(replace(frame, depth=SensorDepth(path, 0.001)))
     problem = turning.problem()
     seen = problem.observations
     found = readings(problem, frames, seen.frame, seen.xy, MeasuredDepthConfig(), SilentProgress())
-    aside = (seen.xy[:, 0] / problem.scale[seen.frame, 0] - 1600) / SHRINK
+    aside = seen.xy[:, axis] / problem.scale[seen.frame, axis] / SHRINK - int(middle)
     assert np.isnan(found[seen.frame == 0]).all()
     inside = (np.abs(seen.xy - problem.size_px[seen.frame] / 2) < problem.size_px[seen.frame] / 2 - SHRINK).all(axis=1)
     rest = inside & (seen.frame > 0)

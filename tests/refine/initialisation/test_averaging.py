@@ -78,7 +78,7 @@ def test_points_of_three_views_position_and_those_of_two_do_not(make_capture: Ma
     assert found.posed.all() and capture.pose_errors(found.cam_from_world)[1] < 0.05
     touched = np.isin(of_three.track, of_three.track[of_three.frame == 4])
     alone = position_globally(problem.with_observations(of_three.subset(~touched)), estimate, relative, 0)
-    assert alone.posed.tolist() == [True] * 4 + [False]
+    assert alone.posed.tolist() == [True] * 4 + [False] and np.isnan(alone.cam_from_world[4]).all()
     of_two = observations.subset((observations.lengths == 2)[observations.track])
     assert not position_globally(problem.with_observations(of_two), estimate, relative, 0).posed.any()
 

@@ -6,6 +6,7 @@ In its place stands SIFT with other descriptors, which counts what it is asked.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,10 @@ from da3_pipeline.geometry import Camera, PixelMap, identity
 from da3_pipeline.imageio import write_rgb
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine.config import FeatureConfig, MatchConfig, PairConfig, RefineConfig
+from da3_pipeline.refine.matching import escalation
 from da3_pipeline.refine.matching.correspondences import Correspondences, escalate, find_correspondences
 from da3_pipeline.refine.matching.descriptors import match_descriptors
-from da3_pipeline.refine.matching.escalation import _among_partners, _likely, left_weak, looked_closer
+from da3_pipeline.refine.matching.escalation import _among_partners, _likely, _merger, left_weak, looked_closer
 from da3_pipeline.refine.matching.features import DESCRIPTOR_NORM, Features
 from da3_pipeline.refine.matching.guided import Near
 from da3_pipeline.refine.matching.matchers.sift import SiftMatcher
@@ -180,6 +182,19 @@ def test_two_halves_are_joined_where_they_are_most_alike(tmp_path: Path) -> None
     across = {(pair.i, pair.j) for pair in more.pairs if (pair.i < 5) != (pair.j < 5)}
     assert {(4, 5), (4, 6), (3, 5)} <= across
     assert matcher.pairs <= 25
+
+
+def test_sifts_matches_stay_where_no_geometry_explains_more_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction, own = strip(tmp_path, 2), np.array([50, 50])
+    sift = PairMatches(0, 1, np.zeros((20, 2), np.int32), np.eye(3), 0.0, 20)
+    learned = replace(sift, matches=np.ones((30, 2), np.int32))
+    merged = _merger(prediction, (), own, {(0, 1): sift}, CONFIG)
+    for verified, kept in ((None, sift), (replace(sift, matches=sift.matches[:19]), sift), (learned, learned)):
+        monkeypatch.setattr(escalation, "verify_matches", lambda *_, verified=verified: verified)
+        assert merged(learned) is kept
+    np.testing.assert_array_equal(_merger(prediction, (), own, {}, CONFIG)(learned).matches, np.full((30, 2), 51))
 
 
 def test_keypoints_of_another_matcher_pair_with_nothing_of_sifts() -> None:

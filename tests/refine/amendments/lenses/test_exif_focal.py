@@ -129,6 +129,18 @@ def test_what_the_matches_leave_open_is_not_refuted(make_capture: Make, known: b
     assert judged.problem.exif_focal_px == {"camera": pytest.approx(2100)} and not judged.remarks
 
 
+def test_poses_that_are_given_stay_where_they_are_while_it_is_tried(
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cameras alone are fitted to EXIF's focal length, and a wrong one explains less."""
+    monkeypatch.setattr(module, "refine_estimate", None)
+    kept = CONFIG.model_copy(update={"solve": CONFIG.solve.model_copy(update={"poses_as": "fixed"})})
+    for ratio, refuted in ((2.0, True), (1.0, False)):
+        solution = posed(saying(make_capture(lenses=(LENS,)), ratio), 1.0)
+        judged = exif_judged(replace(solution, problem=replace(solution.problem, given_poses=True)), kept, SILENT)
+        assert bool(judged.remarks) == refuted and (not judged.problem.exif_focal_px) == refuted
+
+
 def test_only_the_camera_with_the_wrong_one_loses_it(make_capture: Make) -> None:
     capture = make_capture(frames=10)
     right = saying(capture, 1.0)

@@ -83,17 +83,24 @@ def test_square_pixels_stay(make_capture: Make, lens: Camera) -> None:
     assert with_square_pixels(solution, CONFIG, SILENT) is solution
 
 
+@pytest.mark.parametrize("apart", [{"camera"}, {"camera", "other"}])
 def test_a_shape_that_halves_of_the_pictures_do_not_share_is_none(
-    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, apart: set[str]
 ) -> None:
-    """As what is folded asks for: one half for this, the other for that."""
+    """As what is folded asks for: one half for this, the other for that; one camera of two is enough."""
 
     def asked(problem: Problem, estimate: Estimate, config: RefineConfig) -> tuple[dict[str, float], float]:
-        return {"camera": 4 / 3 if estimate.posed.all() else (1.2 if estimate.posed[0] else 1.45)}, 0.6
+        whole, first = estimate.posed.all(), estimate.posed[0]
+        return {name: 4 / 3 if whole or name not in apart else (1.2 if first else 1.45) for name in names}, 0.6
 
+    def stretched(*_: object) -> Solution:
+        raise AssertionError("taken for a shape")
+
+    names = ("other", "camera")
     solution = as_solved(squeezed(make_capture))
     assert with_square_pixels(solution, CONFIG, SILENT) is not solution
     monkeypatch.setattr(module, "pixel_aspects", asked)
+    monkeypatch.setattr(module, "_stretched", stretched)
     assert with_square_pixels(solution, CONFIG, SILENT) is solution
 
 
@@ -114,14 +121,15 @@ def test_a_shape_that_is_solved_no_better_is_none(make_capture: Make, monkeypatc
     assert with_square_pixels(solution, CONFIG, SILENT) is solution
 
 
+@pytest.mark.parametrize("shape", [4 / 3, 3 / 4])
 def test_only_cameras_that_are_far_from_square_are_stretched(
-    make_capture: Make, monkeypatch: pytest.MonkeyPatch
+    make_capture: Make, monkeypatch: pytest.MonkeyPatch, shape: float
 ) -> None:
-    asked = iter([{"landscape": 1.03, "portrait": 4 / 3}] * 3 + [{"landscape": 1.0, "portrait": 1.0}] * 2)
+    asked = iter([{"landscape": 1.03, "portrait": shape}] * 3 + [{"landscape": 1.0, "portrait": 1.0}] * 2)
     monkeypatch.setattr(module, "pixel_aspects", lambda *_: (next(asked), 0.6))
     capture = make_capture(frames=10, points=1200, lenses=(LANDSCAPE, SQUEEZED), prior_focal=1.0)
     done = with_square_pixels(as_solved(capture), CONFIG, SILENT)
-    assert {frame.camera_id: frame.pixel_aspect for frame in done.frames} == {"landscape": 1.0, "portrait": 4 / 3}
+    assert {frame.camera_id: frame.pixel_aspect for frame in done.frames} == {"landscape": 1.0, "portrait": shape}
 
 
 def test_those_that_are_asked_stand_in_the_solution(make_capture: Make) -> None:
