@@ -4,7 +4,10 @@
 
 Prediction and truth are brought together first, by the scale and shift that minimise a weighted L1 (MoGe's ROE, Wang et
 al. 2024): over the whole picture for all terms but the local one, and over each of many small windows for that. The
-weights are inverse depths, so that what is near counts as much as what is far. No gradient flows through the alignment.
+weights are inverse depths, so that what is near counts as much as what is far. No gradient flows through the alignment,
+but the prediction is first brought to mean 0 and mean deviation 1, through which it does: so no term pulls at scale and
+shift, which the alignment would undo again. (Without it the normals drove the scale of depth to thousands and away from
+everything else.)
 """
 
 from __future__ import annotations
@@ -58,6 +61,7 @@ def teacher_loss(
     K (B, 3, 3) in pixels. generator: source of the points and windows, on the CPU.
     """
     known = truth > 0
+    depth = _normalised(depth, truth, known)
     scale, shift = _align_whole(depth, truth, known, generator)
     aligned = scale[:, None, None] * depth + shift[:, None, None]
     size = (truth.sum((1, 2)) / known.sum((1, 2)).clamp_min(1)).clamp_min(_TINY)[:, None, None]
@@ -150,6 +154,14 @@ def normal_loss(depth: Tensor, truth: Tensor, K: Tensor) -> Tensor:
     each, mean = normals(depth, K)
     true_each, true_mean = normals(torch.where(known, truth, 1.0), K)
     return _mean(_angle(mean, true_mean) + _angle(each, true_each).sum(1), inner)
+
+
+def _normalised(depth: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Depth (B, H, W) less its mean, by its mean deviation, of known pixels weighted by inverse depth."""
+    weight = known / truth.clamp_min(_TINY)
+    weight = weight / weight.sum((1, 2), keepdim=True).clamp_min(_TINY)
+    centred = depth - (weight * depth).sum((1, 2), keepdim=True)
+    return centred / ((weight * centred.abs()).sum((1, 2), keepdim=True) + _TINY)
 
 
 def _align_whole(depth: Tensor, truth: Tensor, known: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -168,3 +168,18 @@ def test_rendered_scenes_have_finite_losses(rendered: Batch) -> None:
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(value.isfinite() for value in terms.values())
     assert depth.grad is not None and depth.grad.isfinite().all() and depth.grad.abs().sum() > 0
+
+
+def test_no_term_pulls_at_scale_or_shift(rendered: Batch) -> None:
+    """The alignment would undo it: such a pull has no end. Exact for what the whole picture's alignment serves."""
+    truth = rendered.depth[:3, 0].double()
+    lens = rendered.K[:3, 0].double()
+    noise = torch.rand(truth.shape, dtype=torch.float64, generator=_generator(5))
+    depth = (truth.clamp_min(0.5) * (1 + 0.3 * noise)).requires_grad_()
+    terms = teacher_loss(depth, torch.zeros_like(depth), truth, lens, _generator())
+    for name in ("gradient", "whole", "normal"):
+        (pull,) = torch.autograd.grad(terms[name], depth, retain_graph=True)
+        strength = float(pull.norm() * depth.detach().norm())
+        assert strength > 0
+        for way in (depth.detach(), torch.ones_like(depth)):
+            assert (pull * way).sum((1, 2)).abs().max() < 1e-6 * strength, name

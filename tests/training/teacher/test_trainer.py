@@ -48,8 +48,7 @@ def _weights(folder: Path, part: str) -> dict[str, torch.Tensor]:
 
 
 def test_a_picture_is_learned(rendered: Batch) -> None:
-    """The same points and windows in each step, so that the terms can be compared. Depth that breaks off within a
-    patch is beyond so small a network: gradients begin at those of a flat picture and do not get worse."""
+    """The same points and windows in each step, so that the terms can be compared."""
     net = build(MODEL, generator=torch.Generator().manual_seed(0))
     assert isinstance(net, MonocularNetwork)
     images, truth, K = normalise_images(rendered.images[:1, 0]), rendered.depth[:1, 0], rendered.K[:1, 0]
@@ -63,7 +62,8 @@ def test_a_picture_is_learned(rendered: Batch) -> None:
         optimiser.step()
         history.append({name: float(value.detach()) for name, value in terms.items()})
     for name, first in history[0].items():
-        assert history[-1][name] < (1.2 if name == "gradient" else 0.75) * first, name
+        # depth that breaks off within a patch is beyond so small a network, and blurred it costs as much as none at all
+        assert history[-1][name] < (0.85 if name == "gradient" else 0.75) * first, name
 
 
 def test_a_run_that_is_left_after_every_step_gives_the_same_weights(tmp_path: Path, tiny: TeacherConfig) -> None:
