@@ -13,7 +13,7 @@ from PIL import Image
 from da3_pipeline.imageio import read_mask
 from da3_pipeline.mask import MaskConfig, run
 from da3_pipeline.mask.config import StillConfig
-from da3_pipeline.mask.still import StillBackground
+from da3_pipeline.mask.still import StillBackground, _joined, _stands
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.types import Frame, FrameSet
 
@@ -139,3 +139,20 @@ def test_masks_of_an_interrupted_run_are_kept_while_the_frames_are_the_same(tmp_
     assert again == first and {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
     fewer = run(FrameSet(tuple(frames[1:]), ()), MaskConfig(still=True), SilentProgress(), folder)
     assert {frame.mask for frame in fewer.frames}.isdisjoint(frame.mask for frame in first.frames)
+
+
+def test_what_one_picture_shows_does_not_stand() -> None:
+    """A bare wall, before which somebody passes once."""
+    config, nothing = StillConfig(), np.zeros((120, 160), bool)
+    wall = np.full((12, 120, 160), 128, np.uint8)
+    once = wall.copy()
+    once[5] = cv2.cvtColor(texture(0, 160, 120), cv2.COLOR_RGB2GRAY)
+    assert not _stands(once, nothing, config)
+    assert _stands(np.repeat(once[5:6], 12, axis=0), nothing, config)
+
+
+def test_specks_that_move_are_no_things() -> None:
+    moves = np.zeros((240, 320), bool)
+    moves[20:28, 20:28] = moves[100:140, 100:140] = True
+    joined = _joined(moves, StillConfig())
+    assert joined[104:136, 104:136].all() and not joined[:60].any()
