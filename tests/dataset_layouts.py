@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,6 +131,50 @@ def scannetpp(root: Path) -> None:
     model.write(scene / "colmap" / "sparse_render_rgb")
 
 
+def dl3dv(root: Path) -> None:
+    """As nerfstudio processes videos: OpenGL's axes in a world that was turned, cameras of pictures in full size."""
+    folder = root / "1K" / "0a1b2c" / "nerfstudio"
+    turned = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]])
+    frames = []
+    for index, pose in enumerate(POSES):
+        name = f"frame_{index + 1:05d}.png"
+        picture(folder / "images_8" / name)
+        world_from_cam = turned @ square(invert(pose)) @ np.diag([1.0, -1, -1, 1])
+        frames.append({"file_path": f"images/{name}", "transform_matrix": world_from_cam.tolist()})
+    frames.append({"file_path": "images/frame_00009.png", "transform_matrix": np.eye(4).tolist()})  # is not there
+    camera = {"w": 8 * WIDTH, "h": 8 * HEIGHT, "fl_x": 160, "fl_y": 168, "cx": 64, "cy": 48, "k1": 0, "k2": 0}
+    document = {**camera, "camera_model": "OPENCV", "applied_transform": turned[:3].tolist(), "frames": frames}
+    (folder / "transforms.json").write_text(json.dumps(document))
+
+
+def tanksandtemples(root: Path) -> None:
+    posed_model(root / "truck" / "sparse" / "0", "PINHOLE", [20.0, 21.0, 8.0, 6.0])
+    for index in range(3):
+        picture(root / "truck" / "images" / f"{index:06d}.jpg")
+
+
+def megadepth(root: Path) -> None:
+    posed_model(root / "0015" / "sparse" / "manhattan" / "0", "SIMPLE_RADIAL", [20.0, 8.0, 6.0, 0.0])
+    for index in range(3):
+        picture(root / "0015" / "images" / f"{index:06d}.jpg")
+
+
+def posed_model(folder: Path, camera_model: str, params: list[float], size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    """COLMAP's model of the three views and one point."""
+    import pycolmap
+
+    model = pycolmap.Reconstruction()
+    model.add_camera_with_trivial_rig(
+        pycolmap.Camera(camera_id=1, model=camera_model, width=size[0], height=size[1], params=params)
+    )
+    for index, pose in enumerate(POSES):
+        image = pycolmap.Image(name=f"{index:06d}.jpg", camera_id=1, image_id=1 + index)
+        model.add_image_with_trivial_frame(image, pycolmap.Rigid3d(pose))
+    model.add_point3D(np.array([1.0, 2, 3]), pycolmap.Track(), np.array([9, 8, 7], np.uint8))
+    folder.mkdir(parents=True)
+    model.write(folder)
+
+
 def strecha(root: Path) -> None:
     names = [f"{index}.jpg" for index in range(3)]
     for name in names:
@@ -160,6 +205,9 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "dtu64": dtu64,
     "7scenes": seven_scenes,
     "scannetpp": scannetpp,
+    "dl3dv": dl3dv,
+    "tanksandtemples": tanksandtemples,
+    "megadepth": megadepth,
     "strecha": strecha,
     "tum": tum,
 }

@@ -110,7 +110,10 @@ INNER_ORDER = {
 """What stands in a room, lowest first: each imports only those before it. What is not named here may stand anywhere as
 long as nothing goes round in a circle. Tracks and observations ask `depth`; the report reads what the stage wrote."""
 
-BENCHMARKS_THAT_USE_OTHERS = {("verdict", "scenarios"): "few views are also taken of the rendered worlds"}
+BENCHMARKS_THAT_USE_OTHERS = {
+    ("verdict", "scenarios"): "few views are also taken of the rendered worlds",
+    ("geometry", "rendering"): "data sets whose views are rendered are judged by the same trainer of splats",
+}
 """(command, command): after truth and peers, a folder of benchmark is a command and knows no other but these."""
 
 MOST_FILES = 15

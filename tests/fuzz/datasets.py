@@ -19,6 +19,9 @@ _SCENES = {
     "dtu64": "scan24",
     "7scenes": "stairs",
     "scannetpp": "0a1b",
+    "dl3dv": "1K/0a1b2c",
+    "tanksandtemples": "truck",
+    "megadepth": "0015",
     "strecha": "fountain",
     "tum": "rgbd_dataset_freiburg3_office",
 }

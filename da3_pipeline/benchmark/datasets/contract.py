@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -14,9 +15,20 @@ from ...imageio import read_rgb
 from ..metrics.dtu import DtuObserved
 from ..metrics.settings import SurfaceSettings
 
-__all__ = ["PUBLISHED_MOST_FRAMES", "Dataset", "GeometryScene", "SceneView", "sampled"]
+__all__ = [
+    "CONTEXT_VIEWS",
+    "PUBLISHED_MOST_FRAMES",
+    "Dataset",
+    "GeometryScene",
+    "SceneView",
+    "evenly_picked",
+    "sampled",
+    "with_targets",
+]
 
 PUBLISHED_MOST_FRAMES = 100
+CONTEXT_VIEWS = 12
+"""That methods are given where others are rendered (SPEC 3.8, the paper's table 5)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class SceneView:
 class GeometryScene:
     """Views in the data set's order. surface: reads (M, 3) points of the true surface; settings: how it is compared.
 
-    dtu: what DTU's protocol needs in their place.
+    dtu: what DTU's protocol needs in their place. targets: views that no method is given, to be rendered.
     """
 
     dataset: str
@@ -55,6 +67,7 @@ class GeometryScene:
     settings: SurfaceSettings | None = None
     surface: Callable[[], Float] | None = None
     dtu: Callable[[], DtuObserved] | None = None
+    targets: tuple[SceneView, ...] = ()
 
     def __len__(self) -> int:
         return len(self.views)
@@ -82,6 +95,7 @@ class Dataset:
     """A data set by its name in tables. layout: what is looked for below its folder, source: where it is to be had.
 
     scenes: the names that lie in a folder; read: one of them. Both raise CaptureError in one line for what is damaged.
+    novel_views: whether some views are given and others rendered (`with_targets`).
     """
 
     name: str
@@ -89,6 +103,7 @@ class Dataset:
     source: str
     scenes: Callable[[Path], Sequence[str]]
     read: Callable[[Path, str], GeometryScene]
+    novel_views: bool = False
 
 
 def sampled(scene: GeometryScene, most: int = PUBLISHED_MOST_FRAMES, seed: int = 42) -> GeometryScene:
@@ -98,3 +113,19 @@ def sampled(scene: GeometryScene, most: int = PUBLISHED_MOST_FRAMES, seed: int =
     order = list(range(len(scene)))
     Random(seed).shuffle(order)
     return scene.subset(sorted(order[:most]))
+
+
+def evenly_picked(count: int, views: int) -> Sequence[int]:
+    """So many of `count` places, or all, the first and the last among them."""
+    picked: list[int] = np.unique(np.linspace(0, count - 1, min(views, count)).round().astype(int)).tolist()
+    return picked
+
+
+def with_targets(scene: GeometryScene, context: int = CONTEXT_VIEWS) -> GeometryScene:
+    """The scene with `context` evenly picked views, and as targets those halfway between one and the next.
+
+    Which views the paper takes it does not tell. A scene of few views gives every second one.
+    """
+    given = evenly_picked(len(scene), min(context, (len(scene) + 1) // 2))
+    between = [(left + right) // 2 for left, right in pairwise(given) if right - left > 1]
+    return replace(scene.subset(given), targets=tuple(scene.views[view] for view in between))

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ...arrays import Float, Float32
-from ...errors import CaptureError
+from ...errors import CaptureError, ExportError
+from ...export.config import UndistortionConfig
+from ...export.undistortion import Undistortion
 from ...files.depthio import read_depth
+from ...geometry import Camera
+from ...imageio import UnreadableImageError, probe_image
+from ...ingest.projects.views import KnownView
 from ...types import SensorDepth
 from ..metrics.fusion import open3d_package, sample_mesh
+from .contract import SceneView
 
-__all__ = ["SURFACE_POINTS", "folders_with", "mesh_points", "metric_depth", "numbers", "pinhole", "points_of"]
+__all__ = [
+    "SURFACE_POINTS",
+    "folders_with",
+    "mesh_points",
+    "metric_depth",
+    "numbers",
+    "pinhole",
+    "points_of",
+    "straight_view",
+]
 
 SURFACE_POINTS = 1_000_000
 """Points of a true mesh, as the published benchmark samples them."""
@@ -76,6 +92,28 @@ def points_of(path: Path) -> Callable[[], Float]:
         return points
 
     return read
+
+
+def straight_view(known: KnownView, path: Path) -> SceneView:
+    """A posed view of a file whose lens may bend: what `image` gives is the largest picture of a pinhole inside it.
+
+    Raises CaptureError where the picture is none, or of another shape than its camera.
+    """
+    assert known.cam_from_world is not None
+    try:
+        if known.intrinsics is None:
+            raise ValueError("it has no intrinsics")
+        info = probe_image(path)
+        lens = _straight(known.intrinsics.at(info.width, info.height))
+    except (UnreadableImageError, ValueError, ExportError) as error:
+        raise CaptureError(f"{path}: {error}; get the data set again") from error
+    undistort = None if lens.is_identity else lens.image
+    return SceneView(known.name, path, known.cam_from_world, lens.pinhole.K, undistort=undistort)
+
+
+@lru_cache(maxsize=16)
+def _straight(camera: Camera) -> Undistortion:
+    return Undistortion.of(camera, "the picture's", UndistortionConfig())
 
 
 def _there(path: Path) -> str:

@@ -9,6 +9,7 @@ from .contract import Dataset
 from .dtu import DTU, DTU_64
 from .eth3d import ETH3D
 from .hiroom import HIROOM
+from .novel_views import DL3DV, MEGADEPTH, TANKS_AND_TEMPLES
 from .rendered import RENDERED
 from .scannetpp import SCANNETPP
 from .seven_scenes import SEVEN_SCENES
@@ -18,7 +19,12 @@ from .tum import TUM
 __all__ = ["DATASETS", "availability", "dataset"]
 
 DATASETS: dict[str, Dataset] = {
-    one.name: one for one in (HIROOM, ETH3D, DTU, DTU_64, SEVEN_SCENES, SCANNETPP, STRECHA, TUM, RENDERED)
+    one.name: one
+    for one in (
+        *(HIROOM, ETH3D, DTU, DTU_64, SEVEN_SCENES, SCANNETPP),
+        *(DL3DV, TANKS_AND_TEMPLES, MEGADEPTH),
+        *(STRECHA, TUM, RENDERED),
+    )
 }
 """In the order of the published tables, then the others."""
 
@@ -35,7 +41,7 @@ def availability(root: Path) -> str:
     rows = []
     for name, one in DATASETS.items():
         found = one.scenes(root / name)
-        rows.append(f"{name:<12}{len(found):>4} scenes" if found else f"{name:<12} missing: {one.source}")
+        rows.append(f"{name:<16}{len(found):>4} scenes" if found else f"{name:<16} missing: {one.source}")
         if not found:
-            rows.append(f"{'':<13}as {root / name}/{one.layout}")
+            rows.append(f"{'':<17}as {root / name}/{one.layout}")
     return "\n".join(rows)

@@ -26,10 +26,18 @@ def measure_cell(request: dict[str, Any]) -> dict[str, Any]:
     asked = method(request["method"], request["dataset"], request["device"])
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
         estimate = asked.estimate(scene, Path(scratch))
-        figures = evaluate(scene, estimate)
+        figures = evaluate(scene, estimate, _device(request["device"]) if scene.targets else "cpu")
     told = {name: getattr(estimate, name) for name in ("wall_s", "cpu_s", "peak_mb", "passed", "verdict")}
     answer: dict[str, Any] = finite({"figures": figures.__dict__, **told})
     return answer
+
+
+def _device(name: str) -> str:
+    """Where splats are trained: on a GPU only with gsplat, without which pictures are drawn as slowly as on a CPU."""
+    from ...gaussians import gsplat_is_usable
+    from ...infer.budget.device import pick_device
+
+    return str(pick_device(name)) if gsplat_is_usable() else "cpu"
 
 
 if __name__ == "__main__":

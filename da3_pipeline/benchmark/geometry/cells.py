@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...ingest.projects.views import rigid
-from ..datasets.contract import GeometryScene, sampled
+from ..datasets.contract import CONTEXT_VIEWS, GeometryScene, evenly_picked, sampled, with_targets
 from ..datasets.registry import dataset
 from .evaluation import SceneFigures
 
@@ -78,21 +75,20 @@ class CellResult:
 
 
 def cell_scene(name: str, folder: Path, scene: str, views: int | None) -> GeometryScene:
-    """The scene of a cell: no more views than the published benchmark takes, or so many, evenly picked.
+    """The scene of a cell: no more views than the published benchmark takes, or so many, evenly picked; of data sets
+    whose views are rendered those that methods are given, and the targets.
 
     Raises CaptureError in one line where it is damaged.
     """
-    whole = dataset(name).read(folder, scene)
+    told = dataset(name)
+    whole = told.read(folder, scene)
     for view in whole.views:
         rigid(view.cam_from_world, f"{folder}: the pose of {view.name} in {scene}")
+    if told.novel_views:
+        return with_targets(whole, views or CONTEXT_VIEWS)
     if views is None:
         return sampled(whole)
-    return whole.subset(_evenly(len(whole), views))
-
-
-def _evenly(count: int, views: int) -> Sequence[int]:
-    picked: list[int] = np.unique(np.linspace(0, count - 1, min(views, count)).round().astype(int)).tolist()
-    return picked
+    return whole.subset(evenly_picked(len(whole), views))
 
 
 def _file_name(text: str) -> str:

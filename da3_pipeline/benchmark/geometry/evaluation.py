@@ -16,6 +16,7 @@ from ..methods.contract import Estimate
 from ..metrics.pose import measure_pose
 from ..metrics.trajectory import measure_trajectory
 from ..truth.verdicts import judge_verdict
+from .novel_views import NovelViewOptions, NovelViews, measure_novel_views
 from .surfaces import SurfaceFigures, measure_surface
 
 __all__ = ["SceneFigures", "evaluate"]
@@ -30,9 +31,9 @@ class SceneFigures:
     auc, strict_auc, published_auc, rra, rta: by threshold in degrees, as `measure_pose` has them. ate: RMS of camera
     centres after a similarity, and that in percent of the extent of the true ones; rpe, rpe_deg: of motions between
     neighbours. depth: abs_rel and delta_1 (percent), one scale for the scene (by medians), and scale_shift_* with scale
-    and shift for each map. unposed, posed: surfaces by the method's cameras and by the true ones. wrong: why the
-    data set should not be trained on, '' where it is right, cell: that against what the method says of itself.
-    notes: what was not measured, and why.
+    and shift for each map. unposed, posed: surfaces by the method's cameras and by the true ones. novel_views: of
+    pictures that it was not given. wrong: why the data set should not be trained on, '' where it is right, cell: that
+    against what the method says of itself. notes: what was not measured, and why.
     """
 
     views: int
@@ -49,6 +50,7 @@ class SceneFigures:
     depth: dict[str, float] | None
     unposed: SurfaceFigures | None
     posed: SurfaceFigures | None
+    novel_views: NovelViews | None = None
     wrong: str | None = None
     cell: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -60,8 +62,8 @@ class SceneFigures:
         return cls(**{name: value for name, value in document.items() if name in known_names})
 
 
-def evaluate(scene: GeometryScene, estimate: Estimate) -> SceneFigures:
-    """Every figure of the answer `estimate` to `scene`."""
+def evaluate(scene: GeometryScene, estimate: Estimate, device: str = "cpu") -> SceneFigures:
+    """Every figure of the answer `estimate` to `scene`. device: on which splats are trained, where there are any."""
     truth, found = scene.cam_from_world, estimate.cam_from_world
     pose, path = measure_pose(truth, found), measure_trajectory(truth, found)
     extent = float(np.linalg.norm(np.ptp(centres(truth), axis=0)))
@@ -89,6 +91,7 @@ def evaluate(scene: GeometryScene, estimate: Estimate) -> SceneFigures:
         depth=_depth(scene, estimate),
         unposed=surfaces[0],
         posed=surfaces[1],
+        novel_views=measure_novel_views(scene, estimate, NovelViewOptions(device=device)),
         wrong=judged.wrong,
         cell=None if estimate.passed is None else judged.cell,
         notes=notes,

@@ -26,7 +26,7 @@ class Figure:
     of: Callable[[SceneFigures], float | None]
     best: Literal["high", "low", "none"] = "high"
     digits: int = 1
-    kind: Literal["poses", "shape"] = "poses"
+    kind: Literal["poses", "shape", "pictures"] = "poses"
 
 
 def _surface(kind: str, key: str, factor: float = 1.0) -> Callable[[SceneFigures], float | None]:
@@ -42,6 +42,10 @@ def _surface(kind: str, key: str, factor: float = 1.0) -> Callable[[SceneFigures
 
 def _depth(key: str) -> Callable[[SceneFigures], float | None]:
     return lambda figures: None if figures.depth is None else figures.depth.get(key)
+
+
+def _picture(key: str) -> Callable[[SceneFigures], float | None]:
+    return lambda figures: None if figures.novel_views is None else figures.novel_views.get(key)
 
 
 def _area(kind: str, limit: str) -> Callable[[SceneFigures], float | None]:
@@ -69,6 +73,9 @@ FIGURES: tuple[Figure, ...] = (
     Figure("F1 true poses", "the same by the true cameras", _surface("posed", "f1", 100), kind="shape"),
     Figure("chamfer own poses", "in units of the truth", _surface("unposed", "chamfer"), "low", 3, kind="shape"),
     Figure("chamfer true poses", "the same by the true cameras", _surface("posed", "chamfer"), "low", 3, kind="shape"),
+    Figure("PSNR", "dB, of views that no method was given", _picture("psnr_db"), digits=2, kind="pictures"),
+    Figure("SSIM", "of the same", _picture("ssim"), digits=3, kind="pictures"),
+    Figure("LPIPS", "of the same, with AlexNet", _picture("lpips"), "low", 3, kind="pictures"),
 )
 """Columns of the tables, in order."""
 

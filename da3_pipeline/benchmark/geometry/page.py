@@ -26,6 +26,9 @@ _TITLES = {
     "dtu64": "DTU, 64 views",
     "7scenes": "7-Scenes",
     "scannetpp": "ScanNet++",
+    "dl3dv": "DL3DV",
+    "tanksandtemples": "Tanks and Temples",
+    "megadepth": "MegaDepth",
     "strecha": "Strecha",
     "tum": "TUM RGB-D",
     "rendered": "Rendered scenes of our own",
@@ -128,11 +131,11 @@ def _table(
     columns = columns_of(rows)
     best = {figure.name: _best(figure, rows) for figure in columns}
     boards = []
-    for kind in ("poses", "shape"):
+    for kind in ("poses", "shape", "pictures"):
         chosen = [figure for figure in columns if figure.kind == kind]
         shown = tuple(_measured(row, chosen, best, styles) for row in rows)
         said = _published(dataset, chosen)
-        if kind == "shape":
+        if kind != "poses":
             shown = tuple(row for row in shown if any(value.text for value in row.values))
         if chosen:
             boards.append(_Board(tuple(chosen), shown, said, kind == "poses"))

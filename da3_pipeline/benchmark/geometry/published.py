@@ -1,4 +1,4 @@
-"""Figures of the Depth Anything 3 paper (v1, tables 2 and 3), to stand beside measured ones; percent, DTU in mm.
+"""Figures of the Depth Anything 3 paper (v1, tables 2, 3 and 5), beside measured ones; percent, DTU in mm, dB.
 
 Poses are by the published formula, which is not the relative pose's: "Auc3 as published" is the column to compare.
 """
@@ -34,6 +34,16 @@ _SURFACES = {
     "DA3-Small": "18.3/52.2 41.6/63.4 5.83/2.49 41.0/46.8 32.3/53.8",
 }
 """F1 by the method's cameras and by the true ones; of DTU the chamfer distance in mm."""
+_PICTURES = {
+    "pixelSplat": "16.55/.456/.480 13.81/.347/.558 13.87/.367/.561",
+    "MVSplat": "18.13/.559/.393 14.81/.391/.508 14.67/.398/.533",
+    "DepthSplat": "19.24/.620/.322 15.80/.474/.418 15.90/.471/.450",
+    "Fast3R": "19.30/.604/.320 16.24/.478/.409 16.43/.493/.421",
+    "MV-DUSt3R": "20.01/.645/.294 17.04/.529/.370 16.20/.484/.437",
+    "VGGT": "20.96/.697/.253 17.18/.550/.347 16.45/.500/.417",
+    "DA3": "21.33/.711/.241 18.10/.578/.311 17.89/.561/.351",
+}
+"""PSNR in dB, SSIM and LPIPS of splats that networks give at once from 12 views of 480 x 270 px; nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,10 @@ def _rows() -> tuple[PublishedRow, ...]:
                 columns = ("chamfer own poses", "chamfer true poses") if name == "dtu" else names
                 values = zip(columns, map(float, pair.split("/")), strict=True)
                 rows.setdefault((name, method), {}).update(values)
+    for method, text in _PICTURES.items():
+        for dataset, figures in zip(("dl3dv", "tanksandtemples", "megadepth"), text.split(), strict=True):
+            told = zip(("PSNR", "SSIM", "LPIPS"), map(float, figures.split("/")), strict=True)
+            rows.setdefault((dataset, method), {}).update(told)
     return tuple(PublishedRow(dataset, method, means) for (dataset, method), means in rows.items())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...arrays import Float, Float32
+from ...arrays import Bytes, Float, Float32
 from ...geometry import Camera, PixelMap
 from ..datasets.contract import GeometryScene
 
@@ -65,7 +65,7 @@ class Estimate:
     cam_from_world (N, 3, 4), NaN for views without a pose. wall_s, cpu_s, peak_mb: of a process that does nothing else,
     from the pictures' files to the answer on disk; None where nobody measured it. passed: what the method says of its
     own result, with the reason in `verdict`; None for methods that never say. set_aside: views that it did not mean to
-    use.
+    use. points (P, 3) in its world, with colours (P, 3), of methods that triangulate.
     """
 
     cam_from_world: Float
@@ -76,6 +76,8 @@ class Estimate:
     passed: bool | None = None
     verdict: str = ""
     set_aside: frozenset[int] = frozenset()
+    points: Float | None = None
+    colours: Bytes | None = None
 
     @property
     def posed(self) -> list[int]:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pycolmap
 
-from ...arrays import Float
+from ...arrays import Bytes, Float
 from ...errors import CaptureError, InferenceError
+from ...files.colmap_model import read_colmap_model
 from ...geometry import Camera
 from ...guard.bounded import read_npz
 from ...infer.from_file import assign, rows_by_name, whole_image_map
@@ -19,7 +21,7 @@ from ..datasets.contract import GeometryScene
 from .contract import DenseViews, Estimate
 from .pictures import picture_size
 
-__all__ = ["estimate_of_file", "from_colmap_folder", "from_predictions"]
+__all__ = ["estimate_of_file", "from_colmap_folder", "from_predictions", "model_points"]
 
 
 def from_predictions(root: Path, dataset: str) -> Callable[[GeometryScene, Path], Estimate]:
@@ -46,9 +48,18 @@ def from_colmap_folder(root: Path, dataset: str) -> Callable[[GeometryScene, Pat
         if all(row is None for row in rows):
             raise CaptureError(f"{model}: none of its images is one of {scene.name}, such as {scene.names[0]!r}")
         poses = [None if row is None else posed[row].cam_from_world for row in rows]
-        return Estimate(np.stack([np.full((3, 4), np.nan) if pose is None else pose for pose in poses]))
+        points, colours = model_points(read_colmap_model(model))
+        stacked = np.stack([np.full((3, 4), np.nan) if pose is None else pose for pose in poses])
+        return Estimate(stacked, points=points, colours=colours)
 
     return estimate
+
+
+def model_points(model: pycolmap.Reconstruction) -> tuple[Float, Bytes]:
+    """(P, 3) points of a model and their colours (P, 3)."""
+    found = list(model.points3D.values())
+    places = np.array([point.xyz for point in found], float).reshape(-1, 3)
+    return places, np.array([point.color for point in found], np.uint8).reshape(-1, 3)
 
 
 def estimate_of_file(file: PredictionFile, frames: Sequence[Frame], wall_s: float | None = None) -> Estimate:

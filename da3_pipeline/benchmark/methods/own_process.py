@@ -52,7 +52,8 @@ def _answered(request: dict[str, Any]) -> dict[str, Any]:
 def write_scene(scene: Scene, images: Collection[str], output: Path) -> dict[str, Any]:
     """Write poses and depth, in units of the scene, of the frames that became `images` or are for the poses only.
 
-    The answer has poses and lenses by name, and whether there is any depth, without which nothing is written.
+    The answer has poses and lenses by name, the matched points, and whether there is any depth, without which nothing
+    is written.
     """
     kept = [
         index
@@ -71,7 +72,8 @@ def write_scene(scene: Scene, images: Collection[str], output: Path) -> dict[str
         view_intrinsics=np.array([camera.K for camera in cameras.values()]).reshape(-1, 3, 3),
         pixel_maps=tuple(before.pixel_maps[k] for k in kept),
     )
-    return _write(prediction, output, {name: [camera.model, *camera.params] for name, camera in cameras.items()})
+    answer = _write(prediction, output, {name: [camera.model, *camera.params] for name, camera in cameras.items()})
+    return {**answer, "points": scene.tracks.points.tolist(), "colours": scene.tracks.colours.tolist()}
 
 
 def _write(prediction: Prediction, output: Path, lenses: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..fresh_process import ask, python_module
 from ..peers.colmap import ColmapMode, run_colmap
 from ..truth.scene_truth import stacked
 from .contract import DenseViews, Estimate
-from .given import estimate_of_file
+from .given import estimate_of_file, model_points
 from .pictures import Pictures, lay_pictures
 
 __all__ = ["LONG_PASS", "colmap_here", "own_network", "own_pipeline"]
@@ -43,13 +43,15 @@ def own_pipeline(model: str, device: str = "auto") -> Answer:
 
 
 def colmap_here(mode: ColmapMode) -> Answer:
-    """COLMAP in a mode: poses alone."""
+    """COLMAP in a mode: poses and the points that it matched."""
 
     def estimate(scene: GeometryScene, scratch: Path) -> Estimate:
         pictures = lay_pictures(scene, scratch / "images")
         (scratch / "colmap").mkdir()
         run = run_colmap(pictures.folder, scratch / "colmap", mode)
-        return Estimate(stacked(pictures.names, run.cam_from_world), None, run.wall_s, run.cpu_s, run.peak_mb)
+        poses = stacked(pictures.names, run.cam_from_world)
+        points, colours = model_points(run.model) if run.model else (None, None)
+        return Estimate(poses, None, run.wall_s, run.cpu_s, run.peak_mb, points=points, colours=colours)
 
     return estimate
 
@@ -76,6 +78,8 @@ def _own(config: PipelineConfig, refined: bool) -> Answer:
             passed=told["passed"],
             verdict=told["verdict"],
             set_aside=frozenset(pictures.names.index(name) for name in told["set_aside"]),
+            points=np.array(told["points"], float).reshape(-1, 3) if told.get("points") else None,
+            colours=np.array(told["colours"], np.uint8).reshape(-1, 3) if told.get("points") else None,
         )
 
     return estimate

@@ -17,10 +17,11 @@ from ...export.undistortion import Undistortion, forget_maps
 from ...gaussians import pinhole_view
 from ...geometry import Camera
 from ...imageio import read_rgb
+from ..methods.given import model_points
 from ..peers.colmap import ColmapRun
 from .splat_trainer import TargetView
 
-__all__ = ["PosedScene", "posed_by_colmap", "posed_by_us"]
+__all__ = ["PosedScene", "posed_by_colmap", "posed_by_us", "target_view"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def posed_by_us(session: Path, seconds_to_pose: float, width_px: int) -> PosedSc
     for image in model.images.values():
         camera = Camera.from_pycolmap(model.cameras[image.camera_id])
         picture = read_rgb(session / "images" / image.name)
-        views[frame_of[image.name]] = _target(picture, camera, image.cam_from_world().matrix(), width_px)
+        views[frame_of[image.name]] = target_view(picture, camera, image.cam_from_world().matrix(), width_px)
     seeds = session / MODEL_PLY_NAME
     points, colours = read_ply(seeds if seeds.exists() else session / PLY_NAME)
     return PosedScene(dict(sorted(views.items())), points, colours, seconds_to_pose)
@@ -63,15 +64,12 @@ def posed_by_colmap(run: ColmapRun, width_px: int) -> PosedScene | None:
     for image in model.images.values():
         lens = lenses[image.camera_id]
         picture = lens.image(read_rgb(run.data_set / "images" / image.name))
-        views[image.name] = _target(picture, lens.pinhole, image.cam_from_world().matrix(), width_px)
+        views[image.name] = target_view(picture, lens.pinhole, image.cam_from_world().matrix(), width_px)
     forget_maps()
-    points = list(model.points3D.values())
-    colours = np.array([point.color for point in points], np.uint8).reshape(-1, 3)
-    places = np.array([point.xyz for point in points]).reshape(-1, 3)
-    return PosedScene(dict(sorted(views.items())), places, colours, run.wall_s)
+    return PosedScene(dict(sorted(views.items())), *model_points(model), run.wall_s)
 
 
-def _target(picture: Bytes, camera: Camera, cam_from_world: Float, width_px: int) -> TargetView:
+def target_view(picture: Bytes, camera: Camera, cam_from_world: Float, width_px: int) -> TargetView:
     """The picture and its pinhole camera at another width; the height is rounded, and the camera follows it exactly."""
     height, width = picture.shape[:2]
     if width_px and width_px < width:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from dataset_layouts import HEIGHT, LAYOUTS, POSES, WIDTH, K, camera_file, picture
+from dataset_layouts import HEIGHT, LAYOUTS, POSES, WIDTH, K, camera_file, picture, posed_model
 
-from da3_pipeline.benchmark.datasets.contract import GeometryScene, sampled
+from da3_pipeline.benchmark.datasets.contract import GeometryScene, sampled, with_targets
 from da3_pipeline.benchmark.datasets.registry import DATASETS, availability, dataset
 from da3_pipeline.benchmark.datasets.seven_scenes import evenly
 from da3_pipeline.errors import CaptureError, UsageError
 
 EXPECTED_K = {
     "7scenes": np.array([[585.0, 0, 320], [0, 585, 240], [0, 0, 1]]),
+    "megadepth": np.array([[20.0, 0, 8], [0, 20, 6], [0, 0, 1]]),
     "tum": np.array([[535.4, 0, 320.6], [0, 539.2, 248.1], [0, 0, 1]]),
 }
 ORDER = {"eth3d": [2, 0, 1]}
@@ -104,6 +106,8 @@ def test_scannetpps_pictures_are_those_of_its_pinhole(tmp_path: Path) -> None:
         ("7scenes", "7Scenes/stairs/seq-02/frame-000001.pose.txt", b"1 0 0\n"),
         ("eth3d", "delivery_area/dslr_calibration_jpg/cameras.txt", b"8 PINHOLE x\n"),
         ("dtu64", "Cameras/00000001_cam.txt", b"extrinsic\n1 2 3 x\n"),
+        ("dl3dv", "1K/0a1b2c/nerfstudio/images_8/frame_00001.png", b"no picture"),
+        ("tanksandtemples", "truck/images/000001.jpg", b"no picture"),
     ],
 )
 def test_a_damaged_scene_is_one_line_with_the_file(name: str, file: str, damage: bytes, tmp_path: Path) -> None:
@@ -163,3 +167,36 @@ def test_many_frames_are_drawn_as_the_published_benchmark_draws_them(tmp_path: P
     assert sampled(many, 4).names != many.subset(range(4)).names
     assert sampled(scene, 3) is scene
     assert len(evenly(many, 3)) == 3
+
+
+def test_photographs_through_a_lens_that_bends_are_those_of_a_pinhole(tmp_path: Path) -> None:
+    """A dot where MegaDepth's lens puts a point is found where the pinhole puts it."""
+    size, lens = (320, 240), [260.0, 160.0, 120.0, -0.15]
+    posed_model(tmp_path / "0015" / "sparse" / "manhattan" / "0", "SIMPLE_RADIAL", lens, size)
+    point = np.array([0.35, -0.2, 1.0])
+    bent = point[:2] * (1 + lens[3] * (point[:2] ** 2).sum()) * lens[0] + lens[1:3]
+    stored = np.zeros((size[1], size[0], 3), np.uint8)
+    cv2.circle(stored, tuple(np.floor(bent).astype(int).tolist()), 4, (255, 255, 255), -1)
+    for index in range(3):
+        picture(tmp_path / "0015" / "images" / f"{index:06d}.jpg", size=size)
+    view = dataset("megadepth").read(tmp_path, "0015").views[0]
+    assert view.undistort is not None and view.image().shape[0] > 100
+    found = view.undistort(stored)[:, :, 0].astype(float)
+    rows, columns = np.mgrid[: found.shape[0], : found.shape[1]] + 0.5
+    centre = np.array([(columns * found).sum(), (rows * found).sum()]) / found.sum()
+    straight = (view.intrinsics @ point)[:2]
+    np.testing.assert_allclose(centre, straight, atol=0.8)
+    assert np.linalg.norm(straight - view.intrinsics[:2, 2] - (bent - lens[1:3])) > 1.5  # it does bend
+
+
+def test_targets_lie_halfway_between_the_given_views(tmp_path: Path) -> None:
+    few = laid("strecha", tmp_path)
+    numbered = tuple(replace(few.views[0], name=str(number)) for number in range(25))
+    split = with_targets(replace(few, views=numbered), 5)
+    assert split.names == ("0", "6", "12", "18", "24")
+    assert [view.name for view in split.targets] == ["3", "9", "15", "21"]
+    only = few.subset([0])
+    few = with_targets(few, 12)
+    assert [view.name for view in few.views] == ["0.jpg", "2.jpg"]
+    assert [view.name for view in few.targets] == ["1.jpg"]
+    assert (len(with_targets(only)), with_targets(only).targets) == (1, ())
