@@ -61,7 +61,7 @@ def bench_geometry(
         tuple(devices or ("auto",)),
     )
     results = measure_grid(grid_cells([root.absolute() for root in roots], options), options, TerminalProgress())
-    typer.echo(write_results(output, "Visual geometry benchmark", results, about(_typed())))
+    typer.echo(write_results(output, "Visual geometry benchmark", results, about(_typed(), results)))
     typer.echo(f"{output / 'index.html'}")
 
 
@@ -101,7 +101,7 @@ def bench_all(
     scene = scene_with_truth(places, quick)
     ran = measure_sections(chosen, scene, output / "cache", output / "sections", quick, TerminalProgress())
     sections = [Section(one.plan.title, one.plan.about, one.command, one.text, one.failure, one.seconds) for one in ran]
-    write_results(output, "All benchmarks", results, about(_typed()), sections)
+    write_results(output, "All benchmarks", results, about(_typed(), results), sections)
     typer.echo(f"{output / 'index.html'}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files.strict_json import finite
+from ...metering import Meter
 from ..fresh_process import answer_request
 from ..methods.registry import method
 from .cells import cell_scene
@@ -21,14 +22,15 @@ def main() -> int:
 
 
 def measure_cell(request: dict[str, Any]) -> dict[str, Any]:
-    """Read the scene, ask the method, judge the answer; as JSON has it."""
+    """Read the scene, ask the method, judge the answer; as JSON has it, with the peak memory of all that."""
+    meter = Meter()
     scene = cell_scene(request["dataset"], Path(request["folder"]), request["scene"], request["views"])
     asked = method(request["method"], request["dataset"], request["device"])
     with tempfile.TemporaryDirectory(prefix="da3-bench-") as scratch:
         estimate = asked.estimate(scene, Path(scratch))
         figures = evaluate(scene, estimate, _device(request["device"]) if scene.targets else "cpu")
     told = {name: getattr(estimate, name) for name in ("wall_s", "cpu_s", "peak_mb", "passed", "verdict")}
-    answer: dict[str, Any] = finite({"figures": figures.__dict__, **told})
+    answer: dict[str, Any] = finite({"figures": figures.__dict__, **told, "cell_mb": meter.peak_memory_mb})
     return answer
 
 

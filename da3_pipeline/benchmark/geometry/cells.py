@@ -42,7 +42,9 @@ class Cell:
 class CellResult:
     """What came of it: figures, or in `failure` the line that says why there are none.
 
-    wall_s, cpu_s, peak_mb: of the method. passed: its verdict on itself, None for one that never says.
+    wall_s, cpu_s, peak_mb: of the method. cell_mb: peak memory of the process that reads the scene and judges the
+    answer, in which methods without a process of their own run, too. passed: its verdict on itself, None for one that
+    never says.
     """
 
     dataset: str
@@ -53,6 +55,7 @@ class CellResult:
     wall_s: float | None = None
     cpu_s: float | None = None
     peak_mb: float | None = None
+    cell_mb: float | None = None
     passed: bool | None = None
     verdict: str = ""
     failure: str = ""
@@ -61,7 +64,7 @@ class CellResult:
     def of(cls, cell: Cell, document: dict[str, Any]) -> CellResult:
         """From what is kept of a cell."""
         figures = document.get("figures")
-        told = {name: document.get(name) for name in ("wall_s", "cpu_s", "peak_mb", "passed")}
+        told = {name: document.get(name) for name in ("wall_s", "cpu_s", "peak_mb", "cell_mb", "passed")}
         return cls(
             cell.dataset,
             cell.scene,

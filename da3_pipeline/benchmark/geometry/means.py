@@ -83,7 +83,7 @@ FIGURES: tuple[Figure, ...] = (
 @dataclass(frozen=True)
 class MethodMeans:
     """means: by name of a `Figure`, those that any scene has. wall_s, peak_mb: means over scenes of the method, NaN
-    where nobody measured. scenes, failed: measured and not."""
+    where nobody measured. cell_mb: the most that the process of a cell took. scenes, failed: measured and not."""
 
     dataset: str
     method: str
@@ -93,6 +93,7 @@ class MethodMeans:
     means: dict[str, MeanInterval] = field(default_factory=dict)
     wall_s: float = math.nan
     peak_mb: float = math.nan
+    cell_mb: float = math.nan
     mean_views: float = math.nan
 
 
@@ -130,6 +131,7 @@ def _means(key: tuple[str, int | None, str], group: Sequence[CellResult]) -> Met
         means=means,
         wall_s=_mean([result.wall_s for result in measured]),
         peak_mb=_mean([result.peak_mb for result in measured]),
+        cell_mb=max((result.cell_mb for result in measured if result.cell_mb is not None), default=math.nan),
         mean_views=_mean([float(result.figures.views) for result in measured if result.figures]),
     )
 

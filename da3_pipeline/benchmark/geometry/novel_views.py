@@ -130,6 +130,6 @@ def _of_depth(
     row, column = np.nonzero(known(depth))
     drawn = rng.permutation(len(row))[:most]
     row, column = row[drawn], column[drawn]
-    rays = np.linalg.solve(K, np.stack([column + 0.5, row + 0.5, np.ones(len(row))])).T
+    rays = np.asarray(np.linalg.solve(K, np.stack([column + 0.5, row + 0.5, np.ones(len(row))])).T, np.float64)
     places = transform_points(invert(cam_from_world), rays * depth[row, column, None].astype(np.float64))
     return places, view.image()[row, column]

@@ -68,6 +68,7 @@ class _Row:
     values: tuple[_Value, ...]
     wall: str = ""
     peak: str = ""
+    judging: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,8 @@ def _measured(
     scenes = f"{row.scenes} of {row.scenes + row.failed}" if row.failed else f"{row.scenes}"
     wall = "" if math.isnan(row.wall_s) else duration(row.wall_s)
     peak = "" if math.isnan(row.peak_mb) else f"{row.peak_mb:,.0f}"
-    return _Row(row.method, styles[row.method], scenes, tuple(values), wall, peak)
+    judging = "" if math.isnan(row.cell_mb) else f"{row.cell_mb:,.0f}"
+    return _Row(row.method, styles[row.method], scenes, tuple(values), wall, peak, judging)
 
 
 def _published(dataset: str, columns: Sequence[Figure]) -> tuple[_Row, ...]:

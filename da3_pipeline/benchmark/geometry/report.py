@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import ExportError
+from ...metering import resident_mb
 from ..kept_results import code_version, replace_text
 from ..metrics.growth import Growth, growth_of
 from .cells import CellResult
@@ -22,15 +23,18 @@ __all__ = ["ABOUT_COMMAND", "about", "growth_by_method", "write_results"]
 ABOUT_COMMAND = "command"
 
 
-def about(command: str) -> dict[str, str]:
-    """What the figures were measured with, and by which command."""
+def about(command: str, results: Sequence[CellResult] = ()) -> dict[str, str]:
+    """What the figures were measured with, and by which command; the most memory that a process took meanwhile."""
     from importlib.metadata import version
 
+    peaks = [value for one in results for value in (one.peak_mb, one.cell_mb) if value is not None]
+    memory = f"{max(peaks, default=0):,.0f} MB at most in one process; the grid's own holds {resident_mb():,.0f} MB"
     return {
         ABOUT_COMMAND: command,
         "version": f"{version('da3-pipeline')}, code {code_version()}",
         "machine": f"{os.cpu_count()} CPU cores, {platform.system()} {platform.machine()}",
         "python": f"{platform.python_version()}, COLMAP {version('pycolmap')}, torch {version('torch')}",
+        **({"memory": memory} if peaks else {}),
     }
 
 

@@ -89,16 +89,17 @@ def geometry_json(results: Sequence[CellResult], growth: Mapping[str, Growth], a
 
 def _table(dataset: str, views: int | None, rows: Sequence[MethodMeans]) -> list[str]:
     columns = columns_of(rows)
-    head = ["method", "scenes", *(figure.name for figure in columns), "s", "MB"]
+    head = ["method", "scenes", *(figure.name for figure in columns), "s", "MB", "judging MB"]
     lines = [f"| {' | '.join(head)} |", _rule(len(head))]
     for row in rows:
         values = [_mean(figure, row) for figure in columns]
         scenes = f"{row.scenes}" + (f" of {row.scenes + row.failed}" if row.failed else "")
-        lines.append(f"| {' | '.join([row.method, scenes, *values, _known(row.wall_s, 1), _known(row.peak_mb, 0)])} |")
+        costs = [_known(row.wall_s, 1), _known(row.peak_mb, 0), _known(row.cell_mb, 0)]
+        lines.append(f"| {' | '.join([row.method, scenes, *values, *costs])} |")
     for told in PUBLISHED if views is None else ():
         if told.dataset == dataset:
             values = [f"{told.means[one.name]:g}" if one.name in told.means else "" for one in columns]
-            lines.append(f"| {' | '.join([f'{told.method} (published)', '', *values, '', ''])} |")
+            lines.append(f"| {' | '.join([f'{told.method} (published)', '', *values, '', '', ''])} |")
     return lines
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import subprocess
+import sys
+import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,6 +159,57 @@ def test_jobs_take_the_devices_in_turn(root: Path, tmp_path: Path, monkeypatch: 
 def test_a_cell_is_measured_in_a_process_of_its_own(root: Path, tmp_path: Path) -> None:
     found = measured(root, tmp_path, FLOORS[:1], most_scenes=1)
     assert found[0].figures is not None and found[0].figures.registered == 4 and found[0].failure == ""
+
+
+def test_the_grids_own_memory_is_flat_over_scenes(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a cell only its figures stay: pictures, depth and models end with its process, and scenes that are read to
+    count their views are let go."""
+    for number in range(12):
+        shutil.copytree(root / "rendered" / "room-0", tmp_path / "rendered" / f"room-{number}")
+    asked = {"dataset": "rendered", "folder": str(root / "rendered"), "scene": "room-0", "views": None}
+    answer = cell_process.measure_cell(asked | {"method": FLOORS[1], "device": "cpu"})
+    assert answer["cell_mb"] > 10
+    answer |= {"noise": "x" * 1_000_000}  # what an answer holds beyond the figures is not kept, either
+    monkeypatch.setattr(grid, "ask", lambda *given: SimpleNamespace(answer=json.loads(json.dumps(answer))))
+
+    def held_bytes(scenes: int) -> int:
+        tracemalloc.start()
+        found = measured(tmp_path, tmp_path / f"kept {scenes}", FLOORS, views=(None, 3), most_scenes=scenes)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert len(found) == 4 * scenes and {one.cell_mb for one in found} == {answer["cell_mb"]}
+        return held
+
+    held_bytes(1)  # imports and caches
+    few, many = held_bytes(3), held_bytes(12)
+    assert many - few < 4 * 9 * 10_000
+
+
+@pytest.mark.slow
+def test_a_grid_that_is_killed_outright_goes_on_and_memory_is_flat(root: Path, tmp_path: Path) -> None:
+    """The command itself, with processes of its own: SIGKILL after the first cell, then twice to the end."""
+    words = [str(root), "--method", "floor:random", "--method", "raw:da3-nano", "--dataset", "rendered"]
+
+    def command(results: Path) -> list[str]:
+        code = "from da3_pipeline.cli import main; main()"
+        return [sys.executable, "-c", code, "bench", "geometry", *words, "-o", str(results)]
+
+    killed = subprocess.Popen(command(tmp_path / "a"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (done := list((tmp_path / "a").rglob("*.json"))) and killed.poll() is None:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert 1 <= len(done) < 4
+    kept = {path: path.stat().st_mtime_ns for path in done}
+    for results in ("a", "b"):
+        subprocess.run(command(tmp_path / results), check=True, capture_output=True)
+    assert {path: path.stat().st_mtime_ns for path in done} == kept
+    first, second = (json.loads((tmp_path / one / "results.json").read_text())["cells"] for one in ("a", "b"))
+    assert [one["figures"] for one in first] == [one["figures"] for one in second] and len(first) == 6
+    assert [bool(one["failure"]) for one in first] == [False] * 4 + [True] * 2
+    memory = [one["cell_mb"] for one in first[:4]]
+    assert min(memory) > 50 and max(memory) < 1.2 * min(memory)
 
 
 def test_half_a_file_is_none_and_another_process_is_not_waited_for(tmp_path: Path) -> None:
