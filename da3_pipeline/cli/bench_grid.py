@@ -20,7 +20,9 @@ Results = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Wh
 Methods = Annotated[
     list[str] | None,
     typer.Option(
-        "--method", metavar="KIND:WHAT", help="raw, ray, refined, long, npz, model, colmap, floor; repeatable."
+        "--method",
+        metavar="KIND:WHAT",
+        help="raw, ray, refined, long, mono, metric, npz, model, colmap, floor; repeatable.",
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Scenes at once, each in a process of its own.")]

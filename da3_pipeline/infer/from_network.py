@@ -25,7 +25,7 @@ from .config import InferConfig, ViewConfig
 from .frame_reader import FrameReader
 from .given_poses import given_cameras, known_poses
 from .network_pass import NetworkPass, refuse_monocular
-from .preprocess import Layout, common_layouts
+from .preprocess import Layout, common_layouts, own_resolution_px
 from .sequence.chunk_store import ChunkStore, recall, remember
 from .sequence.run import MERGED, PredictedSequence, SequencePlan, predict_sequence
 from .views import RawViews
@@ -37,8 +37,6 @@ __all__ = ["NetworkViews", "views_from_network"]
 
 logger = logging.getLogger(__name__)
 
-_FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
-_SMALLEST_PUBLISHED_WIDTH = 384
 _WITHOUT_INFLUENCE = {
     "budget", "device", "loop_closure", "max_memory_gb", "max_views_per_pass", "predictions", "reading_threads",
     "sensor", "sequence",
@@ -153,8 +151,7 @@ def _cost(network: Network, frames: Sequence[Frame], config: InferConfig, device
 def _plan(cost: NetworkCost, network: Network, frames: Sequence[Frame], config: InferConfig, memory_bytes: int) -> Plan:
     ratio = config.budget.cpu_attention_ratio if cost.device == "cpu" else None
     limits = Limits(memory_bytes, ratio, config.max_views_per_pass)
-    compact = network.config.embed_dim < _SMALLEST_PUBLISHED_WIDTH
-    resolution_px = config.process_res_px or (_COMPACT_RES_PX if compact else _FULL_RES_PX)
+    resolution_px = config.process_res_px or own_resolution_px(network.config.embed_dim)
     sources = [(frame.width, frame.height) for frame in frames]
     return make_plan(sources, resolution_px, config, cost, limits)
 

@@ -21,10 +21,21 @@ from ..geometry import PixelMap
 from ..imageio import UnreadableImageError, read_rgb
 from .config import ResizeMethod, ViewConfig
 
-__all__ = ["PATCH_PX", "Layout", "common_layouts", "layout", "normalise", "read_view", "resample"]
+__all__ = [
+    "PATCH_PX",
+    "Layout",
+    "common_layouts",
+    "layout",
+    "normalise",
+    "own_resolution_px",
+    "read_view",
+    "resample",
+]
 
 PATCH_PX = 14
 
+_FULL_RES_PX, _COMPACT_RES_PX = 504, 168  # the published networks' resolution; that of nets narrower than small
+_SMALLEST_PUBLISHED_WIDTH = 384
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -57,6 +68,11 @@ class Layout:
         """The same, with a centred rectangle cut out of what was kept; an odd remainder leaves less at left and top."""
         left, top = (self.size[0] - width) // 2, (self.size[1] - height) // 2
         return replace(self, corner=(self.corner[0] + left, self.corner[1] + top), size=(width, height))
+
+
+def own_resolution_px(width: int) -> int:
+    """The processing resolution of a network whose tokens have `width` numbers, where none is asked for."""
+    return _COMPACT_RES_PX if width < _SMALLEST_PUBLISHED_WIDTH else _FULL_RES_PX
 
 
 def layout(source: tuple[int, int], resolution_px: int, method: ResizeMethod) -> Layout:

@@ -95,7 +95,8 @@ class Dataset:
     """A data set by its name in tables. layout: what is looked for below its folder, source: where it is to be had.
 
     scenes: the names that lie in a folder; read: one of them. Both raise CaptureError in one line for what is damaged.
-    novel_views: whether some views are given and others rendered (`with_targets`).
+    novel_views: whether some views are given and others rendered (`with_targets`). depth: whether there
+    is any, which then is in metres.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Dataset:
     scenes: Callable[[Path], Sequence[str]]
     read: Callable[[Path, str], GeometryScene]
     novel_views: bool = False
+    depth: bool = False
 
 
 def sampled(scene: GeometryScene, most: int = PUBLISHED_MOST_FRAMES, seed: int = 42) -> GeometryScene:

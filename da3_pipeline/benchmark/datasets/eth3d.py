@@ -111,4 +111,5 @@ ETH3D = Dataset(
     "hub data set depth-anything/DA3-BENCH, eth3d (14.1 GB)",
     _scenes,
     _read,
+    depth=True,
 )

@@ -73,4 +73,5 @@ HIROOM = Dataset(
     "hub data set depth-anything/DA3-BENCH, hiroom (0.7 GB)",
     _scenes,
     _read,
+    depth=True,
 )

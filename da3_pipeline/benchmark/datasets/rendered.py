@@ -142,4 +142,5 @@ RENDERED = Dataset(
     "rendered here: no download",
     _scenes,
     _read,
+    depth=True,
 )

@@ -113,4 +113,5 @@ SCANNETPP = Dataset(
     "hub data set depth-anything/DA3-BENCH, scannetpp (10.1 GB)",
     _scenes,
     _read,
+    depth=True,
 )

@@ -58,4 +58,5 @@ SEVEN_SCENES = Dataset(
     "hub data set depth-anything/DA3-BENCH, 7scenes (3.3 GB)",
     _scenes,
     _read,
+    depth=True,
 )

@@ -42,4 +42,5 @@ TUM = Dataset(
     "TUM's RGB-D SLAM data set and benchmark: an archive for each sequence",
     _scenes,
     _read,
+    depth=True,
 )

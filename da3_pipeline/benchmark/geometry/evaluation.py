@@ -10,7 +10,7 @@ import numpy as np
 from ...arrays import Float32
 from ...errors import MissingExtraError
 from ...geometry import centres
-from ...geometry.metrics.depth import DepthMetrics, known, mean_depth_metrics, measure_depth
+from ...geometry.metrics.depth import DepthAlignment, DepthMetrics, known, mean_depth_metrics, measure_depth
 from ..datasets.contract import GeometryScene
 from ..methods.contract import Estimate
 from ..metrics.pose import measure_pose
@@ -30,19 +30,20 @@ class SceneFigures:
 
     auc, strict_auc, published_auc, rra, rta: by threshold in degrees, as `measure_pose` has them. ate: RMS of camera
     centres after a similarity, and that in percent of the extent of the true ones; rpe, rpe_deg: of motions between
-    neighbours. depth: abs_rel and delta_1 (percent), one scale for the scene (by medians), and scale_shift_* with scale
-    and shift for each map. unposed, posed: surfaces by the method's cameras and by the true ones. novel_views: of
-    pictures that it was not given. wrong: why the data set should not be trained on, '' where it is right, cell: that
-    against what the method says of itself. notes: what was not measured, and why.
+    neighbours. depth: abs_rel and delta_1 (percent), one scale for the scene (by medians), map_* with a scale for each
+    map, scale_shift_* with scale and shift for each map, metric_* as it is, of methods that claim metres. unposed,
+    posed: surfaces by the method's cameras and by the true ones. novel_views: of pictures that it was not given. wrong:
+    why the data set should not be trained on, '' where it is right, cell: that against what the method says of itself.
+    notes: what was not measured, and why.
     """
 
     views: int
-    registered: int
-    auc: dict[str, float]
-    strict_auc: dict[str, float]
-    published_auc: dict[str, float]
-    rra: dict[str, float]
-    rta: dict[str, float]
+    registered: int | None
+    auc: dict[str, float | None]
+    strict_auc: dict[str, float | None]
+    published_auc: dict[str, float | None]
+    rra: dict[str, float | None]
+    rta: dict[str, float | None]
     ate: float | None
     ate_percent: float | None
     rpe: float | None
@@ -68,6 +69,10 @@ def evaluate(scene: GeometryScene, estimate: Estimate, device: str = "cpu") -> S
     pose, path = measure_pose(truth, found), measure_trajectory(truth, found)
     extent = float(np.linalg.norm(np.ptp(centres(truth), axis=0)))
     ate = path.ate_rmse if pose.registered else None
+    areas = {
+        name: {str(limit): value if estimate.has_poses else None for limit, value in getattr(pose, name).items()}
+        for name in ("auc", "strict_auc", "published_auc", "rra", "rta")
+    }
     notes: list[str] = []
     surfaces: list[SurfaceFigures | None] = []
     try:
@@ -79,11 +84,8 @@ def evaluate(scene: GeometryScene, estimate: Estimate, device: str = "cpu") -> S
     judged = judge_verdict(scene.name, truth[meant], found[meant], bool(estimate.passed), estimate.verdict)
     return SceneFigures(
         views=len(scene),
-        registered=pose.registered,
-        **{
-            name: {str(limit): value for limit, value in getattr(pose, name).items()}
-            for name in ("auc", "strict_auc", "published_auc", "rra", "rta")
-        },
+        registered=pose.registered if estimate.has_poses else None,
+        **areas,
         ate=ate,
         ate_percent=None if ate is None or extent == 0 else 100 * ate / extent,
         rpe=path.rpe_rmse if pose.registered > 1 else None,
@@ -92,7 +94,7 @@ def evaluate(scene: GeometryScene, estimate: Estimate, device: str = "cpu") -> S
         unposed=surfaces[0],
         posed=surfaces[1],
         novel_views=measure_novel_views(scene, estimate, NovelViewOptions(device=device)),
-        wrong=judged.wrong,
+        wrong=judged.wrong if estimate.has_poses else None,
         cell=None if estimate.passed is None else judged.cell,
         notes=notes,
     )
@@ -104,7 +106,7 @@ def _depth(scene: GeometryScene, estimate: Estimate) -> dict[str, float] | None:
         return None
     found: list[Float32] = []
     true: list[Float32] = []
-    alone: list[DepthMetrics] = []
+    alone: dict[DepthAlignment, list[DepthMetrics]] = {kind: [] for kind in ("median", "scale-shift", "none")}
     for view in sorted(estimate.dense.row):
         told = scene.views[view]
         if told.depth is None:
@@ -117,13 +119,14 @@ def _depth(scene: GeometryScene, estimate: Estimate) -> dict[str, float] | None:
         both = known(truth) & known(depth)
         found.append(depth[both])
         true.append(truth[both])
-        alone.append(measure_depth(found[-1], true[-1], "scale-shift"))
+        for kind, maps in alone.items():
+            maps.append(measure_depth(found[-1], true[-1], kind))
     if not any(map(len, true)):
         return None
-    whole, each = measure_depth(np.concatenate(found), np.concatenate(true), "median"), mean_depth_metrics(alone)
-    return {
-        "abs_rel": whole.abs_rel,
-        "delta_1": whole.delta[0],
-        "scale_shift_abs_rel": each.abs_rel,
-        "scale_shift_delta_1": each.delta[0],
-    }
+    means = {"map_": mean_depth_metrics(alone["median"]), "scale_shift_": mean_depth_metrics(alone["scale-shift"])}
+    if estimate.has_poses:
+        means[""] = measure_depth(np.concatenate(found), np.concatenate(true), "median")
+    if estimate.in_metres:
+        means["metric_"] = mean_depth_metrics(alone["none"])
+    named = {f"{name}abs_rel": one.abs_rel for name, one in means.items()}
+    return named | {f"{name}delta_1": one.delta[0] for name, one in means.items()}

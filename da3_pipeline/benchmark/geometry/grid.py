@@ -21,7 +21,7 @@ from ...progress import Progress
 from ..datasets.registry import DATASETS, dataset
 from ..fresh_process import ask, python_module
 from ..kept_results import code_version, kept_once
-from ..methods.registry import method
+from ..methods.registry import DEPTH_ALONE, method
 from .cells import Cell, CellResult
 
 __all__ = ["METHODS", "VIEWS", "GridOptions", "grid_cells", "measure_grid"]
@@ -32,6 +32,7 @@ METHODS = (
     "raw:da3-nano",
     "ray:da3-nano",
     "long:da3-nano",
+    "mono:da3-nano",
     "refined:da3-nano",
     "colmap:photographs",
     "colmap:global",
@@ -71,7 +72,8 @@ def grid_cells(roots: Sequence[Path], options: GridOptions) -> list[Cell]:
     for name in names:
         for root in roots:
             scenes = list(DATASETS[name].scenes(root / name))[: options.most_scenes]
-            labels = {asked: method(asked, name).name for asked in options.methods} if scenes else {}
+            meant = [asked for asked in options.methods if _means_something(asked, name)]
+            labels = {asked: method(asked, name).name for asked in meant} if scenes else {}
             if len(set(labels.values())) < len(labels):
                 raise UsageError("two methods would have one name in the table; give their folders different names")
             cells += [
@@ -106,6 +108,11 @@ def measure_grid(cells: Sequence[Cell], options: GridOptions, progress: Progress
     failed = sum(bool(result.failure) for result in found.values())
     progress.end(f"{len(cells)} cells" + (f", {failed} not measured" if failed else ""))
     return [found[cell] for cell in cells]
+
+
+def _means_something(asked: str, name: str) -> bool:
+    """Methods that know depth alone are left out where no depth is judged."""
+    return DATASETS[name].depth or asked.partition(":")[0] not in DEPTH_ALONE
 
 
 def _numbers(name: str, folder: Path, scene: str, views: Sequence[int | None]) -> list[int | None]:

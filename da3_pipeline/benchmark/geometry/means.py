@@ -26,7 +26,7 @@ class Figure:
     of: Callable[[SceneFigures], float | None]
     best: Literal["high", "low", "none"] = "high"
     digits: int = 1
-    kind: Literal["poses", "shape", "pictures"] = "poses"
+    kind: Literal["poses", "depth", "surfaces", "pictures"] = "poses"
 
 
 def _surface(kind: str, key: str, factor: float = 1.0) -> Callable[[SceneFigures], float | None]:
@@ -52,8 +52,12 @@ def _area(kind: str, limit: str) -> Callable[[SceneFigures], float | None]:
     return lambda figures: getattr(figures, kind)[limit]
 
 
+def _posed(figures: SceneFigures) -> float | None:
+    return None if figures.registered is None else 100 * figures.registered / figures.views
+
+
 FIGURES: tuple[Figure, ...] = (
-    Figure("posed", "percent of the images that have a pose", lambda one: 100 * one.registered / one.views),
+    Figure("posed", "percent of the images that have a pose", _posed),
     Figure("AUC@1", "of the relative poses, in percent", _area("auc", "1")),
     Figure("AUC@3", "the same to 3 degrees", _area("auc", "3")),
     Figure("AUC@5", "the same to 5 degrees", _area("auc", "5")),
@@ -62,17 +66,32 @@ FIGURES: tuple[Figure, ...] = (
     Figure("Auc3 as published", "by the published formula, not of relative poses", _area("published_auc", "3")),
     Figure("Auc30 as published", "by the published formula, not of relative poses", _area("published_auc", "30")),
     Figure("ATE %", "RMS of centres, of their extent; of posed images alone", lambda one: one.ate_percent, "none", 2),
-    Figure("AbsRel", "of depth, one scale a scene", _depth("abs_rel"), "low", 3, kind="shape"),
-    Figure("delta 1", "percent of depths within a factor of 1.25", _depth("delta_1"), kind="shape"),
+    Figure("AbsRel", "of depth, one scale a scene", _depth("abs_rel"), "low", 3, kind="depth"),
+    Figure("delta 1", "percent of depths within a factor of 1.25", _depth("delta_1"), kind="depth"),
+    Figure("AbsRel, scale a map", "of depth, one scale a picture", _depth("map_abs_rel"), "low", 3, kind="depth"),
+    Figure("delta 1, scale a map", "of the same", _depth("map_delta_1"), kind="depth"),
+    Figure(
+        "AbsRel, shift, too",
+        "of depth, scale and shift for each picture",
+        _depth("scale_shift_abs_rel"),
+        "low",
+        3,
+        kind="depth",
+    ),
+    Figure("delta 1, shift, too", "of the same", _depth("scale_shift_delta_1"), kind="depth"),
+    Figure("AbsRel, metres", "of depth as it is", _depth("metric_abs_rel"), "low", 3, kind="depth"),
+    Figure("delta 1, metres", "of the same", _depth("metric_delta_1"), kind="depth"),
     Figure(
         "F1 own poses",
         "of the fused surface, in percent, by the method's cameras",
         _surface("unposed", "f1", 100),
-        kind="shape",
+        kind="surfaces",
     ),
-    Figure("F1 true poses", "the same by the true cameras", _surface("posed", "f1", 100), kind="shape"),
-    Figure("chamfer own poses", "in units of the truth", _surface("unposed", "chamfer"), "low", 3, kind="shape"),
-    Figure("chamfer true poses", "the same by the true cameras", _surface("posed", "chamfer"), "low", 3, kind="shape"),
+    Figure("F1 true poses", "the same by the true cameras", _surface("posed", "f1", 100), kind="surfaces"),
+    Figure("chamfer own poses", "in units of the truth", _surface("unposed", "chamfer"), "low", 3, kind="surfaces"),
+    Figure(
+        "chamfer true poses", "the same by the true cameras", _surface("posed", "chamfer"), "low", 3, kind="surfaces"
+    ),
     Figure("PSNR", "dB, of views that no method was given", _picture("psnr_db"), digits=2, kind="pictures"),
     Figure("SSIM", "of the same", _picture("ssim"), digits=3, kind="pictures"),
     Figure("LPIPS", "of the same, with AlexNet", _picture("lpips"), "low", 3, kind="pictures"),

@@ -29,6 +29,10 @@ _TITLES = {
     "dl3dv": "DL3DV",
     "tanksandtemples": "Tanks and Temples",
     "megadepth": "MegaDepth",
+    "nyu": "NYU v2",
+    "kitti": "KITTI",
+    "sunrgbd": "SUN RGB-D",
+    "diode": "DIODE",
     "strecha": "Strecha",
     "tum": "TUM RGB-D",
     "rendered": "Rendered scenes of our own",
@@ -132,19 +136,18 @@ def _table(
     columns = columns_of(rows)
     best = {figure.name: _best(figure, rows) for figure in columns}
     boards = []
-    for kind in ("poses", "shape", "pictures"):
+    for kind in ("poses", "depth", "surfaces", "pictures"):
         chosen = [figure for figure in columns if figure.kind == kind]
         shown = tuple(_measured(row, chosen, best, styles) for row in rows)
         said = _published(dataset, chosen)
-        if kind != "poses":
-            shown = tuple(row for row in shown if any(value.text for value in row.values))
+        shown = tuple(row for row in shown if any(value.text for value in row.values) or " of " in row.scenes)
         if chosen:
             boards.append(_Board(tuple(chosen), shown, said, kind == "poses"))
     mine = [result for result in results if result.dataset == dataset and result.views is None and result.figures]
     scenes = list(dict.fromkeys(result.scene for result in mine))
     time_plot = scatter(_by_time(rows, styles), Axis("seconds a scene", log=True), Axis(_SHOWN, 0, 100))
     scene_plot = strips(scenes, _by_scene(mine, scenes, styles), Axis(_SHOWN, 0, 100))
-    plots = [("accuracy against time: mean over scenes", time_plot), ("scene by scene", scene_plot)]
+    plots = [(f"{_SHOWN} against time: means over scenes", time_plot), (f"{_SHOWN}, scene by scene", scene_plot)]
     note = f"{len(scenes)} scene{'s' if len(scenes) != 1 else ''}" if scenes else "nothing could be measured, see below"
     drawn = tuple((name, plot) for name, plot in plots if plot)
     return _Table(_TITLES.get(dataset, dataset), note, tuple(boards), any(one.published for one in boards), drawn)
@@ -210,6 +213,8 @@ def _by_scene(results: Sequence[CellResult], scenes: Sequence[str], styles: Mapp
     for result in results:
         if result.figures is not None:
             value = result.figures.auc["5"]
+            if value is None:
+                continue
             told = f"{result.scene}, {result.method}: {value:.1f}"
             points.setdefault(result.method, []).append((value, float(scenes.index(result.scene)), told))
     return [Series(name, styles[name], tuple(found)) for name, found in points.items()]
@@ -263,9 +268,13 @@ def _covered(method: str, counts: Mapping[str, int]) -> dict[str, Any]:
         "method": method,
         "counts": counts,
         "shares": {cell: 100 * number / total for cell, number in counts.items()},
-        "good": f"{counts['right and passed']} of {passed}",
-        "seen": f"{counts['right and passed']} of {right}",
+        "good": _share(counts["right and passed"], passed),
+        "seen": _share(counts["right and passed"], right),
     }
+
+
+def _share(number: int, total: int) -> str:
+    return f"{number} of {total}" + (f" ({100 * number / total:.0f} %)" if total else "")
 
 
 def _swatch(style: int) -> str:

@@ -1,4 +1,4 @@
-"""Figures of the Depth Anything 3 paper (v1, tables 2, 3 and 5), beside measured ones; percent, DTU in mm, dB.
+"""Figures of the Depth Anything 3 paper (v1, tables 2, 3, 5 and 11), beside measured ones; percent, DTU in mm, dB.
 
 Poses are by the published formula, which is not the relative pose's: "Auc3 as published" is the column to compare.
 """
@@ -44,6 +44,14 @@ _PICTURES = {
     "DA3": "21.33/.711/.241 18.10/.578/.311 17.89/.561/.351",
 }
 """PSNR in dB, SSIM and LPIPS of splats that networks give at once from 12 views of 480 x 270 px; nothing is trained."""
+_METRES = {
+    "DepthPro": ".932/.093 .843/.121 .386/.349 .950/.126 .734/.173",
+    "Metric3Dv2": ".971/.067 .976/.051 .830/.138 .954/.132 .018/.154",
+    "UniDepthv1": ".980/.061 .978/.051 .234/.464 .971/.113 .570/.266",
+    "UniDepthv2": ".968/.064 .968/.076 .863/.152 .977/.111 .856/.123",
+    "DA3-metric": ".963/.070 .953/.086 .917/.104 .973/.105 .838/.128",
+}
+"""delta 1 and AbsRel of depth in metres, by data set."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,11 @@ def _rows() -> tuple[PublishedRow, ...]:
         for dataset, figures in zip(("dl3dv", "tanksandtemples", "megadepth"), text.split(), strict=True):
             told = zip(("PSNR", "SSIM", "LPIPS"), map(float, figures.split("/")), strict=True)
             rows.setdefault((dataset, method), {}).update(told)
+    for method, text in _METRES.items():
+        for dataset, figures in zip(("nyu", "kitti", "eth3d", "sunrgbd", "diode"), text.split(), strict=True):
+            delta, abs_rel = map(float, figures.split("/"))
+            means = {"delta 1, metres": round(100 * delta, 1), "AbsRel, metres": abs_rel}
+            rows.setdefault((dataset, method), {}).update(means)
     return tuple(PublishedRow(dataset, method, means) for (dataset, method), means in rows.items())
 
 

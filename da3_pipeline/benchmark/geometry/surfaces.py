@@ -35,7 +35,7 @@ def measure_surface(scene: GeometryScene, estimate: Estimate, cameras: Cameras) 
     not fused: its points are those of all depth maps, without the check of consistency that the published code has
     where the cameras are the true ones. Raises MissingExtraError without Open3D.
     """
-    if scene.surface is None or estimate.dense is None:
+    if scene.surface is None or estimate.dense is None or not estimate.has_poses:
         return None
     if cameras == "true" and not np.isfinite(scene.intrinsics).all():
         return None

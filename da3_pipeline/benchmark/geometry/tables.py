@@ -59,10 +59,11 @@ def geometry_markdown(results: Sequence[CellResult], growth: Mapping[str, Growth
         lines += [f"## {dataset}{'' if views is None else f', {views} views'}", "", *_table(dataset, views, rows), ""]
     counts = coverage(results)
     if counts:
-        lines += ["## Verdict against truth", "", "| method | " + " | ".join(CELLS) + " |", _rule(5)]
-        lines += [
-            f"| {name} | " + " | ".join(str(found[cell]) for cell in CELLS) + " |" for name, found in counts.items()
-        ]
+        lines += ["## Verdict against truth", "", "| method | “good” was right | " + " | ".join(CELLS) + " |", _rule(6)]
+        for name, found in counts.items():
+            passed = found["right and passed"] + found["wrong and passed"]
+            told = [f"{found['right and passed']} of {passed}", *(str(found[cell]) for cell in CELLS)]
+            lines.append(f"| {name} | {' | '.join(told)} |")
         lines.append("")
     if growth:
         lines += ["## Seconds by number of views", "", "| method | exponent, 95 % interval |", _rule(2)]

@@ -65,7 +65,8 @@ class Estimate:
     cam_from_world (N, 3, 4), NaN for views without a pose. wall_s, cpu_s, peak_mb: of a process that does nothing else,
     from the pictures' files to the answer on disk; None where nobody measured it. passed: what the method says of its
     own result, with the reason in `verdict`; None for methods that never say. set_aside: views that it did not mean to
-    use. points (P, 3) in its world, with colours (P, 3), of methods that triangulate.
+    use. points (P, 3) in its world, with colours (P, 3), of methods that triangulate. has_poses: False for
+    methods that say nothing of poses, and whose depth maps have a scale each. in_metres: whether depth claims to be.
     """
 
     cam_from_world: Float
@@ -78,6 +79,8 @@ class Estimate:
     set_aside: frozenset[int] = frozenset()
     points: Float | None = None
     colours: Bytes | None = None
+    has_poses: bool = True
+    in_metres: bool = False
 
     @property
     def posed(self) -> list[int]:

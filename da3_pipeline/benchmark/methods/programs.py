@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...config import PipelineConfig
-from ...geometry import Camera
+from ...errors import CaptureError
+from ...geometry import Camera, PixelMap
 from ...imageio import probe_image
 from ...infer.prediction_file import read_predictions
 from ...types import Frame
@@ -22,11 +23,13 @@ from .contract import DenseViews, Estimate
 from .given import estimate_of_file, model_points
 from .pictures import Pictures, lay_pictures
 
-__all__ = ["LONG_PASS", "colmap_here", "own_network", "own_pipeline"]
+__all__ = ["LONG_PASS", "colmap_here", "own_network", "own_network_singly", "own_pipeline"]
 
 _PROCESS = "da3_pipeline.benchmark.methods.own_process"
 LONG_PASS = {"max_views_per_pass": 8, "chunk_overlap": 3}
 """Of `long`: passes so short that the sets of the benchmark, 11 to 100 views a scene, are cut into several."""
+
+_SINGLE = "da3_pipeline.benchmark.methods.single_process"
 
 Answer = Callable[[GeometryScene, Path], Estimate]
 
@@ -52,6 +55,42 @@ def colmap_here(mode: ColmapMode) -> Answer:
         poses = stacked(pictures.names, run.cam_from_world)
         points, colours = model_points(run.model) if run.model else (None, None)
         return Estimate(poses, None, run.wall_s, run.cpu_s, run.peak_mb, points=points, colours=colours)
+
+    return estimate
+
+
+def own_network_singly(model: str, device: str = "auto", in_metres: bool = False) -> Answer:
+    """The network on each picture by itself: depth alone. in_metres: by the true focal lengths."""
+
+    def estimate(scene: GeometryScene, scratch: Path) -> Estimate:
+        if in_metres and not np.isfinite(scene.intrinsics).all():
+            raise CaptureError(f"{scene.name}: its cameras are not known, without which no depth is in metres")
+        pictures, output = lay_pictures(scene, scratch / "images"), scratch / "answer.npz"
+        request = {
+            "images": str(pictures.folder),
+            "output": str(output),
+            "model": model,
+            "device": device,
+            "intrinsics": scene.intrinsics.tolist() if in_metres else None,
+        }
+        finished = ask("our network", python_module(_SINGLE), request)
+        with np.load(output) as file:
+            depth, scales, offsets = file["depth"], file["scales"].tolist(), file["offsets"].tolist()
+        maps = tuple(PixelMap(tuple(scale), tuple(offset)) for scale, offset in zip(scales, offsets, strict=True))
+        sizes = [probe_image(pictures.folder / name) for name in pictures.names]
+        cameras = tuple(
+            Camera.from_matrix(np.nan_to_num(view.intrinsics), size.width, size.height)
+            for view, size in zip(scene.views, sizes, strict=True)
+        )
+        return Estimate(
+            np.full((len(scene), 3, 4), np.nan),
+            DenseViews(depth, maps, cameras, {view: view for view in range(len(scene))}),
+            finished.wall_s,
+            finished.cpu_s,
+            finished.answer["peak_mb"],
+            has_poses=False,
+            in_metres=in_metres,
+        )
 
     return estimate
 

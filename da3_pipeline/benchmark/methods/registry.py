@@ -11,9 +11,9 @@ from ..peers.colmap import colmap_modes
 from .contract import Method
 from .floors import FLOORS
 from .given import from_colmap_folder, from_predictions
-from .programs import LONG_PASS, colmap_here, own_network, own_pipeline
+from .programs import LONG_PASS, colmap_here, own_network, own_network_singly, own_pipeline
 
-__all__ = ["KINDS", "all_variants", "method"]
+__all__ = ["DEPTH_ALONE", "KINDS", "all_variants", "method"]
 
 Made = Callable[[str, str, str], Method]
 
@@ -32,6 +32,15 @@ def _long(what: str, dataset: str, device: str) -> Method:
 
 def _refined(what: str, dataset: str, device: str) -> Method:
     return Method(f"refined:{what}", own_pipeline(_model(what), device), lambda scene: _stamp(Path(what)))
+
+
+def _mono(what: str, dataset: str, device: str) -> Method:
+    return Method(f"mono:{what}", own_network_singly(_model(what), device), lambda scene: _stamp(Path(what)))
+
+
+def _metric(what: str, dataset: str, device: str) -> Method:
+    asked = own_network_singly(_model(what), device, in_metres=True)
+    return Method(f"metric:{what}", asked, lambda scene: _stamp(Path(what)))
 
 
 def _colmap(what: str, dataset: str, device: str) -> Method:
@@ -67,13 +76,19 @@ KINDS: dict[str, Made] = {
     "ray": _ray,
     "refined": _refined,
     "long": _long,
+    "mono": _mono,
+    "metric": _metric,
     "npz": _npz,
     "model": _model_folder,
     "colmap": _colmap,
     "floor": _floor,
 }
-"""Our network with its poses, with poses of its ray map, the whole pipeline, the network in short passes; predictions
-of any network; COLMAP's models; COLMAP run here; poses that say nothing."""
+"""Our network with its poses, with poses of its ray map, the whole pipeline, the network in short passes; a network
+on each picture by itself, its depth as it is or in metres; predictions of any network; COLMAP's models; COLMAP run
+here; poses that say nothing."""
+
+DEPTH_ALONE = frozenset({"mono", "metric"})
+"""Kinds that have no poses: data sets without depth have no use for them."""
 
 
 def method(asked: str, dataset: str, device: str = "auto") -> Method:

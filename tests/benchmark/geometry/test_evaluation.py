@@ -71,6 +71,21 @@ def test_depth_errors_are_those_that_were_made(scene: GeometryScene) -> None:
     assert found.depth["abs_rel"] == pytest.approx(0.125, abs=0.02)
 
 
+def test_depth_alone_has_a_scale_for_each_map_and_no_poses(scene: GeometryScene) -> None:
+    right = perfect(scene)
+    assert right.dense is not None
+    factors = np.array([1, 2, 3, 4], np.float32)[:, None, None]
+    singly = replace(right.dense, depth=right.dense.depth * factors / np.float32(WORLD.scale))
+    nothing = np.full((4, 3, 4), np.nan)
+    found = evaluate(scene, Estimate(nothing, singly, has_poses=False))
+    assert found.depth is not None and "abs_rel" not in found.depth and "metric_abs_rel" not in found.depth
+    assert found.depth["map_abs_rel"] < 1e-6 and found.depth["map_delta_1"] == 100
+    assert (found.registered, found.auc["30"], found.unposed, found.wrong) == (None, None, None, None)
+    metric = evaluate(scene, Estimate(nothing, singly, has_poses=False, in_metres=True)).depth
+    assert metric is not None and metric["metric_abs_rel"] == pytest.approx((0 + 1 + 2 + 3) / 4, abs=1e-3)
+    assert metric["metric_delta_1"] == 25
+
+
 def test_a_missing_pose_costs_its_pairs_and_no_surface(scene: GeometryScene) -> None:
     one = perfect(scene)
     poses = one.cam_from_world.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,13 +33,13 @@ def figures(value: float, number: int) -> SceneFigures:
     f1 = value / 120
     surface = dict.fromkeys(("accuracy", "completeness", "chamfer"), 1 / (value + 1))
     surface |= dict.fromkeys(("precision", "recall", "f1"), f1)
-    depth = dict.fromkeys(("abs_rel", "scale_shift_abs_rel"), 0.1) | dict.fromkeys(
-        ("delta_1", "scale_shift_delta_1"), value
-    )
+    kinds = ("", "map_", "scale_shift_", "metric_")
+    depth = {f"{kind}abs_rel": 0.1 for kind in kinds} | {f"{kind}delta_1": value for kind in kinds}
+    pictures = {"psnr_db": value / 4, "ssim": value / 100, "lpips": 1 - value / 100}
     return SceneFigures(
         views=12, registered=11, auc=areas, strict_auc=areas, published_auc=areas, rra=areas, rta=areas, ate=0.1,
         ate_percent=100 / (value + 1), rpe=0.1, rpe_deg=1.0, depth=depth, unposed=surface, posed=surface,
-        cell=CELLS[number % 4],
+        novel_views=pictures, cell=CELLS[number % 4],
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def results() -> list[CellResult]:
                     judged = figures(value, number + k) if method.startswith("refined") else None
                     one = judged or SceneFigures(**(figures(value, 0).__dict__ | {"cell": None}))
                     seconds = None if k == 0 else 0.8 * k * (views or 12) ** 1.2
-                    told = {"wall_s": seconds, "peak_mb": 400.0 * k if k else None}
+                    told = {"wall_s": seconds, "peak_mb": 400.0 * k if k else None, "cell_mb": 300.0 + k}
                     found.append(CellResult(dataset, scene, method, views, one, **told))
     return [*found, CellResult("eth3d", "spoilt", METHODS[1], None, failure=f"{EVIL}: get the data set again")]
 
@@ -92,7 +93,7 @@ def test_the_page_of_nothing_is_a_page() -> None:
 def test_published_rows_are_marked_and_others_stand_apart() -> None:
     page = whole_page()
     before, after = page.split("Published figures of data sets that are not here")
-    assert before.count("(published)") == 18 and "48.4" in before  # ETH3D's, which was measured
+    assert before.count("(published)") == 9 + 9 + 5 and "48.4" in before  # ETH3D's, which was measured
     assert "94.1" in after and "48.4" not in after  # DTU's, which was not
 
 
@@ -100,6 +101,24 @@ def test_the_best_of_a_column_is_marked() -> None:
     found = [CellResult("rendered", "a", name, None, figures(value, 0)) for name, value in (("x", 10.0), ("y", 80.0))]
     rows = [row for row in rendered_page("it", found, {}, {}).split("<tr>") if 'data-label="AUC@5"' in row]
     assert [row.count(" best") for row in rows] == [0, 7]  # both have all images posed
+
+
+def test_how_often_good_was_right_is_on_the_page() -> None:
+    """Of ten scenes and four numbers of views, 16 passed rightly and 8 wrongly."""
+    part = whole_page().split("What the verdict was worth")[1].split("</section>")[0]
+    assert "16 of 24 (67 %)" in part and part.count("refined:da3-nano") == 1
+    assert [int(count) for count in re.findall(r'data-label="[a-z ]+">(\d+)<', part)] == [16, 8, 8, 8]
+
+
+def test_methods_of_depth_alone_stand_among_depth_alone() -> None:
+    nothing = dict.fromkeys(("1", "3", "5", "15", "30"))
+    told = figures(40.0, 0).__dict__ | dict.fromkeys(("auc", "strict_auc", "published_auc", "rra", "rta"), nothing)
+    told |= {"registered": None, "ate_percent": None, "unposed": None, "posed": None, "novel_views": None, "cell": None}
+    alone = CellResult("rendered", "a", "mono:x", None, SceneFigures(**told))
+    page = rendered_page("it", [CellResult("rendered", "a", "y", None, figures(50.0, 0)), alone], {}, {})
+    boards = page.split('class="stack board"')[1:5]
+    assert [("mono:x" in board.split("</table>")[0]) for board in boards] == [False, True, False, False]
+    assert "judging MB" in boards[0] and "judging MB" not in boards[1]
 
 
 def test_points_lie_where_their_values_are() -> None:

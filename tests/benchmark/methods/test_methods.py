@@ -18,6 +18,7 @@ from da3_pipeline.benchmark.methods.own_process import write_scene
 from da3_pipeline.benchmark.methods.pictures import lay_pictures, picture_size
 from da3_pipeline.benchmark.methods.programs import LONG_PASS, own_network, own_pipeline
 from da3_pipeline.benchmark.methods.registry import KINDS, all_variants, method
+from da3_pipeline.benchmark.methods.single_process import predict_singly
 from da3_pipeline.errors import CaptureError, InferenceError, PipelineError, UsageError
 from da3_pipeline.geometry import Camera, PixelMap
 from da3_pipeline.imageio import read_rgb, write_rgb
@@ -227,6 +228,65 @@ def test_our_network_answers_in_a_process_of_its_own(rendered_capture: Path, tmp
     assert found.posed == [0, 1] and found.dense is not None and found.peak_mb and found.wall_s
     shown = found.dense.of_picture(1)
     assert shown.shape[::-1] == picture_size(views[1]) and np.isfinite(shown).mean() > 0.9
+
+
+@pytest.fixture
+def monocular(tmp_path: Path) -> Path:
+    """A small network of single pictures, with random weights."""
+    import torch
+
+    from da3_pipeline.model import ModelConfig, build, save_checkpoint
+
+    config = ModelConfig(64, 6, 6, (1, 2, 4, 5), 8, (4, 4, 8, 8))
+    path = tmp_path / "monocular.safetensors"
+    save_checkpoint(build(config, generator=torch.Generator().manual_seed(1)), path)
+    return path
+
+
+def singly(scene: GeometryScene, folder: Path, model: str, matrices: Any = None) -> np.ndarray:
+    pictures = lay_pictures(scene, folder / "images")
+    asked = {"images": str(pictures.folder), "output": str(folder / "out.npz"), "model": model, "device": "cpu"}
+    assert predict_singly(asked | {"intrinsics": matrices})["peak_mb"] > 0
+    with np.load(folder / "out.npz") as file:
+        assert file["scales"].shape == file["offsets"].shape == (len(scene), 2)
+        return np.array(file["depth"])
+
+
+@pytest.mark.parametrize("kind", ["any-view", "monocular"])
+def test_each_picture_is_seen_by_itself(kind: str, scene: GeometryScene, monocular: Path, tmp_path: Path) -> None:
+    model = "da3-nano" if kind == "any-view" else str(monocular)
+    whole = singly(scene, tmp_path / "three", model)
+    alone = singly(scene.subset([1]), tmp_path / "one", model)
+    assert np.isfinite(whole).any() and not np.array_equal(whole[0], whole[1])
+    np.testing.assert_allclose(whole[1], alone[0], rtol=1e-4)
+
+
+def test_metres_go_with_the_focal_length(scene: GeometryScene, monocular: Path, tmp_path: Path) -> None:
+    """Of the picture as the network sees it, beside 300 px."""
+    plain = singly(scene, tmp_path / "a", str(monocular))
+    near = singly(scene, tmp_path / "b", str(monocular), scene.intrinsics.tolist())
+    far = singly(scene, tmp_path / "c", str(monocular), (np.diag([2.0, 2, 1]) @ scene.intrinsics).tolist())
+    np.testing.assert_allclose(far, 2 * near, rtol=1e-5)
+    focal = K[0, 0] * plain.shape[2] / WIDTH
+    assert np.nanmedian(near / plain) == pytest.approx(focal / 300, rel=0.1)
+    with pytest.raises(UsageError, match="its depth is not in metres"):
+        singly(scene, tmp_path / "d", "da3-nano", scene.intrinsics.tolist())
+
+
+def test_depth_alone_comes_back_on_the_pictures(
+    scene: GeometryScene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(what: str, command: Any, request: dict[str, Any]) -> SimpleNamespace:
+        answer = predict_singly(request | {"device": "cpu"})
+        return SimpleNamespace(answer=answer, wall_s=2.0, cpu_s=3.0)
+
+    monkeypatch.setattr(programs, "ask", ask)
+    found = method("mono:da3-nano", "set", "cpu").estimate(scene, tmp_path / "scratch")
+    assert not found.has_poses and not found.in_metres and found.posed == [] and found.wall_s == 2.0
+    assert found.dense is not None and found.dense.of_picture(2).shape == (HEIGHT, WIDTH)
+    unknown = tuple(replace(view, intrinsics=np.full((3, 3), np.nan)) for view in scene.views)
+    with pytest.raises(CaptureError, match="its cameras are not known"):
+        method("metric:da3metric-large", "set", "cpu").estimate(replace(scene, views=unknown), tmp_path / "other")
 
 
 def test_what_a_process_refuses_comes_back_in_one_line(tmp_path: Path) -> None:

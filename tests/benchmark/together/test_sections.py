@@ -117,6 +117,7 @@ def test_one_command_makes_one_page(
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.count("<pre") == len(PLANS) - 1 and "it is broken" in page and "floor:constant" in page
     assert re.search(r"da3-pipeline bench all --quick -o \S+ --method floor:constant", page)
+    assert "MB at most in one process; the grid&#39;s own holds" in page
     assert "## Scenarios" in (tmp_path / "out" / "results.md").read_text()
     again = len(asked)
     cli("bench", "all", "--quick", "-o", tmp_path / "out", "--only", "long")
