@@ -27,12 +27,13 @@ def where_expected(solution: Solution, config: RefineConfig, progress: Progress)
     Tried where it would not pass the gate on agreement and the prior has a pose and depth for every frame. The other
     wins when it passes that gate, by a clear margin, and does not explain much less in number: a prior that says
     nothing brings forth few matches, and those do not agree. Of few frames they agree whatever the prior said: five of
-    a front of equal bays, whose prior had proved its poses, agreed to 0.99 a bay off.
+    a front of equal bays, whose prior had proved its poses, agreed to 0.99 a bay off. A prior whose rotations the
+    matches refute is not asked: on a front, matches that are bays off tell rotations all the same.
     """
     repeats, gate = config.repeats, config.quality.min_agreement
     if solution.problem.given_poses or _score(solution) >= gate or not _everywhere(solution.prediction):
         return solution
-    if solution.problem.num_frames <= config.quality.few_views:
+    if solution.problem.num_frames <= config.quality.few_views or _refuted(solution, config):
         return solution
     best = solution
     for radius in repeats.radii:
@@ -53,6 +54,12 @@ def where_expected(solution: Solution, config: RefineConfig, progress: Progress)
     if best is solution:
         return solution
     return best.saying({}, "things repeat here, and the prior says which is which")
+
+
+def _refuted(solution: Solution, config: RefineConfig) -> bool:
+    """Whether the prior's rotations are known to be wrong."""
+    off_deg = solution.trust.measured.get("rotation_deg")
+    return off_deg is not None and off_deg > config.initialisation.trust.most_rotation_deg
 
 
 def _score(solution: Solution) -> float:

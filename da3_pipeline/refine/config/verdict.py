@@ -66,6 +66,12 @@ class ContradictionConfig(Settings):
         default=100, ge=10, description="that should be found again; of fewer most may be hidden (monstree: 40 to 80)"
     )
     least_common: float = Field(default=0.3, gt=0, le=1, description="of the first view's points, likewise (chosen)")
+    fewest_back: int = Field(
+        default=30,
+        ge=1,
+        description="of the second view that the first should show, too: one with fewer is too blurred to find "
+        "anything (chosen)",
+    )
     bare_share: float = Field(
         default=0.2,
         gt=0,

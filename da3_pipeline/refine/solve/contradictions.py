@@ -147,7 +147,8 @@ def _sources(frames: tuple[Frame, ...]) -> Int:
 @dataclass(frozen=True)
 class NearViews:
     """Ordered pairs (Q, 2) of frames of which the second looks from nearly the same place at the points of the first:
-    and the share (Q,) of those points that are found in both."""
+    and the share (Q,) of what the poorer of the two should find again that is found in both. A blurred picture holds
+    few of a sharp one's points, but a sharp one holds the blurred one's; of what is folded neither holds any."""
 
     pairs: Int
     shared: Float
@@ -174,10 +175,11 @@ def near_views(
     for first, second in _neighbours(chosen, place, gaze, config):
         tracks = seen[first]
         expected = tracks[_expected(problem, estimate, points[tracks], first, second, config)]
-        if len(expected) < max(config.fewest_points, config.least_common * len(tracks)):
+        back = int(_expected(problem, estimate, points[seen[second]], second, first, config).sum())
+        if len(expected) < max(config.fewest_points, config.least_common * len(tracks)) or back < config.fewest_back:
             continue
         pairs.append((first, second))
-        shared.append(float(np.isin(expected, seen[second]).mean()))
+        shared.append(float(np.isin(expected, seen[second]).sum()) / min(len(expected), back))
     return NearViews(np.array(pairs, np.int64).reshape(-1, 2), np.array(shared, float))
 
 

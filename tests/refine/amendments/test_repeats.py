@@ -107,6 +107,14 @@ def test_a_prior_that_is_better_than_the_period_tells_the_bays_apart() -> None:
     assert pose_errors(truth, after.winner.fit.estimate.cam_from_world).auc(1) > 95
 
 
+@pytest.mark.parametrize(("off_deg", "asked"), [(11.0, True), (13.0, False)])
+def test_a_prior_whose_rotations_are_refuted_is_not_asked(off_deg: float, asked: bool) -> None:
+    truth, prior = along_the_front(1.0, 0.1)
+    before, _ = solved(truth, prior)
+    told = replace(before, trust=PriorTrust(poses=False, measured={"rotation_deg": off_deg}))
+    assert (where_expected(told, CONFIG, SilentProgress()) is not told) == asked
+
+
 def test_few_frames_are_never_sought_there() -> None:
     """Five pictures of a rendered front agreed on what a proven prior expected, a bay off, and passed at AUC@5 10."""
     truth, prior = (poses[::2] for poses in along_the_front(1.0, 0.1))

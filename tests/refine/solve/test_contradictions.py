@@ -146,6 +146,26 @@ def test_cameras_at_one_place_share_their_points(make_capture: Make) -> None:
     assert not found.bare(CONFIG).any() and np.median(found.shared) > 0.5
 
 
+@pytest.mark.parametrize(("one_of", "said"), [(10, True), (60, False)])
+def test_a_blurred_picture_finds_little_of_what_others_see_and_is_no_fold(
+    make_capture: Make, one_of: int, said: bool
+) -> None:
+    """It has a tenth of its matches; with next to none it says nothing."""
+    capture = make_capture(frames=8, lenses=(landscape(),), points=1800, false_matches=0.0, noise_px=0.1)
+    blurred = capture.with_pairs(
+        tuple(
+            replace(pair, matches=pair.matches[(pair.matches[:, [pair.i, pair.j].index(3)] % one_of) == 0])
+            if 3 in (pair.i, pair.j)
+            else pair
+            for pair in capture.correspondences.pairs
+        )
+    )
+    found = views(blurred, capture.cam_from_world)
+    to_it = found.pairs[:, 1] == 3
+    assert to_it.any() == said and (~to_it).sum() > 8
+    assert not found.bare(CONFIG).any()
+
+
 @pytest.mark.parametrize("more", [{"fewest_points": 2000}, {"fewest_points": 10, "least_common": 1.0}])
 def test_cameras_that_should_share_few_points_or_a_small_share_say_nothing(
     make_capture: Make, more: dict[str, float]
