@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...arrays import Float32
-from ...errors import CaptureError
+from ...arrays import Float, Float32
+from ...errors import CaptureError, MissingExtraError
+from .contract import unreadable
 
-__all__ = ["read_depth_png", "read_half_float_png", "read_pfm"]
+__all__ = ["read_depth_png", "read_half_float_png", "read_hdf5", "read_pfm"]
 
 _PFM_HEADER = re.compile(rb"^Pf\s+(\d+)\s+(\d+)\s+(-?[0-9.]+(?:[eE][-+]?\d+)?)\s")
 
@@ -43,6 +44,19 @@ def read_pfm(path: Path) -> Float32:
     values = np.frombuffer(data, "<f4" if scale < 0 else ">f4", width * height, header.end())
     values = values.reshape(height, width)[::-1].astype(np.float32)
     return np.where(np.isfinite(values) & (values > 0), values, 0).astype(np.float32)
+
+
+def read_hdf5(path: Path, key: str, data_set: str) -> Float:
+    """One array of an HDF5 file, whatever is written in it. Raises MissingExtraError without h5py."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingExtraError(data_set, "train") from error
+    try:
+        with h5py.File(path) as file:
+            return np.asarray(file[key][()], float)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise unreadable(path, data_set, error) from error
 
 
 def _read_png(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:

@@ -7,6 +7,8 @@ from .arkitscenes import ARKITSCENES
 from .blendedmvs import BLENDEDMVS
 from .co3d import CO3D
 from .contract import DataSet
+from .hypersim import HYPERSIM
+from .megadepth import MEGADEPTH
 from .nerfstudio_scenes import DL3DV, SCANNETPP
 from .tartanair import TARTANAIR
 from .vkitti2 import VKITTI2
@@ -19,6 +21,8 @@ DATA_SETS: dict[str, DataSet] = {
     "blendedmvs": BLENDEDMVS,
     "co3d": CO3D,
     "dl3dv": DL3DV,
+    "hypersim": HYPERSIM,
+    "megadepth": MEGADEPTH,
     "scannetpp": SCANNETPP,
     "tartanair": TARTANAIR,
     "vkitti2": VKITTI2,

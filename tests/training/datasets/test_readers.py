@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -205,11 +206,66 @@ def _co3d(root: Path, cameras: list[Camera]) -> None:
         json.dump(frames[::-1], file)
 
 
+def _hdf5(path: Path, key: str, values: Float | Float32) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        file[key] = values
+
+
+def _hypersim(root: Path, cameras: list[Camera]) -> None:
+    """Units of 2 cm; the table of cameras has a lens off the middle, and another scene's."""
+    scene, detail = root / "ai_001_001", root / "ai_001_001" / "_detail"
+    named = {
+        "orientations": np.stack([_opengl(camera)[:3, :3] for camera in cameras]),
+        "positions": np.stack([camera.centre for camera in cameras]) / 0.02,
+        "frame_indices": np.array([0.0, 7]),
+    }
+    for name, values in named.items():
+        _hdf5(detail / "cam_00" / f"camera_keyframe_{name}.hdf5", "dataset", values)
+    (detail / "metadata_scene.csv").write_text("parameter_name, parameter_value\nmeters_per_asset_unit, 0.02\n")
+    fx, fy, cx, cy = cameras[0].lens
+    M = np.array([[32 / fx, 0, (32 - cx) / fx], [0, 24 / fy, (cy - 24) / fy], [0, 0, -1]])
+    header = ["scene_name", "settings_output_img_width", "settings_output_img_height"]
+    header += [f"M_cam_from_uv_{i}{j}" for i in range(3) for j in range(3)]
+    rows = [["ai_001_001", WIDTH, HEIGHT, *(2 * M).ravel()], ["ai_001_002", 1, 1, *np.eye(3).ravel()]]
+    lines = [",".join(str(value) for value in row) for row in (header, *rows)]
+    (root / "metadata_camera_parameters.csv").write_text("\n".join(lines))
+    x, y = (np.arange(WIDTH) + 0.5 - cx) / fx, (np.arange(HEIGHT) + 0.5 - cy) / fy
+    for frame, camera in zip((0, 7), cameras, strict=True):
+        _picture(scene / "images" / "scene_cam_00_final_preview" / f"frame.{frame:04d}.tonemap.jpg")
+        distance = camera.depth * np.sqrt(1 + x**2 + y[:, None] ** 2)
+        distance[0] = np.nan
+        stored = scene / "images" / "scene_cam_00_geometry_hdf5" / f"frame.{frame:04d}.depth_meters.hdf5"
+        _hdf5(stored, "dataset", distance.astype(np.float16))
+
+
+def _megadepth(root: Path, cameras: list[Camera]) -> None:
+    """The third picture has no depth and is left out; negative depth says an order alone."""
+    folder = root / "Undistorted_SfM" / "0001"
+    (folder / "sparse").mkdir(parents=True)
+    fx, fy, cx, cy = cameras[0].lens
+    (folder / "sparse" / "cameras.txt").write_text(f"1 PINHOLE {WIDTH} {HEIGHT} {fx} {fy} {cx} {cy}\n")
+    (folder / "sparse" / "points3D.txt").write_text("")
+    lines = []
+    for number, camera in enumerate((*cameras, cameras[0])):
+        pose = np.linalg.inv(_opencv(camera))
+        x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
+        values = " ".join(f"{value:.12f}" for value in (w, x, y, z, *pose[:3, 3]))
+        lines += [f"{number + 1} {values} 1 {number}.jpg", ""]
+        _picture(folder / "images" / f"{number}.jpg")
+    (folder / "sparse" / "images.txt").write_text("\n".join(lines) + "\n")
+    for number, camera in enumerate(cameras):
+        depth = np.where(camera.depth > 0, camera.depth, -1).astype(np.float32)
+        _hdf5(root / f"phoenix/S6/zl548/MegaDepth_v1/0001/dense0/depths/{number}.h5", "depth", depth)
+
+
 LAYOUTS: dict[str, Callable[[Path, list[Camera]], None]] = {
     "arkitscenes": _arkitscenes,
     "blendedmvs": _blendedmvs,
     "co3d": _co3d,
     "dl3dv": _dl3dv,
+    "hypersim": _hypersim,
+    "megadepth": _megadepth,
     "scannetpp": _scannetpp,
     "tartanair": _tartanair,
     "vkitti2": _vkitti2,
@@ -238,7 +294,7 @@ def test_a_known_point_falls_on_its_pixel(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(DATA_SETS) - {"dl3dv"}))
 def test_depth_is_in_the_units_of_the_poses_and_0_where_unknown(name: str, tmp_path: Path) -> None:
     scene = _read(name, tmp_path)
-    assert scene.has_depth and scene.metric == (name not in ("blendedmvs", "co3d"))
+    assert scene.has_depth and scene.metric == (name not in ("blendedmvs", "co3d", "megadepth"))
     for view, camera in zip(scene.views, _cameras(), strict=True):
         assert view.depth is not None
         depth = view.depth()
@@ -254,6 +310,8 @@ BROKEN = {
     "arkitscenes": "lowres_wide.traj",
     "blendedmvs": "00000000_cam.txt",
     "dl3dv": "transforms.json",
+    "hypersim": "camera_keyframe_positions.hdf5",
+    "megadepth": "images.txt",
     "scannetpp": "transforms_undistorted.json",
     "tartanair": "pose_left.txt",
     "vkitti2": "extrinsic.txt",
@@ -270,6 +328,20 @@ def test_a_broken_file_is_named(name: str, tmp_path: Path) -> None:
     path.write_text("what is this\n")
     with pytest.raises(CaptureError, match=BROKEN[name]):
         data_set(name).read(folder)
+
+
+def test_a_scene_of_hypersim_without_the_table_has_the_usual_lens(tmp_path: Path) -> None:
+    _hypersim(tmp_path, _cameras())
+    table = tmp_path / "metadata_camera_parameters.csv"
+    text = table.read_text()
+    table.unlink()
+    K = data_set("hypersim").read(tmp_path / "ai_001_001").views[0].K
+    assert 2 * np.degrees(np.arctan(512 / K[0, 0])) == pytest.approx(60) and (K[0, 2], K[1, 2]) == (512, 384)
+    cells = text.splitlines()[1].split(",")
+    cells[-2] = "0.1"  # what comes from v in the direction of view
+    table.write_text("\n".join([text.splitlines()[0], ",".join(cells)]))
+    with pytest.raises(CaptureError, match="tilted"):
+        data_set("hypersim").read(tmp_path / "ai_001_001")
 
 
 def test_broken_depth_and_archives_are_named(tmp_path: Path) -> None:
