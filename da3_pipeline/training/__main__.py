@@ -9,12 +9,16 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from ..model import any_view, load
 from .config import PRESETS, preset
 from .evaluation.depth import DepthFigures, evaluate_depth, load_depth_pictures
 from .evaluation.poses import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 from .export import averaged_network, export_student
 from .run_files import CONFIG, read_config, steps_done
+from .sources.mixture import open_source
+from .sources.posed import PosedSource
+from .sources.shards import write_shards
 from .student import Sitting, train
 from .teacher.config import TEACHERS, teacher_preset
 from .teacher.trainer import train_teacher
@@ -30,6 +34,9 @@ Captures = Annotated[
 Pictures = Annotated[
     list[Path] | None, typer.Option(help="Folder of photographs for textures beside the usual ones; repeatable.")
 ]
+Data = Annotated[
+    list[str] | None, typer.Option("--data", help="NAME=FOLDER of a data set, or shards=FOLDER; repeatable.")
+]
 
 
 @app.callback()
@@ -44,14 +51,21 @@ def student(
     seed: Annotated[int, typer.Option(help="Seed of weights, scenes and schedule.")] = 0,
     trunk: Annotated[str | None, typer.Option(help="Where the trunk comes from, instead of the preset's.")] = None,
     processes: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches a process takes in each step.", min=1)] = None,
     max_time: MaxTime = float("inf"),
     watch: Captures = None,
     pictures: Pictures = None,
+    data: Data = None,
 ) -> None:
     """Train a student; run the same command again, or `resume`, to go on."""
-    chosen = {"seed": seed, "trunk": trunk, "processes": processes}
-    config = preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
-    train(config, folder, Sitting(max_time, captures=tuple(watch or ()), pictures=tuple(pictures or ())))
+    chosen = {"seed": seed, "trunk": trunk, "processes": processes, "accumulate": accumulate}
+    config = (
+        preset(name)
+        .model_copy(update={"data": tuple(data or ())})
+        .model_copy(update={key: value for key, value in chosen.items() if value is not None})
+    )
+    sitting = Sitting(max_time, captures=tuple(watch or ()), pictures=tuple(pictures or ()), tensorboard=True)
+    train(config, folder, sitting)
 
 
 @app.command()
@@ -60,19 +74,21 @@ def teacher(
     name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(TEACHERS))}.")] = "small",
     seed: Annotated[int, typer.Option(help="Seed of weights and scenes.")] = 0,
     trunk: Annotated[str | None, typer.Option(help="Where the trunk comes from, instead of the preset's.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Batches a process takes in each step.", min=1)] = None,
     max_time: MaxTime = float("inf"),
     pictures: Pictures = None,
 ) -> None:
     """Train a teacher, which sees one picture at a time; run the same command again to go on."""
-    chosen = {"seed": seed, "trunk": trunk}
+    chosen = {"seed": seed, "trunk": trunk, "processes": processes, "accumulate": accumulate}
     config = teacher_preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
-    train_teacher(config, folder, max_time, tuple(pictures or ()))
+    train_teacher(config, folder, Sitting(max_time, pictures=tuple(pictures or ()), tensorboard=True))
 
 
 @app.command()
 def resume(folder: Run, max_time: MaxTime = float("inf"), watch: Captures = None) -> None:
     """Go on with a run as its folder describes it."""
-    train(read_config(folder), folder, Sitting(max_time, captures=tuple(watch or ())))
+    train(read_config(folder), folder, Sitting(max_time, captures=tuple(watch or ()), tensorboard=True))
 
 
 @app.command()
@@ -85,6 +101,22 @@ def finish(
     ended = config.ending(steps_done(folder), steps)
     (folder / CONFIG).write_text(ended.model_dump_json(indent=1))
     typer.echo(f"{folder} ends at step {ended.steps}: resume it")
+
+
+@app.command()
+def shards(
+    data: Annotated[str, typer.Option(help="NAME=FOLDER of a data set.")],
+    output: Annotated[Path, typer.Option(help="Folder for the shards.")],
+    sets: Annotated[int, typer.Option(help="Sets of views in all.", min=1)] = 10_000,
+    views: Annotated[int, typer.Option(help="Views of each.", min=1)] = 8,
+    size: Annotated[tuple[int, int], typer.Option(help="Width and height, multiples of 14.")] = (504, 378),
+    seed: Annotated[int, typer.Option(help="Seed of the choice of views.")] = 0,
+) -> None:
+    """Write sets of views of a data set as tar files, to be trained on with --data shards=FOLDER."""
+    source = open_source(data)
+    if not isinstance(source, PosedSource):
+        raise UsageError(f"{data} are shards already: name a data set")
+    typer.echo(f"{write_shards(source, output, sets, views, size, seed=seed)} shards in {output}")
 
 
 @app.command()

@@ -61,6 +61,10 @@ class LossConfig(Settings):
 class StudentConfig(Settings):
     """One run: a function of these values alone, on one kind of machine.
 
+    data: sources beside the synthetic scenes, NAME=FOLDER each, which `data_share` of the pools are drawn from.
+    turned: share of the steps whose pictures are turned by a quarter, either way.
+    teacher: a teacher's run or file, whose aligned depth takes the place of the data's from step `teacher_from` on.
+    label_noise: how much true depth is spoilt as sensors do it (`samples.spoilt`), for ablations.
     trunk: where the trunk's weights come from (`pretrained.sources`); empty starts from nothing. frozen_blocks: how
     many of its first blocks, with all before them, stay as they are.
     block_rate: AdamW's learning rate of the trunk's blocks, times `layer_decay` for every block before the last;
@@ -69,6 +73,7 @@ class StudentConfig(Settings):
     camera_leak: slope below zero of the camera decoder's rectifiers up to step `camera_leak_until`, where it is folded
     into the weights; it keeps the decoder alive while there is nothing yet to decode. camera_rate: the decoder's own
     learning rate from there on.
+    accumulate: batches of each process in a step, one after the other, each of the phase's tokens.
     ema_every: steps from one update of the moving average to the next; it averages over fewer steps while it is young.
     keep_every: steps after which a copy of the checkpoint is kept under its number of samples; 0 keeps none.
     """
@@ -76,6 +81,12 @@ class StudentConfig(Settings):
     model: ModelConfig
     phases: tuple[Phase, ...]
     losses: LossConfig = LossConfig()
+    data: tuple[str, ...] = ()
+    data_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    turned: Annotated[float, Field(ge=0, le=1)] = 0.0
+    teacher: str = ""
+    teacher_from: int = 0
+    label_noise: Annotated[float, Field(ge=0)] = 0.0
     trunk: str = ""
     frozen_blocks: int = 0
     learning_rate: float = 2e-4
@@ -95,6 +106,7 @@ class StudentConfig(Settings):
     camera_rate: float = 2e-4
     seed: int = 0
     processes: int = 1
+    accumulate: Annotated[int, Field(ge=1)] = 1
     bf16: bool = True
     procedural_textures: int = 450
     photographic_textures: int = 450

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..model import DepthAnything3
 from .config import StudentConfig
 
-__all__ = ["make_camera_optimiser", "make_optimisers", "set_rate"]
+__all__ = ["make_camera_optimiser", "make_optimisers"]
 
 _BETAS = (0.9, 0.98)
 _MOMENTUM = 0.95
@@ -45,7 +45,7 @@ def make_optimisers(net: nn.Module, probes: nn.Module, config: StudentConfig) ->
         optimisers.append(
             torch.optim.Muon(chosen, lr=config.muon_rate, momentum=_MOMENTUM, weight_decay=config.weight_decay)
         )
-    return [_remembering_its_rate(optimiser) for optimiser in optimisers]
+    return optimisers
 
 
 def _rate(name: str, config: StudentConfig) -> float:
@@ -62,18 +62,4 @@ def make_camera_optimiser(net: DepthAnything3, config: StudentConfig) -> Optimiz
     What it reads is not normalised and grows to ten times unit size; at the rate of the rest a single step moves its
     units by more than their spread, and plain rectifiers die of that.
     """
-    optimiser = torch.optim.AdamW(net.cam_dec.parameters(), lr=config.camera_rate, betas=_BETAS, weight_decay=0.0)
-    return _remembering_its_rate(optimiser)
-
-
-def _remembering_its_rate(optimiser: Optimizer) -> Optimizer:
-    for group in optimiser.param_groups:
-        group["full_rate"] = group["lr"]
-    return optimiser
-
-
-def set_rate(optimisers: list[Optimizer], share: float) -> None:
-    """Every group at this share of its own full rate."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = share * group["full_rate"]
+    return torch.optim.AdamW(net.cam_dec.parameters(), lr=config.camera_rate, betas=_BETAS, weight_decay=0.0)

@@ -62,10 +62,19 @@ def claim(folder: Path, config: Settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     described, wanted = folder / CONFIG, config.model_dump_json(indent=1)
     if described.exists() and (folder / CHECKPOINT).exists():
-        old, new = (json.loads(text) for text in (described.read_text(), wanted))
+        old, new = _described(described, type(config)), json.loads(wanted)
         if any(old.get(key) != new[key] for key in new if key not in _FREE):
             raise UsageError(f"{folder} holds a run of another configuration: choose another folder")
     described.write_text(wanted)
+
+
+def _described(path: Path, kind: type[Settings]) -> dict[str, Any]:
+    """What a run says of itself; what it does not know of, as its defaults are. Empty if it is of another kind."""
+    try:
+        known: dict[str, Any] = json.loads(kind.model_validate_json(path.read_text()).model_dump_json())
+    except ValueError:
+        return {}
+    return known
 
 
 def read_config(folder: Path) -> StudentConfig:

@@ -17,11 +17,12 @@ from .synthetic.render import render_view
 from .synthetic.scenes import make_scene
 from .synthetic.viewpoints import place_cameras
 
-__all__ = ["Batch", "ScenePool", "normalise_images", "render_scenes"]
+__all__ = ["Batch", "ScenePool", "normalise_images", "render_scenes", "spoilt"]
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _LEAST_OVERLAP = 0.15
+_HOLE_PX = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,32 @@ class Batch:
             torch.where(choose, poses, self.cam_from_world),
             torch.where(choose, K, self.K),
         )
+
+    def turned(self, quarters: int) -> Batch:
+        """Pictures and cameras turned by so many quarters anti-clockwise about their axes; the world stays."""
+        batch = self
+        for _ in range(quarters % 4):
+            quarter = batch.K.new_tensor([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+            K = torch.zeros_like(batch.K)
+            K[..., 0, 0], K[..., 1, 1], K[..., 2, 2] = batch.K[..., 1, 1], batch.K[..., 0, 0], 1
+            K[..., 0, 2], K[..., 1, 2] = batch.K[..., 1, 2], batch.size[1] - batch.K[..., 0, 2]
+            images, depth = (part.rot90(1, (-2, -1)) for part in (batch.images, batch.depth))
+            batch = Batch(images, depth, quarter @ batch.cam_from_world, K)
+        return batch
+
+
+def spoilt(depth: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """Depth (..., H, W) as a sensor gives it: noise in proportion to depth, a tenth of the pixels wrong by up to half
+    to twice, and holes, in patches, where a quarter of the pixels lie. generator: on the CPU."""
+    shape, (height, width) = depth.shape, depth.shape[-2:]
+    draws = torch.randn((3, *shape), generator=generator).to(depth.device)
+    coarse = torch.rand(
+        (depth[..., 0, 0].numel(), 1, -(-height // _HOLE_PX), -(-width // _HOLE_PX)), generator=generator
+    )
+    holes = torch.nn.functional.interpolate(coarse, size=(height, width), mode="nearest").reshape(shape) < 0.25
+    wrong = draws[1] > 1.2816  # a tenth of a normal distribution
+    factor = (1 + noise * draws[0]).clamp_min(0.1) * torch.where(wrong, 2 ** draws[2].clamp(-1, 1), 1.0)
+    return torch.where(holes.to(depth.device), 0.0, depth * factor)
 
 
 def normalise_images(images: Tensor) -> Tensor:

@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...model import DepthAnything3, save_checkpoint
 from ..config import StudentConfig
+from ..loop.tensorboard import beside_truth
 from ..run_files import BEST
-from .depth import evaluate_depth
+from .depth import evaluate_depth, predict_depth
 from .poses import evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
 
 __all__ = ["Watch"]
 
 _LONGEST_PX = 168
 _BEST_FIGURE = "best.json"
+_SHOWN = 3  # sets of views in a validation picture
 
 
 class Watch:
@@ -55,6 +58,19 @@ class Watch:
             figures["photographs_auc_30"] = float(np.mean(areas))
             self._keep_the_best(net, figures, samples)
         return figures
+
+    @torch.no_grad()
+    def pictures(self, net: DepthAnything3) -> dict[str, Tensor]:
+        """Held-out views beside true and predicted depth, at one scale a set, for validation; (3, H, W) by name."""
+        if self._scenes is None:
+            return {}
+        views = self._scenes.select(torch.arange(min(_SHOWN, len(self._scenes.images))), torch.arange(2)[None])
+        depth = predict_depth(net, views.images).cpu()
+        known = views.depth > 0
+        ratio = torch.where(known, views.depth / depth.clamp_min(1e-6), torch.nan)
+        scaled = depth * ratio.flatten(1).nanmedian(1).values[:, None, None, None]
+        parts = (part.flatten(0, 1) for part in (views.images, views.depth, scaled))
+        return {"image_truth_depth": beside_truth(*parts)}
 
     def _keep_the_best(self, net: DepthAnything3, figures: dict[str, float], samples: int) -> None:
         record = self._folder / _BEST_FIGURE

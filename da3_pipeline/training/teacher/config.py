@@ -20,13 +20,16 @@ class TeacherConfig(Settings):
     """One run: a function of these values alone, on one kind of machine.
 
     Every `steps_per_pool` steps `pool_scenes` scenes are rendered from `pool_views` cameras at one of the `sizes`
-    (width, height), and `batch` pictures of them make a step. trunk, frozen_blocks, block_rate and the moving average
-    are as in `StudentConfig`. The rate warms up, stays, and falls linearly to nothing from `decay_from` on.
+    (width, height), and `batch` pictures of them make a step, in each process and `accumulate` times. What else has the
+    name of a setting of `StudentConfig` means the same. The rate warms up, stays, and falls linearly to nothing from
+    `decay_from` on.
     """
 
     model: ModelConfig
     sizes: tuple[Size, ...]
     steps: int
+    data: tuple[str, ...] = ()
+    data_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     batch: int = 8
     pool_scenes: int = 16
     pool_views: int = 4
@@ -40,6 +43,9 @@ class TeacherConfig(Settings):
     decay_from: int
     clip_norm: float = 1.0
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.997
+    ema_every: int = 1
+    processes: int = 1
+    accumulate: Annotated[int, Field(ge=1)] = 1
     bf16: bool = True
     seed: int = 0
     procedural_textures: int = 300
@@ -47,6 +53,7 @@ class TeacherConfig(Settings):
     held_out_scenes: int = 48
     evaluate_every: int = 500
     checkpoint_every: int = 100
+    keep_every: int = 0
 
     def rate(self, step: int) -> float:
         """Share of the full learning rates."""

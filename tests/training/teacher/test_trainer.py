@@ -12,11 +12,13 @@ from safetensors.torch import save_file
 from da3_pipeline.errors import UsageError
 from da3_pipeline.model import ModelConfig, build
 from da3_pipeline.model.monocular import MonocularNetwork
+from da3_pipeline.training.loop.contract import Sitting
 from da3_pipeline.training.run_files import CHECKPOINT, LOG
 from da3_pipeline.training.samples import Batch, normalise_images
 from da3_pipeline.training.teacher.config import TeacherConfig, teacher_preset
 from da3_pipeline.training.teacher.losses import teacher_loss
-from da3_pipeline.training.teacher.trainer import predict, train_teacher
+from da3_pipeline.training.teacher.predict import predict
+from da3_pipeline.training.teacher.trainer import train_teacher
 
 MODEL = ModelConfig(64, 4, 4, (0, 1, 2, 3), 16, (8, 16, 16, 16))
 
@@ -73,7 +75,7 @@ def test_a_run_that_is_left_after_every_step_gives_the_same_weights(tmp_path: Pa
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     train_teacher(config, straight)
     for _ in range(config.steps):
-        train_teacher(config, broken, max_minutes=0)
+        train_teacher(config, broken, Sitting(max_minutes=0))
     for part in ("net", "ema"):
         other = _weights(broken, part)
         for name, value in _weights(straight, part).items():
