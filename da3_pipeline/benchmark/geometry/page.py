@@ -142,7 +142,7 @@ def _table(
         said = _published(dataset, chosen)
         shown = tuple(row for row in shown if any(value.text for value in row.values) or " of " in row.scenes)
         if chosen:
-            boards.append(_Board(tuple(chosen), shown, said, kind == "poses"))
+            boards.append(_Board(tuple(chosen), shown, said, kind in ("poses", "depth")))
     mine = [result for result in results if result.dataset == dataset and result.views is None and result.figures]
     scenes = list(dict.fromkeys(result.scene for result in mine))
     time_plot = scatter(_by_time(rows, styles), Axis("seconds a scene", log=True), Axis(_SHOWN, 0, 100))

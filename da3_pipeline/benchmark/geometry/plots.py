@@ -112,8 +112,8 @@ def strips(rows: Sequence[str], series: Sequence[Series], x: Axis) -> str:
         parts.append(f'<line class="rule" x1="{_NAME_WIDTH}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         short = name if len(name) <= _NAME_LETTERS else f"{name[: _NAME_LETTERS - 1]}…"
         parts.append(f'<text class="row" x="{_NAME_WIDTH - 10}" y="{y + 4:.1f}">{_text(short)}</text>')
-    for one in series:
-        shift = _ROW * 0.5 * (one.style / max(len(series) - 1, 1) - 0.5)
+    for place, one in enumerate(series):
+        shift = _ROW * 0.5 * (place / max(len(series) - 1, 1) - 0.5)
         for value, row, told in one.points:
             parts.append(mark(one.style, across(value), _TOP + _ROW * (row + 0.5) + shift, told))
     parts.append(_middle(_NAME_WIDTH, _WIDTH - _RIGHT, height, x.name))

@@ -114,11 +114,12 @@ def test_methods_of_depth_alone_stand_among_depth_alone() -> None:
     nothing = dict.fromkeys(("1", "3", "5", "15", "30"))
     told = figures(40.0, 0).__dict__ | dict.fromkeys(("auc", "strict_auc", "published_auc", "rra", "rta"), nothing)
     told |= {"registered": None, "ate_percent": None, "unposed": None, "posed": None, "novel_views": None, "cell": None}
-    alone = CellResult("rendered", "a", "mono:x", None, SceneFigures(**told))
+    alone = CellResult("rendered", "a", "mono:x", None, SceneFigures(**told), cell_mb=512.4)
     page = rendered_page("it", [CellResult("rendered", "a", "y", None, figures(50.0, 0)), alone], {}, {})
     boards = page.split('class="stack board"')[1:5]
     assert [("mono:x" in board.split("</table>")[0]) for board in boards] == [False, True, False, False]
-    assert "judging MB" in boards[0] and "judging MB" not in boards[1]
+    costs = ['data-label="judging MB">512<' in board.split("</table>")[0] for board in boards]
+    assert costs == [False, True, False, False]
 
 
 def test_points_lie_where_their_values_are() -> None:
@@ -130,6 +131,10 @@ def test_points_lie_where_their_values_are() -> None:
     joined = scatter([Series("a", 1, ((1.0, 0.0, ""), (2.0, 1.0, "")))], Axis("x"), Axis("y"), joined=True)
     assert joined.count("polyline") == 1 and scatter([], Axis("x"), Axis("y")) == strips([], [], Axis("x")) == ""
     rows = strips(["one", "two"], [Series("a", 0, ((50.0, 1.0, ""),))], Axis("%", 0, 100))
+    others = strips(
+        ["one"], [Series("a", 0, ((50.0, 0.0, ""),)), Series("c", 2, ((50.0, 0.0, ""),))], Axis("%", 0, 100)
+    )
+    assert 'cy="18.5"' in others and 'cy="31.5"' in others  # within the row of 12 to 38, whatever their styles
     assert 'cx="328.0" cy="44.5"' in rows and ">two<" in rows
     assert len({mark(style, 0, 0).split(" ")[0] for style in (0, 8, 16)}) == 3
 
