@@ -11,15 +11,21 @@ import typer
 
 from ..errors import UsageError
 from ..model import any_view, load
-from .config import PRESETS, preset
+from .ablation import QUESTIONS, ablation_table, run_ablation, small_base
+from .config import PRESETS, preset, shaped
 from .evaluation.depth import DepthFigures, evaluate_depth, load_depth_pictures
 from .evaluation.poses import PoseFigures, evaluate_pairs, evaluate_photographs, held_out_views, load_posed_photographs
-from .export import averaged_network, export_student
+from .export import averaged_network, export_run
+from .monocular.config import METRIC, MONO, metric_preset, mono_preset
+from .monocular.metric import train_metric
+from .monocular.mono import train_mono
 from .run_files import CONFIG, read_config, steps_done
 from .sources.mixture import open_source
 from .sources.posed import PosedSource
 from .sources.shards import write_shards
-from .student import Sitting, train
+from .splats.config import GAUSSIANS, gaussian_preset
+from .splats.trainer import train_gaussians
+from .student import Sitting, fine_tuned, train
 from .teacher.config import TEACHERS, teacher_preset
 from .teacher.trainer import train_teacher
 
@@ -56,14 +62,16 @@ def student(
     watch: Captures = None,
     pictures: Pictures = None,
     data: Data = None,
+    size: Annotated[str | None, typer.Option(help="nano, small, base, large or giant, from DINOv2's trunk.")] = None,
+    start: Annotated[str | None, typer.Option(help="A name, a file or a run to be trained further.")] = None,
+    labels: Annotated[str, typer.Option("--teacher", help="Whose aligned depth is learned, late in the run.")] = "",
 ) -> None:
     """Train a student; run the same command again, or `resume`, to go on."""
-    chosen = {"seed": seed, "trunk": trunk, "processes": processes, "accumulate": accumulate}
-    config = (
-        preset(name)
-        .model_copy(update={"data": tuple(data or ())})
-        .model_copy(update={key: value for key, value in chosen.items() if value is not None})
-    )
+    chosen: dict[str, object] = {"seed": seed, "trunk": trunk, "processes": processes, "accumulate": accumulate}
+    config = preset(name) if size is None else shaped(preset(name), size)
+    config = config if start is None else fine_tuned(config, start)
+    chosen |= {"data": tuple(data or ()) or None, "teacher": labels or None}
+    config = config.model_copy(update={key: value for key, value in chosen.items() if value is not None})
     sitting = Sitting(max_time, captures=tuple(watch or ()), pictures=tuple(pictures or ()), tensorboard=True)
     train(config, folder, sitting)
 
@@ -83,6 +91,50 @@ def teacher(
     chosen = {"seed": seed, "trunk": trunk, "processes": processes, "accumulate": accumulate}
     config = teacher_preset(name).model_copy(update={key: value for key, value in chosen.items() if value is not None})
     train_teacher(config, folder, Sitting(max_time, pictures=tuple(pictures or ()), tensorboard=True))
+
+
+@app.command()
+def mono(
+    folder: Folder,
+    labels: Annotated[str, typer.Option("--teacher", help="The folder of a teacher's run, a file or a name.")],
+    images: Annotated[list[Path] | None, typer.Option(help="Folder of photographs; repeatable.")] = None,
+    name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(MONO))}.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed of weights and samples.")] = 0,
+    max_time: MaxTime = float("inf"),
+    data: Data = None,
+) -> None:
+    """Train a student of relative depth on a teacher's labels alone; run the same command again to go on."""
+    folders = tuple(str(path) for path in images or ())
+    chosen = {"seed": seed, "teacher": labels, "images": folders, "data": tuple(data or ())}
+    train_mono(mono_preset(name).model_copy(update=chosen), folder, Sitting(max_time, tensorboard=True))
+
+
+@app.command()
+def metric(
+    folder: Folder,
+    labels: Annotated[str, typer.Option("--teacher", help="Whose depth, aligned, is learned beside the data's.")] = "",
+    name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(METRIC))}.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed of weights and samples.")] = 0,
+    max_time: MaxTime = float("inf"),
+    data: Data = None,
+) -> None:
+    """Train a student of metric depth; run the same command again to go on."""
+    chosen = {"seed": seed, "teacher": labels, "data": tuple(data or ())}
+    train_metric(metric_preset(name).model_copy(update=chosen), folder, Sitting(max_time, tensorboard=True))
+
+
+@app.command()
+def gaussians(
+    folder: Folder,
+    source: Annotated[str, typer.Option(help="Whose backbone stays: a name, a file or the folder of a run.")],
+    name: Annotated[str, typer.Option("--preset", help=f"One of {', '.join(sorted(GAUSSIANS))}.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed of weights and samples.")] = 0,
+    max_time: MaxTime = float("inf"),
+    data: Data = None,
+) -> None:
+    """Train the Gaussian head on a network that stays as it is; run the same command again to go on."""
+    chosen = {"seed": seed, "source": source, "data": tuple(data or ())}
+    train_gaussians(gaussian_preset(name).model_copy(update=chosen), folder, Sitting(max_time, tensorboard=True))
 
 
 @app.command()
@@ -120,12 +172,27 @@ def shards(
 
 
 @app.command()
+def ablate(
+    folder: Annotated[Path, typer.Option(help="Runs lie here, a folder each; those that are found go on.")],
+    question: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(QUESTIONS)}; all by default.")] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each variant.", min=1)] = 3,
+    steps: Annotated[int, typer.Option(help="Steps of each run.", min=2)] = 3000,
+    labels: Annotated[str, typer.Option("--teacher", help="For the question of the teacher.")] = "",
+    max_time: MaxTime = float("inf"),
+) -> None:
+    """What each part of the recipe is worth, as the paper's tables 6 and 7: hours; --max-time is for each run."""
+    asked = tuple(question or (QUESTIONS if labels else (name for name in QUESTIONS if name != "teacher")))
+    rows = run_ablation(folder, asked, range(seeds), small_base(steps), labels, Sitting(max_time))
+    typer.echo(ablation_table(rows))
+
+
+@app.command()
 def export(
     folder: Annotated[Path, typer.Option(help="The folder of a run.")],
     output: Annotated[Path, typer.Option(help="The safetensors file to write.")],
 ) -> None:
     """Write a run's averaged weights in half precision."""
-    export_student(folder, output)
+    export_run(folder, output)
 
 
 @app.command()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
 from ..errors import UsageError
-from ..model import ModelConfig
+from ..model import VARIANTS, ModelConfig
 from ..settings import Settings
+from .pretrained.sources import TIMM_NAMES
 
-__all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset", "trapezoid"]
+__all__ = ["PRESETS", "LossConfig", "Phase", "StudentConfig", "preset", "shaped", "trapezoid"]
 
 Size = tuple[int, int]
 
@@ -65,6 +67,7 @@ class StudentConfig(Settings):
     turned: share of the steps whose pictures are turned by a quarter, either way.
     teacher: a teacher's run or file, whose aligned depth takes the place of the data's from step `teacher_from` on.
     label_noise: how much true depth is spoilt as sensors do it (`samples.spoilt`), for ablations.
+    start: a network to be trained further: a name, a safetensors file or the folder of a run; `model` is its shape.
     trunk: where the trunk's weights come from (`pretrained.sources`); empty starts from nothing. frozen_blocks: how
     many of its first blocks, with all before them, stay as they are.
     block_rate: AdamW's learning rate of the trunk's blocks, times `layer_decay` for every block before the last;
@@ -87,6 +90,7 @@ class StudentConfig(Settings):
     teacher: str = ""
     teacher_from: int = 0
     label_noise: Annotated[float, Field(ge=0)] = 0.0
+    start: str = ""
     trunk: str = ""
     frozen_blocks: int = 0
     learning_rate: float = 2e-4
@@ -176,6 +180,7 @@ PRESETS: dict[str, StudentConfig] = {
                 pose_conditioning=0.2,
             ),
         ),
+        teacher_from=120_000,
         learning_rate=2e-4,
         warmup_steps=8000,
         decay_from=100_000,
@@ -297,6 +302,19 @@ PRESETS: dict[str, StudentConfig] = {
         keep_every=2000,
     ),
 }
+
+
+def shaped(config: StudentConfig, size: str) -> StudentConfig:
+    """The run with a network of a published size, nano to giant, from DINOv2's trunk of that width, if there is one.
+
+    Raises UsageError that lists the sizes.
+    """
+    sizes = {name.removeprefix("da3-"): entry.config for name, entry in VARIANTS.items() if name.count("-") == 1}
+    sizes = {name: model for name, model in sizes.items() if name.isalpha() and model.metric is None}
+    if size not in sizes:
+        raise UsageError(f"no network is of the size {size!r}; known: {', '.join(sizes)}")
+    trunk = TIMM_NAMES.get(sizes[size].embed_dim, "")
+    return config.model_copy(update={"model": replace(sizes[size], gaussian_head=False), "trunk": trunk})
 
 
 def preset(name: str) -> StudentConfig:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..model import DepthAnything3, any_view, build
+from ..model import DepthAnything3, any_view, build, load
 from .config import LossConfig, Phase, StudentConfig
 from .evaluation.watch import Watch
+from .export import averaged_network
 from .leak import apply_fold, make_leaky, mostly_negative, set_leak
 from .loop.contract import OPEN_SITTING, Findings, Place, Sitting
 from .loop.run import run
@@ -28,7 +29,7 @@ from .step import StepOptions, student_loss
 from .teacher.labels import Teacher
 from .warm_start import warm_start
 
-__all__ = ["Sitting", "train"]
+__all__ = ["Sitting", "fine_tuned", "train"]
 
 _SAMPLE_SCENES = 32
 
@@ -150,7 +151,9 @@ class StudentTask:
         """With the weights that training starts from, if fresh; alike in every process."""
         config, generator = self.config, torch.Generator().manual_seed(self.config.seed)
         net = any_view(build(config.model, generator=generator))
-        if fresh and config.trunk:
+        if fresh and config.start:
+            net.load_state_dict(_without_gaussians(_start(config.start)))
+        elif fresh and config.trunk:
             load_trunk(net, pretrained_trunk(config.trunk))
             adapt(net, self._sample_pairs().cpu(), generator)
         if fresh and config.warm_start:
@@ -162,6 +165,21 @@ class StudentTask:
         if config.frozen_blocks:
             freeze(net, config.frozen_blocks)
         return net.to(self.device).train()
+
+
+def _start(text: str) -> DepthAnything3:
+    return averaged_network(Path(text)) if Path(text).is_dir() else any_view(load(text))
+
+
+def _without_gaussians(net: DepthAnything3) -> dict[str, Tensor]:
+    return {name: value for name, value in net.state_dict().items() if not name.startswith("gs_head.")}
+
+
+def fine_tuned(config: StudentConfig, start: str) -> StudentConfig:
+    """The run that trains the network `start` further: its shape, its weights, and no scaffold for fresh ones."""
+    model = replace(_start(start).config, gaussian_head=False)
+    off = {"trunk": "", "warm_start": False, "camera_leak": 0.0}
+    return config.model_copy(update={"model": model, "start": start, **off})
 
 
 def _generator(config: StudentConfig, step: int, shard: int) -> torch.Generator:

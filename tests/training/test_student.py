@@ -16,7 +16,7 @@ from da3_pipeline.errors import UsageError, WeightsError
 from da3_pipeline.model import any_view, build, load
 from da3_pipeline.training.__main__ import app
 from da3_pipeline.training.config import LossConfig, Phase, StudentConfig, preset
-from da3_pipeline.training.export import averaged_network, export_student
+from da3_pipeline.training.export import averaged_network, export_run
 from da3_pipeline.training.leak import apply_fold, make_leaky, mostly_negative, set_leak
 from da3_pipeline.training.optimisers import make_optimisers
 from da3_pipeline.training.probe import Probes
@@ -150,7 +150,7 @@ def test_a_folder_keeps_to_its_configuration(tmp_path: Path, tiny: StudentConfig
 
 def test_export_is_the_average_in_half_precision(tmp_path: Path, tiny: StudentConfig) -> None:
     train(tiny, tmp_path / "run")
-    export_student(tmp_path / "run", tmp_path / "nano.safetensors")
+    export_run(tmp_path / "run", tmp_path / "nano.safetensors")
     net = load(tmp_path / "nano.safetensors")
     assert net.config == tiny.model
     averaged = averaged_network(tmp_path / "run").state_dict()

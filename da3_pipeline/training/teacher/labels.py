@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...errors import UsageError, WeightsError
-from ...model import MonocularNetwork, build, load
-from ..run_files import CHECKPOINT, CONFIG
+from ...errors import UsageError
+from ...model import MonocularNetwork, load
+from ..export import averaged
 from ..samples import Batch, normalise_images
 from .alignment import align_depth
-from .config import TeacherConfig
 from .predict import predict
 
 __all__ = ["Teacher"]
@@ -30,12 +29,12 @@ class Teacher:
 
     @classmethod
     def from_source(cls, source: str, device: torch.device | str = "cpu") -> Teacher:
-        """source: the folder of a teacher's run (its moving average), a safetensors file or a published name.
+        """source: the folder of a run (its moving average), a safetensors file or a published name.
 
         Raises WeightsError or UsageError where there is none, or where it is no monocular network.
         """
         folder = Path(source)
-        net = _averaged(folder) if folder.is_dir() else load(source)
+        net = averaged(folder) if folder.is_dir() else load(source)
         if not isinstance(net, MonocularNetwork):
             raise UsageError(f"{source} is no monocular network and cannot teach: give a run of `train teacher`")
         return cls(net, device)
@@ -60,14 +59,3 @@ class Teacher:
         aligned = torch.where(told > 0, found.apply(told), 0.0).clamp_min(0)
         chosen = torch.where(found.found[:, None, None], aligned, truth)
         return replace(batch, depth=chosen.reshape(batch.depth.shape))
-
-
-def _averaged(folder: Path) -> MonocularNetwork:
-    if not (folder / CHECKPOINT).exists() or not (folder / CONFIG).exists():
-        raise WeightsError(f"{folder} holds no {CHECKPOINT}: give the --folder of a run of `train teacher`")
-    config = TeacherConfig.model_validate_json((folder / CONFIG).read_text())
-    net = build(config.model)
-    assert isinstance(net, MonocularNetwork)
-    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["ema"]
-    net.load_state_dict({key.removeprefix("module."): v for key, v in state.items() if key.startswith("module.")})
-    return net

@@ -77,8 +77,17 @@ class TeacherTask:
         config = self.config
         batch = self._pool(step, shard).draw(np.random.default_rng([config.seed, step, shard]), config.batch, 1)
         batch = Batch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-        seed = int(np.random.default_rng([config.seed, step, shard, 2]).integers(0, 2**62))
-        return normalise_images(batch.images[:, 0]), batch, torch.Generator().manual_seed(seed)
+        return normalise_images(batch.images[:, 0]), batch, self.generator(step, shard)
+
+    def generator(self, step: int, shard: int) -> torch.Generator:
+        """What is drawn beside the sample: points, windows, hypotheses."""
+        seed = int(np.random.default_rng([self.config.seed, step, shard, 2]).integers(0, 2**62))
+        return torch.Generator().manual_seed(seed)
+
+    def size(self, step: int) -> tuple[int, int]:
+        """(width, height) of a step, the same in all of its shards."""
+        rng = np.random.default_rng([self.config.seed, step - step % self.config.steps_per_pool])
+        return self.config.sizes[int(rng.integers(0, len(self.config.sizes)))]
 
     def update(self, step: int) -> None:
         self.optimisers[0].step()
@@ -88,11 +97,7 @@ class TeacherTask:
         """Depth of the average on held-out scenes, after scale and shift: errors, and the sky's share told right."""
         if self.held_out is None:
             return Findings({}, {})
-        net, views = cast(MonocularNetwork, average), self.held_out
-        parts = [
-            predict(net, normalise_images(part.to(self.device))) for part in torch.split(views.images[:, 0], _AT_ONCE)
-        ]
-        depth, sky = (torch.cat(same).cpu() for same in zip(*parts, strict=True))
+        views, (depth, sky) = self.held_out, self.on_held_out(cast(MonocularNetwork, average))
         truth = views.depth[:, 0]
         aligned = align_depth(depth, truth, truth > 0, torch.Generator().manual_seed(0)).apply(depth)
         figures = measure_depth(F.relu(aligned) + 1e-6, truth)
@@ -101,6 +106,14 @@ class TeacherTask:
         return Findings(
             {"abs_rel": figures.abs_rel, "delta1": figures.delta1, "sky_right": right}, {"image_truth_depth": shown}
         )
+
+    def on_held_out(self, net: MonocularNetwork) -> tuple[Tensor, Tensor]:
+        """Depth and sky (N, H, W) of the held-out views, of which this process must have some."""
+        assert self.held_out is not None
+        pictures = torch.split(self.held_out.images[:, 0], _AT_ONCE)
+        parts = [predict(net, normalise_images(part.to(self.device))) for part in pictures]
+        depth, sky = (torch.cat(same).cpu() for same in zip(*parts, strict=True))
+        return depth, sky
 
     def beside(self) -> dict[str, Any]:
         return {}
@@ -114,8 +127,7 @@ class TeacherTask:
         first = step - step % config.steps_per_pool
         begun, pool = self._pools.get(shard, (-1, None))
         if pool is None or begun != first:
-            size_of = np.random.default_rng([config.seed, first])
-            size = config.sizes[int(size_of.integers(0, len(config.sizes)))]
+            size = self.size(step)
             rng = np.random.default_rng([config.seed, first, shard, 1])
             drawn = draw_pool(
                 rng, self.atlas, self.data, config.data_share, config.pool_scenes, config.pool_views, size

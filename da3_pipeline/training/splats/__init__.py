@@ -1,0 +1,1 @@
+"""Training of the Gaussian head on a backbone that stays as it is."""
