@@ -173,9 +173,8 @@ def _escalated(
         remark = f"{_some_hang(names)} on little: pip install 'da3-pipeline[matchers]' may help"
         return replace(scene, verdict=_remarked(scene.verdict, remark))
     more = escalate(prediction, correspondences, weak, named, config, progress)
-    amendments = tuple(amendment for amendment in OF_THE_WINNER if amendment is not where_expected)
-    other = refine_matched(prediction, more, config, progress, dict(scene.figures), amendments)
-    other = _restarted(other, prediction, more, config, progress, amendments)
+    other = refine_matched(prediction, more, config, progress, dict(scene.figures), _of_these_matches())
+    other = _restarted(other, prediction, more, config, progress)
     if not _is_better(other, scene):
         other = replace(scene, verdict=_remarked(scene.verdict, f"{named[0]} did not help {_some(names)}"))
     return replace(other, figures=other.figures | {"escalation_s": time.perf_counter() - began})
@@ -187,18 +186,25 @@ def _restarted(
     correspondences: Correspondences,
     config: RefineConfig,
     progress: Progress,
-    amendments: tuple[Amendment, ...] | None = None,
 ) -> Scene:
-    """The scene, or where it fails its gates a better one of the same matches that started elsewhere."""
+    """The scene, or where it fails its gates a better one of the same matches that started elsewhere.
+
+    Matches where the prior expects them are not sought once more: they would be those that did not help before.
+    """
     how = config.initialisation
     matched = correspondences.pairs and not all(frame.known_cam_from_world is not None for frame in scene.frames)
     if scene.verdict.passed or not matched or not 3 <= len(scene.pose_source) <= how.restart_up_to:
         return scene
     began = time.perf_counter()
     again = config.model_copy(update={"initialisation": how.model_copy(update={"start": "incremental"})})
-    other = refine_matched(prediction, correspondences, again, progress, dict(scene.figures), amendments)
+    other = refine_matched(prediction, correspondences, again, progress, dict(scene.figures), _of_these_matches())
     better = other if _is_better(other, scene) else scene
     return replace(better, figures=better.figures | {"restart_s": time.perf_counter() - began})
+
+
+def _of_these_matches() -> tuple[Amendment, ...]:
+    """What is done to a winner without seeking matches anew."""
+    return tuple(amendment for amendment in OF_THE_WINNER if amendment is not where_expected)
 
 
 def _is_better(other: Scene, scene: Scene) -> bool:

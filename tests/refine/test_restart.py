@@ -11,6 +11,7 @@ from scenes import Make, Synthetic
 
 from da3_pipeline.progress import SilentProgress
 from da3_pipeline.refine import refinement
+from da3_pipeline.refine.amendments.repeats import where_expected
 from da3_pipeline.refine.config import RefineConfig
 from da3_pipeline.refine.matching.correspondences import Correspondences
 from da3_pipeline.refine.refinement import _escalated, _is_better, _prior_scene, _restarted
@@ -144,13 +145,14 @@ def test_few_frames_that_match_and_that_nobody_placed_start_again(
     monkeypatch.setattr(refinement, "refine_matched", refine)
     config = RefineConfig.model_validate({"initialisation": {"restart_up_to": up_to}})
     first = replace(judged(capture, frames, failed), figures={"matching_s": 1.5})
-    scene = _restarted(first, capture.prediction, capture.correspondences, config, SilentProgress(), ())
+    scene = _restarted(first, capture.prediction, capture.correspondences, config, SilentProgress())
     assert len(tries) == asked
     if not asked:
         assert scene is first
         return
     prediction, correspondences, again, _, figures, amendments = tries[0]
-    assert prediction is capture.prediction and correspondences is capture.correspondences and amendments == ()
+    assert prediction is capture.prediction and correspondences is capture.correspondences
+    assert set(refinement.OF_THE_WINNER) - set(amendments) == {where_expected}
     assert again.initialisation.start == "incremental" and again.solve == config.solve
     assert figures == {"matching_s": 1.5} and scene.figures.keys() == {"matching_s", "restart_s"}
     assert scene.verdict.passed and scene.figures["restart_s"] >= 0

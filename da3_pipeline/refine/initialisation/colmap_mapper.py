@@ -15,6 +15,7 @@ from ..solve.problem import Estimate, Problem
 __all__ = ["map_with_colmap"]
 
 _SMALLEST = 3  # images of a model; COLMAP drops those of fewer than ten, when it has several
+_MOST_MODELS = 3  # grown from what the first leave; up to fifty, where nothing fits, kept it busy for ten minutes
 
 
 def map_with_colmap(problem: Problem, cameras: dict[str, Camera], seed: int, incremental: bool = False) -> Estimate:
@@ -51,7 +52,7 @@ def _at_once(database: Path, folder: str, seed: int) -> dict[int, pycolmap.Recon
 def _grown(database: Path, folder: str, seed: int) -> dict[int, pycolmap.Reconstruction]:
     options = pycolmap.IncrementalPipelineOptions()
     options.num_threads, options.random_seed, options.mapper.random_seed = 1, seed, seed
-    options.min_model_size = _SMALLEST
+    options.min_model_size, options.max_num_models = _SMALLEST, _MOST_MODELS
     return pycolmap.incremental_mapping(database, folder, folder, options=options)
 
 
