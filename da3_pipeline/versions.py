@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 10,
     "mask": 3,
     "infer": 5,
-    "refine": 52,
+    "refine": 53,
     "georegister": 5,
     "export": 16,
 }

@@ -119,7 +119,9 @@ def _traces(
     halves = few = scatter = None
     if problem.rigs is None and not problem.given_poses:
         halves = split_halves(thinned, judged, refined, config.solve, config.seed)
-    if not problem.given_poses and 3 <= refined.sum() <= config.quality.scattered_views:
+    # The jackknife knows nothing of measured depth, and would let go what that holds.
+    most = config.quality.scattered_views if observations.depth is None else config.quality.few_views
+    if not problem.given_poses and 3 <= refined.sum() <= most:
         fit_of_thinned = fit_points(thinned, judged, config.solve.min_ray_spread_deg, config.solve.strict_gate_px)
         scatter = block_jackknife(thinned, judged, refined, fit_of_thinned, config.solve, config.seed)
     if not problem.given_poses and refined.sum() <= config.quality.few_views:

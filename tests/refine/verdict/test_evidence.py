@@ -160,6 +160,16 @@ def test_many_views_too_must_stay_without_parts_of_the_scene(make_capture: Make)
     assert evidence_of(too_many).scatter_deg is None
 
 
+@pytest.mark.parametrize(("frames", "scatter_deg"), [(12, 0.75), (13, None)])
+def test_what_measured_depth_holds_is_not_asked_of_matches_alone(
+    make_capture: Make, frames: int, scatter_deg: float | None
+) -> None:
+    capture = make_capture(frames=frames, points=100)
+    problem, seen = capture.problem(), capture.problem().observations
+    sensed = replace(problem, observations=replace(seen, depth=np.ones(len(seen))))
+    assert evidence_of(capture, sensed).scatter_deg == scatter_deg
+
+
 def test_points_that_two_views_share_link_nothing(make_capture: Make) -> None:
     capture = make_capture(frames=3)
     problem = capture.problem()
