@@ -26,7 +26,7 @@ from ..export import averaged_network
 from ..loop.contract import OPEN_SITTING, Findings, Place, Sitting
 from ..loop.run import run
 from ..run_files import load_textures
-from ..samples import Batch, ScenePool, normalise_images
+from ..samples import Batch, ScenePool, normalise_images, render_scenes
 from ..sources.mixture import draw_pool, open_sources
 from ..synthetic.scenes import HELD_OUT_SEED
 from .config import GaussianConfig
@@ -160,9 +160,9 @@ class GaussianTask:
 
     def _held_out(self) -> Batch:
         """Views as they were rendered: a photograph's noise is nothing that Gaussians should know."""
-        count, rng = self.config.held_out_scenes, np.random.default_rng(HELD_OUT_SEED)
+        seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + self.config.held_out_scenes)
         views = self.config.context[0] + self.config.targets
-        drawn = draw_pool(rng, self.atlas, (), 0.0, count, views, self.config.sizes[0])
+        drawn = render_scenes(list(seeds), self.atlas, views, self.config.sizes[0])
         return Batch(**{name: value.to(self.device) for name, value in vars(drawn).items()})
 
     def _pool(self, step: int, shard: int) -> ScenePool:
