@@ -9,7 +9,7 @@ STAGE_VERSIONS = {
     "select": 10,
     "mask": 3,
     "infer": 5,
-    "refine": 53,
+    "refine": 54,
     "georegister": 5,
     "export": 16,
 }

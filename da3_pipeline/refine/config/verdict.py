@@ -66,11 +66,16 @@ class ContradictionConfig(Settings):
         default=100, ge=10, description="that should be found again; of fewer most may be hidden (monstree: 40 to 80)"
     )
     least_common: float = Field(default=0.3, gt=0, le=1, description="of the first view's points, likewise (chosen)")
-    fewest_back: int = Field(
-        default=30,
-        ge=1,
-        description="of the second view that the first should show, too: one with fewer is too blurred to find "
-        "anything (chosen)",
+    blurred: float = Field(
+        default=0.6,
+        gt=0,
+        lt=1,
+        description="of the first view's sharpness, under which the second is blurred, and few of the first's points "
+        "are expected in it: as selection tells blur; rendered blurred pictures 0.2 to 0.5, sharp ones of three "
+        "real captures 0.57 and more",
+    )
+    fewest_of_blurred: int = Field(
+        default=30, ge=1, description="points of a blurred view that the first should show: fewer say nothing (chosen)"
     )
     bare_share: float = Field(
         default=0.2,

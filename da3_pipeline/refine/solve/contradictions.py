@@ -147,8 +147,9 @@ def _sources(frames: tuple[Frame, ...]) -> Int:
 @dataclass(frozen=True)
 class NearViews:
     """Ordered pairs (Q, 2) of frames of which the second looks from nearly the same place at the points of the first:
-    and the share (Q,) of what the poorer of the two should find again that is found in both. A blurred picture holds
-    few of a sharp one's points, but a sharp one holds the blurred one's; of what is folded neither holds any."""
+    and the share (Q,) of those points that are found in both; where the second is blurred beside the first, of its own
+    that the first should show: a blurred picture holds few of a sharp one's points, but a sharp one the blurred one's.
+    """
 
     pairs: Int
     shared: Float
@@ -161,25 +162,41 @@ class NearViews:
 
 
 def near_views(
-    problem: Problem, estimate: Estimate, points: Float, kept: Bool, frames: Bool, config: ContradictionConfig
+    problem: Problem,
+    estimate: Estimate,
+    points: Float,
+    kept: Bool,
+    frames: Bool,
+    sharpness: Float,
+    config: ContradictionConfig,
 ) -> NearViews:
     """Of `frames` (N,): every one with the few whose cameras are nearest in place and gaze.
 
     points (num_tracks, 3), of which observations `kept` (M,) count. Points whose rays to both cameras part by more than
-    `near_deg`, or lie at unlike distances, are not expected to be found again.
+    `near_deg`, or lie at unlike distances, are not expected to be found again. sharpness (N,): of the pictures, NaN
+    where it is not known.
     """
     chosen = np.flatnonzero(frames)
     place, gaze = centres(estimate.cam_from_world), estimate.cam_from_world[:, 2, :3]
     seen = _tracks_seen(problem, kept & frames[problem.observations.frame])
+
+    def expected(first: int, second: int) -> Int:
+        """Tracks of the first that the second should show."""
+        tracks = seen[first]
+        return tracks[_expected(problem, estimate, points[tracks], first, second, config)]
+
     pairs, shared = [], []
     for first, second in _neighbours(chosen, place, gaze, config):
-        tracks = seen[first]
-        expected = tracks[_expected(problem, estimate, points[tracks], first, second, config)]
-        back = int(_expected(problem, estimate, points[seen[second]], second, first, config).sum())
-        if len(expected) < max(config.fewest_points, config.least_common * len(tracks)) or back < config.fewest_back:
+        asked, least = expected(first, second), config.least_common * len(seen[first])
+        if len(asked) < max(config.fewest_points, least):
             continue
+        common = int(np.isin(asked, seen[second]).sum())
+        if sharpness[second] < config.blurred * sharpness[first]:
+            asked = expected(second, first)
+            if len(asked) < config.fewest_of_blurred:
+                continue
         pairs.append((first, second))
-        shared.append(float(np.isin(expected, seen[second]).sum()) / min(len(expected), back))
+        shared.append(common / len(asked))
     return NearViews(np.array(pairs, np.int64).reshape(-1, 2), np.array(shared, float))
 
 

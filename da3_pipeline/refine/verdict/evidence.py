@@ -58,7 +58,8 @@ def gather_evidence(
     usual = traces.usual_agreement
     held_out = traces.held_out.errors_px
     tracks = len(np.unique(observations.track[kept]))
-    views = near_views(problem, fit.estimate, fit.points, kept, refined, config.contradictions)
+    sharpness = np.array([frame.sharpness for frame in prediction.frames.frames], float)
+    views = near_views(problem, fit.estimate, fit.points, kept, refined, sharpness, config.contradictions)
     bare = views.bare(config.contradictions)
     traces = replace(traces, bare=views.pairs[bare])
     total = np.bincount(problem.matches.pair, minlength=len(problem.matches.frames))

@@ -29,6 +29,7 @@ from da3_pipeline.refine.solve.score import match_errors_px
 from da3_pipeline.types import Frame
 
 CONFIG = ContradictionConfig()
+UNKNOWN = np.full(10, np.nan)
 
 
 def refuted(capture: Synthetic, poses: Float) -> list[tuple[int, ...]]:
@@ -38,10 +39,11 @@ def refuted(capture: Synthetic, poses: Float) -> list[tuple[int, ...]]:
     return [tuple(pair) for pair in problem.matches.frames[numbers].tolist()]
 
 
-def views(capture: Synthetic, poses: Float) -> NearViews:
+def views(capture: Synthetic, poses: Float, sharpness: Float | None = None) -> NearViews:
     problem, estimate = capture.problem(), Estimate(poses, capture.truth.cameras)
     fit = fit_points(problem, estimate, SolveConfig().min_ray_spread_deg, SolveConfig().strict_gate_px)
-    return near_views(problem, estimate, fit.points, fit.kept, np.ones(problem.num_frames, bool), CONFIG)
+    sharpness = np.full(problem.num_frames, np.nan) if sharpness is None else sharpness
+    return near_views(problem, estimate, fit.points, fit.kept, np.ones(problem.num_frames, bool), sharpness, CONFIG)
 
 
 def test_a_right_solution_refutes_no_neighbours(make_capture: Make) -> None:
@@ -146,11 +148,14 @@ def test_cameras_at_one_place_share_their_points(make_capture: Make) -> None:
     assert not found.bare(CONFIG).any() and np.median(found.shared) > 0.5
 
 
-@pytest.mark.parametrize(("one_of", "said"), [(10, True), (60, False)])
+@pytest.mark.parametrize(
+    ("one_of", "sharp", "said", "bare"),
+    [(10, 0.5, True, False), (60, 0.5, False, False), (10, 0.7, True, True), (10, np.nan, True, True)],
+)
 def test_a_blurred_picture_finds_little_of_what_others_see_and_is_no_fold(
-    make_capture: Make, one_of: int, said: bool
+    make_capture: Make, one_of: int, sharp: float, said: bool, bare: bool
 ) -> None:
-    """It has a tenth of its matches; with next to none it says nothing."""
+    """It has a tenth of its matches; with next to none it says nothing. A sharp one with so few belongs elsewhere."""
     capture = make_capture(frames=8, lenses=(landscape(),), points=1800, false_matches=0.0, noise_px=0.1)
     blurred = capture.with_pairs(
         tuple(
@@ -160,10 +165,10 @@ def test_a_blurred_picture_finds_little_of_what_others_see_and_is_no_fold(
             for pair in capture.correspondences.pairs
         )
     )
-    found = views(blurred, capture.cam_from_world)
+    found = views(blurred, capture.cam_from_world, np.where(np.arange(8) == 3, sharp, 1.0))
     to_it = found.pairs[:, 1] == 3
     assert to_it.any() == said and (~to_it).sum() > 8
-    assert not found.bare(CONFIG).any()
+    assert found.bare(CONFIG)[to_it].all() == (bare or not said) and not found.bare(CONFIG)[~to_it].any()
 
 
 @pytest.mark.parametrize("more", [{"fewest_points": 2000}, {"fewest_points": 10, "least_common": 1.0}])
@@ -174,8 +179,8 @@ def test_cameras_that_should_share_few_points_or_a_small_share_say_nothing(
     problem, fit = capture.problem(), fit_points(capture.problem(), capture.truth, 1.0)
     every = np.ones(6, bool)
     strict = CONFIG.model_copy(update=more)
-    assert len(near_views(problem, capture.truth, fit.points, fit.kept, every, CONFIG).pairs)
-    assert not len(near_views(problem, capture.truth, fit.points, fit.kept, every, strict).pairs)
+    assert len(near_views(problem, capture.truth, fit.points, fit.kept, every, UNKNOWN[:6], CONFIG).pairs)
+    assert not len(near_views(problem, capture.truth, fit.points, fit.kept, every, UNKNOWN[:6], strict).pairs)
 
 
 def test_two_halves_folded_onto_each_other_find_nothing_of_each_other(make_capture: Make) -> None:
@@ -196,7 +201,7 @@ def test_fewer_than_three_cameras_have_no_neighbours(make_capture: Make, count: 
     capture = make_capture(frames=8, points=900, lenses=(landscape(),))
     problem, fit = capture.problem(), fit_points(capture.problem(), capture.truth, 1.0)
     chosen = np.arange(8) < count
-    found = near_views(problem, capture.truth, fit.points, fit.kept, chosen, CONFIG).pairs
+    found = near_views(problem, capture.truth, fit.points, fit.kept, chosen, UNKNOWN[:8], CONFIG).pairs
     assert set(found.ravel().tolist()) == (set(range(3)) if count == 3 else set())
 
 
