@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from da3_pipeline.benchmark.rendering import splat_trainer
 from da3_pipeline.benchmark.rendering.splat_trainer import TargetView, TrainerOptions, train_splats
@@ -15,6 +16,8 @@ from da3_pipeline.model import ModelConfig
 from da3_pipeline.training import student
 from da3_pipeline.training.config import LossConfig, Phase, StudentConfig
 from da3_pipeline.training.evaluation.poses import evaluate_pairs
+from da3_pipeline.training.loop.contract import OPEN_SITTING, Place
+from da3_pipeline.training.loop.run import _moving_average
 from da3_pipeline.training.samples import Batch
 from da3_pipeline.training.synthetic.atlas import build_atlas
 
@@ -110,16 +113,20 @@ def test_the_student_takes_its_steps_on_the_gpu(
     pool = Pool()
     monkeypatch.setattr(student, "render_scenes", lambda *_: pool.batch)
     monkeypatch.setattr(student, "load_textures", lambda _: build_atlas(0, 1))
+    monkeypatch.setattr(student.StudentTask, "_pool", lambda *_: pool)
     with cuda:
-        run = student._Run(0, CONFIG, tmp_path, student.Sitting())
+        task = student.StudentTask(CONFIG, tmp_path, OPEN_SITTING, Place(0, 1, torch.device("cuda")), True)
+        average = AveragedModel(task.net, multi_avg_fn=_moving_average(CONFIG.ema_decay))
         for step in range(3):
-            run.step = step
-            run._train_step(pool)
-            learnt = (run.net.trunk.blocks, run.net.head.projects, run.probes)
+            task.begin(step, average)
+            loss, _ = task.objective(*task.draw(step, 0))
+            loss.backward()
+            learnt = (task.net.trunk.blocks, task.net.head.projects, task.probes)
             assert all(p.grad is not None for part in learnt for p in part.parameters())
-        assert run.device.type == "cuda"
-        for net in (run.net, run.ema, run.probes):
+            task.update(step)
+            average.update_parameters(task.net)
+        for net in (task.net, average, task.probes):
             assert {(p.device.type, p.dtype) for p in net.parameters()} == {("cuda", torch.float32)}
-        evaluate_pairs(run.ema.module, pool.batch)
+        evaluate_pairs(average.module, pool.batch)
     assert ("product", "cuda", torch.bfloat16) in cuda.seen
     assert not any(device == "cpu" for kind, device, _ in cuda.seen if kind != "product")
